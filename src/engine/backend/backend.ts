@@ -1,0 +1,130 @@
+/**
+ * The seam between a graph of operators and the machine that computes it.
+ *
+ * A backend owns the memory of weights, activations and caches; it knows nothing of files,
+ * tokenizers or architectures. Methods are called from one thread, one at a time; promises settle
+ * in the order of the calls. Three implementations: `reference` (TypeScript, double accumulation,
+ * the truth for tests), `wasm` (C kernels on nibble planes) and later `webgpu`.
+ */
+import type { Graph, Op } from '../graph/ops.ts';
+import type { TensorType } from '../graph/dtype.ts';
+
+export type BackendKind = 'reference' | 'wasm' | 'webgpu';
+
+/**
+ * Bits read of each plane-packed weight in a step. 8 reads both nibble planes, 4 only the high one.
+ * Weights that have only one plane, and dense ones, are the same in both modes.
+ */
+export type Precision = 8 | 4;
+
+/**
+ * How a weight is kept at run time.
+ * `planes`: unsigned 4-bit digits, one or two planes, a scale (and minimum) per block of 32 columns.
+ * `dense`: float32, for vectors and for matrices whose transcoding would cost accuracy and save nothing.
+ */
+export type WeightStorage = 'planes' | 'dense';
+
+export interface WeightSpec {
+  readonly name: string;
+  readonly type: TensorType;
+  /** Rows of the matrix; 1 for a vector. */
+  readonly rows: number;
+  /** Contiguous elements a row; a multiple of 32 when storage is `planes`. */
+  readonly columns: number;
+  readonly storage: WeightStorage;
+}
+
+/** A weight inside a backend's memory. */
+export interface WeightHandle {
+  readonly spec: WeightSpec;
+  /** Bytes the weight occupies in the backend, all planes and scales. */
+  readonly bytes: number;
+}
+
+/**
+ * Receives the rows of one weight in file order and in the file's own encoding and transcodes them
+ * on the way. Give whole rows; every piece but the last a multiple of `rowsPerPiece`.
+ */
+export interface WeightWriter {
+  /** Rows to give at a time: a multiple of this, small enough for the backend's staging buffer. */
+  readonly rowsPerPiece: number;
+  write(rows: Uint8Array): void;
+  /** @throws AppError `model-file/truncated` when rows are missing, `model-file/invalid-numbers` for NaN or infinite scales */
+  finish(): WeightHandle;
+}
+
+export type KvType = 'f32' | 'f16' | 'q8';
+
+export interface KvCacheSpec {
+  readonly layers: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  /** Positions the cache can hold. */
+  readonly capacity: number;
+  readonly type: KvType;
+}
+
+/** Keys and values of one conversation: (layer, kvHead, position, headDim). */
+export interface KvCacheHandle {
+  readonly spec: KvCacheSpec;
+  readonly bytes: number;
+}
+
+/** What changes from step to step. */
+export interface StepInput {
+  /** Token ids, one per row; 1 to `Executable.maxTokens`. */
+  readonly tokens: Int32Array;
+  /** Position of the first token: how many positions of the cache count as history. */
+  readonly position: number;
+  /** For how many of the last tokens the result is wanted, 0 for none. */
+  readonly outputs: number;
+  readonly precision: Precision;
+  readonly cache: KvCacheHandle;
+}
+
+/** A graph made ready for one backend: memory planned, commands or pipelines prepared. */
+export interface Executable {
+  /** Largest number of tokens of one step. */
+  readonly maxTokens: number;
+  /** Bytes of activation memory. */
+  readonly bytes: number;
+}
+
+export interface BackendMemory {
+  readonly weightBytes: number;
+  readonly cacheBytes: number;
+  readonly activationBytes: number;
+  /** Everything the backend holds, slack included. */
+  readonly totalBytes: number;
+}
+
+export interface CompileOptions {
+  readonly weights: ReadonlyMap<string, WeightHandle>;
+  readonly maxTokens: number;
+  /** Largest number of result rows of one step (at most `maxTokens`). */
+  readonly maxOutputs: number;
+}
+
+export interface Backend {
+  readonly kind: BackendKind;
+  /** One line for people and reports, for example "WASM relaxed SIMD, 1 thread". */
+  readonly description: string;
+  /** Whether this backend can compute the operator; `compile` throws where this is false. */
+  supports(op: Op): boolean;
+  /** @throws AppError `engine/out-of-memory` */
+  beginWeight(spec: WeightSpec): WeightWriter;
+  /** Frees the weight's memory. */
+  releaseWeight(weight: WeightHandle): void;
+  /** @throws AppError `engine/out-of-memory` */
+  createCache(spec: KvCacheSpec): KvCacheHandle;
+  releaseCache(cache: KvCacheHandle): void;
+  /** @throws AppError `not-supported`, `engine/out-of-memory`, `model-file/missing-tensor` */
+  compile(graph: Graph, options: CompileOptions): Executable;
+  /**
+   * One forward step. The result (outputs * columns of `Graph.result`, row-major) is a view that is
+   * valid until the next call of the backend: copy it to keep it.
+   */
+  run(executable: Executable, input: StepInput): Promise<Float32Array>;
+  memory(): BackendMemory;
+  dispose(): void;
+}

@@ -1,0 +1,54 @@
+/**
+ * The seam between tokens and logits: our GGUF graphs on a `Backend`, or a runtime that executes a
+ * whole model itself. Generation sees nothing else.
+ */
+import type { KvType, Precision } from '../backend/backend.ts';
+
+export interface LanguageModelInfo {
+  /** GGUF `general.architecture`, for example `llama`. */
+  readonly architecture: string;
+  readonly name: string;
+  readonly vocabularySize: number;
+  /** Positions the model was trained for. */
+  readonly trainedContext: number;
+  readonly layers: number;
+  readonly parameters: number;
+}
+
+/** The memory of one conversation inside the model. */
+export interface ModelState {
+  /** Positions the state can hold. */
+  readonly capacity: number;
+  /** Positions it holds now. */
+  readonly length: number;
+  readonly bytes: number;
+  /** Forgets everything from position `length` on. */
+  truncate(length: number): void;
+  dispose(): void;
+}
+
+export interface StateOptions {
+  readonly capacity: number;
+  readonly kvType: KvType;
+}
+
+export interface ForwardOptions {
+  /** Rows of logits wanted: none, of the last token, of all tokens of the call. */
+  readonly want: 'none' | 'last' | 'all';
+  readonly precision: Precision;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface LanguageModel {
+  readonly info: LanguageModelInfo;
+  /** Largest number of tokens of one `forward` call. */
+  readonly maxTokens: number;
+  createState(options: StateOptions): ModelState;
+  /**
+   * Appends `tokens` to the state and returns logits, (rows wanted, vocabularySize), in a view that
+   * is valid until the next call.
+   * @throws AppError `engine/context-overflow`, `invalid-argument` (token id outside the vocabulary), `aborted`
+   */
+  forward(tokens: Int32Array, state: ModelState, options: ForwardOptions): Promise<Float32Array>;
+  dispose(): void;
+}
