@@ -1,0 +1,265 @@
+/**
+ * What the user interface needs from the rest of Hermit.
+ *
+ * Components receive these services by `@lit/context` and know nothing of workers, engines or
+ * databases behind them. `src/app/services.ts` implements them; component tests hand in small ones
+ * of their own. All methods that return a promise reject with `AppError`.
+ */
+import type { ErrorCode, ErrorDetails } from '../common/errors.ts';
+import type { Observable } from '../common/observable.ts';
+
+/** A failure as shown to a person: the code picks the translated sentence, the message is the English one. */
+export interface ErrorView {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly details: ErrorDetails;
+}
+
+// Models
+
+export interface ModelView {
+  readonly id: string;
+  readonly name: string;
+  readonly fileName: string;
+  /** Null while the server has not said. */
+  readonly bytesTotal: number | null;
+  /** Where it came from, for people: a host and path, a repository, "This device". */
+  readonly sourceLabel: string;
+  readonly sourceUrl: string | null;
+  readonly licence: string | null;
+  readonly sha256: string | null;
+  /** `published-hash`: equals the publisher's checksum; `computed`: nobody published one, ours is shown. */
+  readonly verified: 'published-hash' | 'computed' | 'no';
+  readonly addedAt: number;
+  readonly lastUsedAt: number | null;
+  readonly state: ModelViewState;
+}
+
+export type ModelViewState =
+  | {
+      readonly kind: 'downloading';
+      readonly bytesDone: number;
+      readonly bytesPerSecond: number;
+      readonly secondsLeft: number | null;
+      /** False where the server has no ranges: pausing starts over. */
+      readonly resumable: boolean;
+      /** Set while waiting to try again, milliseconds since the epoch. */
+      readonly retryAt: number | null;
+    }
+  | {
+      readonly kind: 'paused';
+      readonly bytesDone: number;
+      readonly reason: 'user' | 'quota' | 'offline' | 'error' | 'interrupted';
+      readonly error: ErrorView | null;
+    }
+  | { readonly kind: 'verifying'; readonly bytesDone: number }
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'damaged' | 'failed'; readonly error: ErrorView }
+  | { readonly kind: 'deleting' };
+
+export interface CatalogModelView {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string;
+  readonly parameters: string;
+  readonly quantization: string;
+  readonly bytes: number | null;
+  readonly memoryBytes: number | null;
+  readonly contextLength: number;
+  readonly licence: { readonly name: string; readonly url: string; readonly gated: boolean };
+  readonly languages: readonly string[];
+  readonly repository: string;
+  readonly repositoryUrl: string;
+  /** False where the entry's facts were not checked against the publisher. */
+  readonly checked: boolean;
+  /** The library's id when it was added already. */
+  readonly installedAs: string | null;
+}
+
+export type CatalogView =
+  | { readonly kind: 'loading' }
+  | { readonly kind: 'ready'; readonly models: readonly CatalogModelView[] }
+  | { readonly kind: 'failed'; readonly error: ErrorView };
+
+/** The model that answers. */
+export type ActiveModelView =
+  | { readonly kind: 'none' }
+  | {
+      readonly kind: 'loading';
+      readonly id: string;
+      readonly name: string;
+      readonly fraction: number;
+    }
+  | {
+      readonly kind: 'ready';
+      readonly id: string;
+      readonly name: string;
+      readonly architecture: string;
+      readonly contextLength: number;
+      /** For example "WASM relaxed SIMD, 1 thread". */
+      readonly backend: string;
+      readonly memoryBytes: number;
+      readonly notices: readonly NoticeCode[];
+    }
+  | {
+      readonly kind: 'failed';
+      readonly id: string;
+      readonly name: string;
+      readonly error: ErrorView;
+    };
+
+export interface ModelsService {
+  readonly models: Observable<readonly ModelView[]>;
+  readonly catalog: Observable<CatalogView>;
+  readonly active: Observable<ActiveModelView>;
+  /** Each starts the download or import and resolves with the model's id once it is listed. */
+  addFromCatalog(catalogId: string): Promise<string>;
+  addFromUrl(url: string): Promise<string>;
+  addFromFile(file: File): Promise<string>;
+  pause(id: string): Promise<void>;
+  resume(id: string): Promise<void>;
+  /** Stops the download and gives its space back. */
+  cancel(id: string): Promise<void>;
+  remove(id: string): Promise<void>;
+  verify(id: string): Promise<void>;
+  /** Loads the model and makes it the one that answers. */
+  select(id: string): Promise<void>;
+}
+
+// Chats
+
+export interface ChatSummaryView {
+  readonly id: string;
+  readonly title: string;
+  readonly updatedAt: number;
+}
+
+/** Things worth telling beside an answer; each has a translated sentence. */
+export type NoticeCode =
+  | 'default-template'
+  | 'template-refused-system'
+  | 'context-full'
+  | 'older-messages-dropped'
+  | 'interrupted'
+  | 'unknown-pre-tokenizer';
+
+export interface AnswerStatsView {
+  readonly promptTokens: number;
+  readonly reusedTokens: number;
+  readonly answerTokens: number;
+  readonly timeToFirstTokenMs: number;
+  readonly prefillTokensPerSecond: number;
+  readonly decodeTokensPerSecond: number;
+}
+
+export interface MessageView {
+  readonly id: string;
+  readonly role: 'user' | 'assistant';
+  readonly text: string;
+  readonly status: 'complete' | 'streaming' | 'stopped' | 'failed';
+  readonly error: ErrorView | null;
+  readonly notices: readonly NoticeCode[];
+  readonly stats: AnswerStatsView | null;
+  /** Name of the model that wrote it. */
+  readonly modelName: string | null;
+  /** Position among the versions of this message (regenerated answers, edited questions). */
+  readonly version: { readonly index: number; readonly count: number };
+}
+
+export type ActivityView =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'loading-model'; readonly fraction: number }
+  | { readonly kind: 'reading-prompt'; readonly done: number; readonly total: number }
+  | { readonly kind: 'answering' };
+
+export interface ChatView {
+  /** Null for a new chat that was not stored yet. */
+  readonly id: string | null;
+  readonly title: string;
+  readonly messages: readonly MessageView[];
+  readonly activity: ActivityView;
+}
+
+export interface ChatsService {
+  readonly summaries: Observable<readonly ChatSummaryView[]>;
+  readonly current: Observable<ChatView>;
+  startNew(): void;
+  open(id: string): Promise<void>;
+  /** Resolves when the answer is complete, stopped or failed (failures are in the message). */
+  send(text: string): Promise<void>;
+  stop(): void;
+  regenerate(messageId: string): Promise<void>;
+  /** Writes the question anew as a sibling and answers it. */
+  edit(messageId: string, text: string): Promise<void>;
+  showVersion(messageId: string, index: number): Promise<void>;
+  rename(id: string, title: string): Promise<void>;
+  remove(id: string): Promise<void>;
+  /** All chats, or one, as a JSON file. */
+  exportChats(id?: string): Promise<Blob>;
+}
+
+// Settings
+
+export interface Settings {
+  readonly theme: 'system' | 'light' | 'dark';
+  readonly language: 'system' | 'en' | 'zh-Hans';
+  readonly systemPrompt: string;
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+  readonly repetitionPenalty: number;
+  /** Null: a new seed for each answer. */
+  readonly seed: number | null;
+  readonly maxAnswerTokens: number;
+  readonly contextLength: number;
+  readonly precision: 'auto' | 8 | 4;
+}
+
+export interface SettingsService {
+  readonly settings: Observable<Settings>;
+  readonly defaults: Settings;
+  update(change: Partial<Settings>): void;
+  reset(): void;
+}
+
+// The application itself
+
+export interface StorageView {
+  /** The browser's own estimates, in bytes; null where it does not say. */
+  readonly usageBytes: number | null;
+  readonly quotaBytes: number | null;
+  /** Whether the browser promised not to evict; null where it does not say. */
+  readonly persisted: boolean | null;
+  /** False in private windows and where storage is blocked: nothing will be kept. */
+  readonly kept: boolean;
+}
+
+export interface DeviceView {
+  readonly crossOriginIsolated: boolean;
+  readonly cores: number;
+  readonly simd: 'relaxed' | 'plain' | 'none';
+  readonly webgpu: boolean;
+}
+
+export interface AppService {
+  readonly version: string;
+  readonly online: Observable<boolean>;
+  readonly storage: Observable<StorageView>;
+  readonly device: Observable<DeviceView | null>;
+  /** `ready`: an update may be applied; `waiting`: it will be offered when the work under way ends. */
+  readonly update: Observable<'none' | 'ready' | 'waiting'>;
+  applyUpdate(): Promise<void>;
+  /** `manual`: the browser installs only from its own menu (Safari). */
+  readonly install: Observable<'unavailable' | 'available' | 'manual' | 'installed'>;
+  promptInstall(): Promise<void>;
+  requestPersistence(): Promise<boolean>;
+  refreshStorage(): Promise<void>;
+}
+
+export interface Services {
+  readonly models: ModelsService;
+  readonly chats: ChatsService;
+  readonly settings: SettingsService;
+  readonly app: AppService;
+}
