@@ -1,0 +1,46 @@
+/**
+ * Q4_0: 32 digits of 4 bits and one scale; value = d * (q - 8).
+ *
+ *   byte  0      2                                        18
+ *         | d f16 | 16 bytes: q[j] low, q[j + 16] high nibble |
+ */
+import { digitOf, inverseScale, largestSigned } from './block-range.ts';
+import { readFloat16, writeFloat16 } from './block-access.ts';
+import { countBlocks, type QuantType } from './quant-type.ts';
+
+export const q4_0: QuantType = {
+  type: 'Q4_0',
+  blockElements: 32,
+  blockBytes: 18,
+
+  dequantize(bytes, out) {
+    const blocks = countBlocks(q4_0, bytes.length, out.length);
+    for (let block = 0; block < blocks; block++) {
+      const at = block * 18;
+      const first = block * 32;
+      const scale = readFloat16(bytes, at);
+      for (let j = 0; j < 16; j++) {
+        const pair = bytes[at + 2 + j] as number;
+        out[first + j] = ((pair & 15) - 8) * scale;
+        out[first + 16 + j] = ((pair >> 4) - 8) * scale;
+      }
+    }
+  },
+
+  quantize(values, out) {
+    const blocks = countBlocks(q4_0, out.length, values.length);
+    for (let block = 0; block < blocks; block++) {
+      const at = block * 18;
+      const first = block * 32;
+      // The extreme becomes -8, the one digit that has no positive counterpart: full range used.
+      const scale = Math.fround(largestSigned(values, first) / -8);
+      const inverse = inverseScale(scale);
+      writeFloat16(out, at, scale);
+      for (let j = 0; j < 16; j++) {
+        const low = digitOf(values[first + j] as number, 0, inverse, 8.5, 15);
+        const high = digitOf(values[first + 16 + j] as number, 0, inverse, 8.5, 15);
+        out[at + 2 + j] = low | (high << 4);
+      }
+    }
+  },
+};
