@@ -51,6 +51,8 @@ export interface WeightWriter {
   write(rows: Uint8Array): void;
   /** @throws AppError `model-file/truncated` when rows are missing, `model-file/invalid-numbers` for NaN or infinite scales */
   finish(): WeightHandle;
+  /** Gives the weight up (the load failed or was stopped) and frees what it occupies so far. */
+  abandon(): void;
 }
 
 export type KvType = 'f32' | 'f16' | 'q8';
