@@ -1,0 +1,238 @@
+/**
+ * The operators of the catalogue as plain arithmetic in double precision.
+ *
+ * This is the text to read when one wants to know what an operator means, and the truth every other
+ * backend is compared with. All matrices are row-major; `rows` are the rows of the step.
+ */
+import type { AttentionOp, GateOp, NormOp, RopeOp } from '../../graph/ops.ts';
+
+/** Keys or values of one layer: (kvHead, position, headDim), `capacity` positions apart. */
+export interface CacheLayer {
+  readonly keys: Float32Array;
+  readonly values: Float32Array;
+  readonly capacity: number;
+}
+
+/** out[t] = table[token[t]] * scale */
+export function embed(
+  table: Float32Array,
+  tokens: Int32Array,
+  scale: number,
+  columns: number,
+  out: Float64Array,
+): void {
+  for (let t = 0; t < tokens.length; t++) {
+    const start = at(tokens, t) * columns;
+    for (let c = 0; c < columns; c++) out[t * columns + c] = at(table, start + c) * scale;
+  }
+}
+
+/**
+ * rms: x / sqrt(mean(x^2) + epsilon) * weight (Zhang & Sennrich 2019, arXiv:1910.07467);
+ * layer: (x - mean) / sqrt(variance + epsilon) * weight + bias (Ba et al. 2016, arXiv:1607.06450).
+ */
+export function norm(
+  op: NormOp,
+  x: Float64Array,
+  weight: Float32Array | null,
+  bias: Float32Array | null,
+  out: Float64Array,
+  elements: number,
+): void {
+  const size = op.groupSize;
+  for (let start = 0; start < elements; start += size) {
+    let mean = 0;
+    if (op.kind === 'layer') {
+      for (let c = 0; c < size; c++) mean += at(x, start + c);
+      mean /= size;
+    }
+    let squares = 0;
+    for (let c = 0; c < size; c++) squares += (at(x, start + c) - mean) ** 2;
+    const inverse = 1 / Math.sqrt(squares / size + op.epsilon);
+    for (let c = 0; c < size; c++) {
+      const scaled = (at(x, start + c) - mean) * inverse * (weight === null ? 1 : at(weight, c));
+      out[start + c] = scaled + (bias === null ? 0 : at(bias, c));
+    }
+  }
+}
+
+/** out[t][n] = sum over c of x[t][c] * weight[n][c], plus bias[n] */
+export function matmul(
+  x: Float64Array,
+  weight: Float32Array,
+  bias: Float32Array | null,
+  out: Float64Array,
+  size: { readonly rows: number; readonly columns: number; readonly outColumns: number },
+): void {
+  const { rows, columns, outColumns } = size;
+  for (let n = 0; n < outColumns; n++) {
+    const weightStart = n * columns;
+    const offset = bias === null ? 0 : at(bias, n);
+    for (let t = 0; t < rows; t++) {
+      const xStart = t * columns;
+      let sum = 0;
+      for (let c = 0; c < columns; c++) {
+        // indexed directly: a shared accessor that sees several array types makes this loop slow
+        sum += (x[xStart + c] as number) * (weight[weightStart + c] as number);
+      }
+      out[t * outColumns + n] = sum + offset;
+    }
+  }
+}
+
+/**
+ * Rotates pair i of every head by position * inverseFrequencies[i]
+ * (Su et al. 2021, arXiv:2104.09864, equation 34), in place.
+ */
+export function rope(op: RopeOp, x: Float64Array, rows: number, position: number): void {
+  const pairs = op.inverseFrequencies.length;
+  for (let t = 0; t < rows; t++) {
+    for (let i = 0; i < pairs; i++) {
+      const angle = (position + t) * at(op.inverseFrequencies, i);
+      const cosine = Math.cos(angle) * op.magnitude;
+      const sine = Math.sin(angle) * op.magnitude;
+      for (let head = 0; head < op.heads; head++) {
+        const start = (t * op.heads + head) * op.headDim;
+        const first = start + (op.layout === 'interleaved' ? 2 * i : i);
+        const second = first + (op.layout === 'interleaved' ? 1 : pairs);
+        const [a, b] = [at(x, first), at(x, second)];
+        x[first] = a * cosine - b * sine;
+        x[second] = a * sine + b * cosine;
+      }
+    }
+  }
+}
+
+/** Scatters rows of (kvHead, headDim) to (kvHead, position, headDim). */
+export function cacheWrite(
+  x: Float64Array,
+  target: Float32Array,
+  size: { readonly rows: number; readonly kvHeads: number; readonly headDim: number },
+  position: number,
+  capacity: number,
+): void {
+  const { rows, kvHeads, headDim } = size;
+  for (let t = 0; t < rows; t++) {
+    for (let head = 0; head < kvHeads; head++) {
+      const source = (t * kvHeads + head) * headDim;
+      target.set(x.subarray(source, source + headDim), (head * capacity + position + t) * headDim);
+    }
+  }
+}
+
+/**
+ * Causal grouped-query attention: out = softmax(softcap(scale * q K^T)) V over the positions seen
+ * (Vaswani et al. 2017, arXiv:1706.03762, equation 1; Ainslie et al. 2023, arXiv:2305.13245).
+ */
+export function attention(
+  op: AttentionOp,
+  q: Float64Array,
+  cache: CacheLayer,
+  out: Float64Array,
+  rows: number,
+  position: number,
+): void {
+  const { heads, headDim, scale, softcap, window } = op;
+  const headsPerKv = heads / op.kvHeads;
+  const weights = new Float64Array(position + rows);
+  for (let t = 0; t < rows; t++) {
+    const last = position + t;
+    const first = window > 0 ? Math.max(0, last - window + 1) : 0;
+    for (let head = 0; head < heads; head++) {
+      const query = (t * heads + head) * headDim;
+      const kv = Math.floor(head / headsPerKv) * cache.capacity * headDim;
+      let largest = -Infinity;
+      for (let p = first; p <= last; p++) {
+        let dot = 0;
+        for (let d = 0; d < headDim; d++) {
+          dot += (q[query + d] as number) * (cache.keys[kv + p * headDim + d] as number);
+        }
+        const score = capped(dot * scale, softcap);
+        weights[p] = score;
+        largest = Math.max(largest, score);
+      }
+      let total = 0;
+      for (let p = first; p <= last; p++) {
+        const weight = Math.exp(at(weights, p) - largest);
+        weights[p] = weight;
+        total += weight;
+      }
+      for (let d = 0; d < headDim; d++) {
+        let sum = 0;
+        for (let p = first; p <= last; p++) {
+          sum += (weights[p] as number) * (cache.values[kv + p * headDim + d] as number);
+        }
+        out[query + d] = sum / total;
+      }
+    }
+  }
+}
+
+/** out = activation(gate) * up (Shazeer 2020, arXiv:2002.05202) */
+export function gate(
+  op: GateOp,
+  gates: Float64Array,
+  up: Float64Array,
+  out: Float64Array,
+  elements: number,
+): void {
+  const activate = activations[op.activation];
+  for (let i = 0; i < elements; i++) out[i] = activate(at(gates, i)) * at(up, i);
+}
+
+/** out = a + b */
+export function add(a: Float64Array, b: Float64Array, out: Float64Array, elements: number): void {
+  for (let i = 0; i < elements; i++) out[i] = at(a, i) + at(b, i);
+}
+
+/** x * factor, then the soft cap */
+export function scale(
+  x: Float64Array,
+  factor: number,
+  softcap: number,
+  out: Float64Array,
+  elements: number,
+): void {
+  for (let i = 0; i < elements; i++) out[i] = capped(at(x, i) * factor, softcap);
+}
+
+/** cap * tanh(x / cap) (Gemma 2, arXiv:2408.00118, section 2); x itself where cap is 0. */
+function capped(x: number, cap: number): number {
+  return cap > 0 ? cap * Math.tanh(x / cap) : x;
+}
+
+const activations: Readonly<Record<GateOp['activation'], (x: number) => number>> = {
+  // Elfwing et al. 2017, arXiv:1702.03118
+  silu: (x) => x / (1 + Math.exp(-x)),
+  // Hendrycks & Gimpel 2016, arXiv:1606.08415: x * normal distribution function(x)
+  gelu: (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
+  // the tanh approximation of the same paper
+  'gelu-tanh': (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
+};
+
+/**
+ * The error function to about 1e-15: its Maclaurin series below 3 (Abramowitz & Stegun 7.1.6, whose
+ * terms are all positive), the continued fraction of its complement above (7.1.14).
+ */
+export function erf(x: number): number {
+  const magnitude = Math.abs(x);
+  if (magnitude > 6) return Math.sign(x);
+  const bell = Math.exp(-magnitude * magnitude);
+  if (magnitude < 3) {
+    let term = magnitude;
+    let sum = term;
+    for (let n = 1; term > sum * 1e-17; n++) {
+      term *= (2 * magnitude * magnitude) / (2 * n + 1);
+      sum += term;
+    }
+    return (Math.sign(x) * 2 * bell * sum) / Math.sqrt(Math.PI);
+  }
+  let fraction = 0;
+  for (let n = 60; n > 0; n--) fraction = n / 2 / (magnitude + fraction);
+  return Math.sign(x) * (1 - bell / (Math.sqrt(Math.PI) * (magnitude + fraction)));
+}
+
+/** An element that the shape rules guarantee to exist. */
+function at(array: Float64Array | Float32Array | Int32Array, index: number): number {
+  return array[index] as number;
+}

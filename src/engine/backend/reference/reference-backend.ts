@@ -1,0 +1,344 @@
+/**
+ * The readable backend: plain TypeScript, no quantised arithmetic, the truth for tests.
+ *
+ * Weights are dequantised exactly to float32, activations are float64 and every sum is accumulated
+ * in double precision (`operators.ts`). Because nothing is rounded on purpose, three wishes of the
+ * caller are noted and otherwise ignored: `WeightSpec.storage` (always dense), `StepInput.precision`
+ * (4 computes what 8 computes) and `KvCacheSpec.type` (always float32).
+ */
+import { AppError } from '../../../common/errors.ts';
+import { quantType, rowBytes } from '../../formats/quants/registry.ts';
+import { checkGraph } from '../../graph/shape-rules.ts';
+import type { ActivationId, Graph, Op, WeightId } from '../../graph/ops.ts';
+import type {
+  Backend,
+  BackendMemory,
+  CompileOptions,
+  Executable,
+  KvCacheHandle,
+  KvCacheSpec,
+  StepInput,
+  WeightHandle,
+  WeightSpec,
+  WeightWriter,
+} from '../backend.ts';
+import type { CacheLayer } from './operators.ts';
+import * as operators from './operators.ts';
+
+export class ReferenceBackend implements Backend {
+  readonly kind = 'reference';
+  readonly description = 'Reference: TypeScript in double precision, 1 thread';
+  readonly #weights = new Set<ReferenceWeight>();
+  readonly #caches = new Set<ReferenceCache>();
+  readonly #executables = new Set<ReferenceExecutable>();
+
+  supports(op: Op): boolean {
+    return knownOps.has(op.op);
+  }
+
+  beginWeight(spec: WeightSpec): WeightWriter {
+    return new ReferenceWriter(new ReferenceWeight(spec), (weight) => {
+      this.#weights.add(weight);
+    });
+  }
+
+  releaseWeight(weight: WeightHandle): void {
+    this.#weights.delete(weight as ReferenceWeight);
+  }
+
+  createCache(spec: KvCacheSpec): KvCacheHandle {
+    const cache = new ReferenceCache(spec);
+    this.#caches.add(cache);
+    return cache;
+  }
+
+  releaseCache(cache: KvCacheHandle): void {
+    this.#caches.delete(cache as ReferenceCache);
+  }
+
+  compile(graph: Graph, options: CompileOptions): Executable {
+    const weights = graph.weights.map((name) => {
+      const weight = options.weights.get(name);
+      if (weight instanceof ReferenceWeight) return weight;
+      throw new AppError('model-file/missing-tensor', `The model has no weight "${name}".`, {
+        details: { weight: name },
+      });
+    });
+    checkGraph(
+      graph,
+      weights.map(({ spec }) => spec),
+    );
+    const executable = new ReferenceExecutable(graph, weights, options);
+    this.#executables.add(executable);
+    return executable;
+  }
+
+  run(executable: Executable, input: StepInput): Promise<Float32Array> {
+    try {
+      return Promise.resolve((executable as ReferenceExecutable).run(input));
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  memory(): BackendMemory {
+    const weightBytes = totalBytes(this.#weights);
+    const cacheBytes = totalBytes(this.#caches);
+    const activationBytes = totalBytes(this.#executables);
+    return {
+      weightBytes,
+      cacheBytes,
+      activationBytes,
+      totalBytes: weightBytes + cacheBytes + activationBytes,
+    };
+  }
+
+  dispose(): void {
+    this.#weights.clear();
+    this.#caches.clear();
+    this.#executables.clear();
+  }
+}
+
+const knownOps: ReadonlySet<Op['op']> = new Set([
+  'embed',
+  'norm',
+  'matmul',
+  'rope',
+  'cache-write',
+  'attention',
+  'gate',
+  'add',
+  'scale',
+  'take-outputs',
+]);
+
+class ReferenceWeight implements WeightHandle {
+  readonly spec: WeightSpec;
+  /** (rows, columns) */
+  readonly values: Float32Array<ArrayBuffer>;
+
+  constructor(spec: WeightSpec) {
+    this.spec = spec;
+    this.values = new Float32Array(spec.rows * spec.columns);
+  }
+
+  get bytes(): number {
+    return this.values.byteLength;
+  }
+}
+
+class ReferenceWriter implements WeightWriter {
+  readonly rowsPerPiece = 1;
+  readonly #weight: ReferenceWeight;
+  readonly #done: (weight: ReferenceWeight) => void;
+  #rowsWritten = 0;
+
+  constructor(weight: ReferenceWeight, done: (weight: ReferenceWeight) => void) {
+    this.#weight = weight;
+    this.#done = done;
+  }
+
+  write(rows: Uint8Array): void {
+    const { type, columns, rows: total } = this.#weight.spec;
+    const count = rows.byteLength / rowBytes(type, columns);
+    if (!Number.isInteger(count) || this.#rowsWritten + count > total) {
+      throw new AppError('invalid-argument', 'A piece of a weight must be whole rows of it.');
+    }
+    const start = this.#rowsWritten * columns;
+    quantType(type).dequantize(rows, this.#weight.values.subarray(start, start + count * columns));
+    this.#rowsWritten += count;
+  }
+
+  finish(): WeightHandle {
+    const { name, rows } = this.#weight.spec;
+    if (this.#rowsWritten < rows) {
+      throw new AppError('model-file/truncated', `Rows of the tensor "${name}" are missing.`, {
+        details: { tensor: name, rows, rowsWritten: this.#rowsWritten },
+      });
+    }
+    if (!this.#weight.values.every(Number.isFinite)) {
+      throw new AppError(
+        'model-file/invalid-numbers',
+        `The tensor "${name}" holds numbers that are not finite. The file is damaged or was made by a faulty tool: get it again or choose another one.`,
+        { details: { tensor: name } },
+      );
+    }
+    this.#done(this.#weight);
+    return this.#weight;
+  }
+
+  abandon(): void {
+    // nothing is registered before `finish`; the garbage collector takes the array
+  }
+}
+
+class ReferenceCache implements KvCacheHandle {
+  readonly spec: KvCacheSpec;
+  readonly layers: readonly CacheLayer[];
+
+  constructor(spec: KvCacheSpec) {
+    this.spec = spec;
+    const { kvHeads, headDim, capacity } = spec;
+    const elements = kvHeads * capacity * headDim;
+    this.layers = Array.from({ length: spec.layers }, () => ({
+      keys: new Float32Array(elements),
+      values: new Float32Array(elements),
+      capacity,
+    }));
+  }
+
+  get bytes(): number {
+    return this.layers.reduce((sum, { keys }) => sum + 2 * keys.byteLength, 0);
+  }
+
+  layer(index: number): CacheLayer {
+    return required(this.layers[index], 'the layer in the KV cache');
+  }
+}
+
+class ReferenceExecutable implements Executable {
+  readonly maxTokens: number;
+  readonly #maxOutputs: number;
+  readonly #graph: Graph;
+  readonly #weights: readonly ReferenceWeight[];
+  readonly #buffers: readonly Float64Array[];
+  readonly #result: Float32Array;
+
+  constructor(graph: Graph, weights: readonly ReferenceWeight[], options: CompileOptions) {
+    this.maxTokens = options.maxTokens;
+    this.#maxOutputs = options.maxOutputs;
+    this.#graph = graph;
+    this.#weights = weights;
+    this.#buffers = graph.activations.map(
+      ({ rows, columns }) =>
+        new Float64Array(columns * (rows === 'tokens' ? options.maxTokens : options.maxOutputs)),
+    );
+    this.#result = new Float32Array(options.maxOutputs * this.#columns(graph.result));
+  }
+
+  get bytes(): number {
+    return totalBytes(this.#buffers.map(({ byteLength }) => ({ bytes: byteLength })));
+  }
+
+  run(input: StepInput): Float32Array {
+    this.#check(input);
+    for (const op of this.#graph.ops) this.#execute(op, input);
+    const elements = input.outputs * this.#columns(this.#graph.result);
+    this.#result.set(this.#buffer(this.#graph.result).subarray(0, elements));
+    return this.#result.subarray(0, elements);
+  }
+
+  #check({ tokens, position, outputs, cache }: StepInput): void {
+    const fits =
+      tokens.length > 0 &&
+      tokens.length <= this.maxTokens &&
+      outputs >= 0 &&
+      outputs <= Math.min(tokens.length, this.#maxOutputs) &&
+      position >= 0 &&
+      position + tokens.length <= cache.spec.capacity;
+    if (fits) return;
+    throw new AppError('invalid-argument', 'A step does not fit its graph or its KV cache.', {
+      details: { tokens: tokens.length, outputs, position, capacity: cache.spec.capacity },
+    });
+  }
+
+  #execute(op: Op, input: StepInput): void {
+    const tokens = input.tokens.length;
+    const { position } = input;
+    const cache = input.cache as ReferenceCache;
+    const buffer = (id: ActivationId): Float64Array => this.#buffer(id);
+    switch (op.op) {
+      case 'embed': {
+        const table = this.#weight(op.table);
+        return operators.embed(
+          table,
+          input.tokens,
+          op.scale,
+          this.#columns(op.out),
+          buffer(op.out),
+        );
+      }
+      case 'norm': {
+        const weight = this.#optional(op.weight);
+        const bias = this.#optional(op.bias);
+        const elements = this.#elements(op.x, input);
+        return operators.norm(op, buffer(op.x), weight, bias, buffer(op.out), elements);
+      }
+      case 'matmul': {
+        const columns = this.#columns(op.x);
+        const rows = this.#elements(op.x, input) / columns;
+        const size = { rows, columns, outColumns: this.#columns(op.out) };
+        const bias = this.#optional(op.bias);
+        return operators.matmul(buffer(op.x), this.#weight(op.weight), bias, buffer(op.out), size);
+      }
+      case 'rope':
+        return operators.rope(op, buffer(op.x), tokens, position);
+      case 'cache-write': {
+        const { keys, values, capacity } = cache.layer(op.layer);
+        const { kvHeads, headDim } = cache.spec;
+        const size = { rows: tokens, kvHeads, headDim };
+        operators.cacheWrite(buffer(op.k), keys, size, position, capacity);
+        return operators.cacheWrite(buffer(op.v), values, size, position, capacity);
+      }
+      case 'attention': {
+        const layer = cache.layer(op.layer);
+        return operators.attention(op, buffer(op.q), layer, buffer(op.out), tokens, position);
+      }
+      case 'gate': {
+        const elements = this.#elements(op.gate, input);
+        return operators.gate(op, buffer(op.gate), buffer(op.up), buffer(op.out), elements);
+      }
+      case 'add': {
+        const elements = this.#elements(op.a, input);
+        return operators.add(buffer(op.a), buffer(op.b), buffer(op.out), elements);
+      }
+      case 'scale': {
+        const elements = this.#elements(op.x, input);
+        return operators.scale(buffer(op.x), op.factor, op.softcap, buffer(op.out), elements);
+      }
+      case 'take-outputs': {
+        const columns = this.#columns(op.x);
+        const first = (tokens - input.outputs) * columns;
+        buffer(op.out).set(buffer(op.x).subarray(first, tokens * columns));
+        return;
+      }
+      default:
+        op satisfies never;
+    }
+  }
+
+  #columns(id: ActivationId): number {
+    return required(this.#graph.activations[id], 'an activation').columns;
+  }
+
+  #elements(id: ActivationId, input: StepInput): number {
+    const { rows, columns } = required(this.#graph.activations[id], 'an activation');
+    return columns * (rows === 'tokens' ? input.tokens.length : input.outputs);
+  }
+
+  #buffer(id: ActivationId): Float64Array {
+    return required(this.#buffers[id], 'an activation');
+  }
+
+  #weight(id: WeightId): Float32Array {
+    return required(this.#weights[id], 'a weight').values;
+  }
+
+  #optional(id: WeightId | null): Float32Array | null {
+    return id === null ? null : this.#weight(id);
+  }
+}
+
+function totalBytes(things: Iterable<{ readonly bytes: number }>): number {
+  let sum = 0;
+  for (const { bytes } of things) sum += bytes;
+  return sum;
+}
+
+/** What the checks at compile time guarantee to exist. */
+function required<T>(value: T | undefined, what: string): T {
+  if (value === undefined)
+    throw new AppError('internal', `The graph names ${what} that is absent.`);
+  return value;
+}

@@ -1,0 +1,180 @@
+/**
+ * Describes one forward step as a `Graph`.
+ *
+ * An architecture calls one method per operator, with weights by name; each call checks the
+ * operator's shape rule at once, so that a mistake points at the line that made it. The builder
+ * computes nothing, holds no weight data and knows no backend. Every operator writes a new
+ * activation (memory is the backend's business), except `rope`, which rotates in place.
+ */
+import { AppError } from '../../common/errors.ts';
+import type {
+  ActivationId,
+  ActivationSpec,
+  AttentionOp,
+  GateOp,
+  Graph,
+  NormOp,
+  Op,
+  RopeOp,
+  RowExtent,
+  WeightId,
+} from './ops.ts';
+import type { MatrixShape } from './shape-rules.ts';
+import { checkGraph, checkOp, lookup } from './shape-rules.ts';
+
+export interface NormOptions {
+  readonly kind: NormOp['kind'];
+  readonly weight: string | null;
+  readonly bias?: string | null;
+  readonly epsilon: number;
+  /** Columns that are normalised together; the whole row unless given. */
+  readonly groupSize?: number;
+}
+
+export type RopeOptions = Omit<RopeOp, 'op' | 'x'>;
+
+export type AttentionOptions = Omit<AttentionOp, 'op' | 'q' | 'out'>;
+
+export class GraphBuilder {
+  readonly #shapes: ReadonlyMap<string, MatrixShape>;
+  readonly #activations: ActivationSpec[] = [];
+  readonly #weightIds = new Map<string, WeightId>();
+  readonly #weightShapes: MatrixShape[] = [];
+  readonly #ops: Op[] = [];
+
+  /** @param weights shapes of all weights the model has, by name; only those used enter the graph */
+  constructor(weights: ReadonlyMap<string, MatrixShape>) {
+    this.#shapes = weights;
+  }
+
+  /** Whether the model has the weight: for optional biases and tied outputs. */
+  hasWeight(name: string): boolean {
+    return this.#shapes.has(name);
+  }
+
+  embed(table: string, scale = 1): ActivationId {
+    const id = this.#weight(table);
+    const out = this.#activation('tokens', this.#shapeOf(id).columns);
+    return this.#push({ op: 'embed', table: id, scale, out }, out);
+  }
+
+  norm(x: ActivationId, options: NormOptions): ActivationId {
+    const out = this.#like(x);
+    return this.#push(
+      {
+        op: 'norm',
+        kind: options.kind,
+        x,
+        weight: options.weight === null ? null : this.#weight(options.weight),
+        bias: this.#optional(options.bias),
+        epsilon: options.epsilon,
+        groupSize: options.groupSize ?? this.#spec(x).columns,
+        out,
+      },
+      out,
+    );
+  }
+
+  /** RMSNorm over the whole row, what most decoders use. */
+  rmsNorm(x: ActivationId, weight: string, epsilon: number): ActivationId {
+    return this.norm(x, { kind: 'rms', weight, epsilon });
+  }
+
+  matmul(x: ActivationId, weight: string, bias: string | null = null): ActivationId {
+    const id = this.#weight(weight);
+    const out = this.#activation(this.#spec(x).rows, this.#shapeOf(id).rows);
+    return this.#push({ op: 'matmul', x, weight: id, bias: this.#optional(bias), out }, out);
+  }
+
+  /** Rotates `x` in place and returns it. */
+  rope(x: ActivationId, options: RopeOptions): ActivationId {
+    return this.#push({ op: 'rope', x, ...options }, x);
+  }
+
+  cacheWrite(layer: number, k: ActivationId, v: ActivationId): void {
+    this.#push({ op: 'cache-write', layer, k, v }, k);
+  }
+
+  attention(q: ActivationId, options: AttentionOptions): ActivationId {
+    const out = this.#like(q);
+    return this.#push({ op: 'attention', q, ...options, out }, out);
+  }
+
+  gate(activation: GateOp['activation'], gate: ActivationId, up: ActivationId): ActivationId {
+    const out = this.#like(gate);
+    return this.#push({ op: 'gate', activation, gate, up, out }, out);
+  }
+
+  add(a: ActivationId, b: ActivationId): ActivationId {
+    const out = this.#like(a);
+    return this.#push({ op: 'add', a, b, out }, out);
+  }
+
+  /** x * factor, then the soft cap when it is above 0. */
+  scale(x: ActivationId, factor: number, softcap = 0): ActivationId {
+    const out = this.#like(x);
+    return this.#push({ op: 'scale', x, factor, softcap, out }, out);
+  }
+
+  takeOutputs(x: ActivationId): ActivationId {
+    const out = this.#activation('outputs', this.#spec(x).columns);
+    return this.#push({ op: 'take-outputs', x, out }, out);
+  }
+
+  /**
+   * The finished graph, checked as a whole.
+   * @throws AppError `internal` when `result` has no `outputs` rows
+   */
+  finish(result: ActivationId): Graph {
+    const graph: Graph = {
+      activations: [...this.#activations],
+      weights: [...this.#weightIds.keys()],
+      ops: [...this.#ops],
+      result,
+    };
+    checkGraph(graph, this.#weightShapes);
+    return graph;
+  }
+
+  #push(op: Op, result: ActivationId): ActivationId {
+    checkOp(op, lookup(this.#activations, this.#weightShapes));
+    this.#ops.push(op);
+    return result;
+  }
+
+  #activation(rows: RowExtent, columns: number): ActivationId {
+    return this.#activations.push({ rows, columns }) - 1;
+  }
+
+  #like(x: ActivationId): ActivationId {
+    const { rows, columns } = this.#spec(x);
+    return this.#activation(rows, columns);
+  }
+
+  #spec(x: ActivationId): ActivationSpec {
+    return lookup(this.#activations, []).activation(x);
+  }
+
+  #shapeOf(id: WeightId): MatrixShape {
+    return lookup([], this.#weightShapes).weight(id);
+  }
+
+  #optional(name: string | null | undefined): WeightId | null {
+    return name === null || name === undefined ? null : this.#weight(name);
+  }
+
+  #weight(name: string): WeightId {
+    const known = this.#weightIds.get(name);
+    if (known !== undefined) return known;
+    const shape = this.#shapes.get(name);
+    if (shape === undefined) {
+      throw new AppError(
+        'internal',
+        `A graph uses the weight "${name}", which no tensor declares.`,
+      );
+    }
+    const id: WeightId = this.#weightShapes.push(shape) - 1;
+    this.#weightIds.set(name, id);
+    return id;
+  }
+}

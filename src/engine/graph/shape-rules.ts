@@ -1,0 +1,175 @@
+/**
+ * The shape rule of every operator of the catalogue (`ops.ts`).
+ *
+ * The builder applies them while an architecture is described, and a backend applies them again to
+ * the weights it really holds, so that no kernel ever sees sizes that do not fit.
+ */
+import { AppError } from '../../common/errors.ts';
+import type { ActivationId, ActivationSpec, Graph, Op, WeightId } from './ops.ts';
+
+/** A weight as a matrix: `rows` of `columns` contiguous elements; a vector has one row. */
+export interface MatrixShape {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** Where the rules look shapes up; both throw for an unknown id. */
+export interface ShapeLookup {
+  activation(id: ActivationId): ActivationSpec;
+  weight(id: WeightId): MatrixShape;
+}
+
+/**
+ * Checks one operator against its rule.
+ * @throws AppError `internal`: graphs are made by our own code, after the file's shapes were checked
+ */
+export function checkOp(op: Op, shapes: ShapeLookup): void {
+  const check = (holds: boolean, rule: string): void => {
+    if (!holds) throw shapeError(op, rule);
+  };
+  const same = (a: ActivationId, b: ActivationId, rule: string): void => {
+    const [first, second] = [shapes.activation(a), shapes.activation(b)];
+    check(first.rows === second.rows && first.columns === second.columns, rule);
+  };
+  const vector = (id: WeightId | null, length: number, rule: string): void => {
+    if (id === null) return;
+    const { rows, columns } = shapes.weight(id);
+    check(rows === 1 && columns === length, rule);
+  };
+
+  switch (op.op) {
+    case 'embed': {
+      const out = shapes.activation(op.out);
+      check(out.rows === 'tokens', 'the result has one row per token');
+      check(shapes.weight(op.table).columns === out.columns, 'the table has the columns of out');
+      return;
+    }
+    case 'norm': {
+      const { columns } = shapes.activation(op.x);
+      same(op.x, op.out, 'x and out have one shape');
+      check(isCount(op.groupSize) && columns % op.groupSize === 0, 'groups divide the columns');
+      vector(op.weight, op.groupSize, 'weight holds groupSize values');
+      vector(op.bias, op.groupSize, 'bias holds groupSize values');
+      check(op.epsilon >= 0, 'epsilon is not negative');
+      return;
+    }
+    case 'matmul': {
+      const [x, out] = [shapes.activation(op.x), shapes.activation(op.out)];
+      const weight = shapes.weight(op.weight);
+      check(x.rows === out.rows, 'x and out have the same rows');
+      check(weight.columns === x.columns, 'weight columns equal x columns');
+      check(weight.rows === out.columns, 'weight rows equal out columns');
+      vector(op.bias, out.columns, 'bias holds a value per out column');
+      return;
+    }
+    case 'rope': {
+      const x = shapes.activation(op.x);
+      check(x.rows === 'tokens', 'positions are those of the tokens');
+      check(x.columns === op.heads * op.headDim, 'columns are heads * headDim');
+      check(2 * op.inverseFrequencies.length <= op.headDim, 'the rotated pairs lie inside a head');
+      return;
+    }
+    case 'cache-write': {
+      check(shapes.activation(op.k).rows === 'tokens', 'there is a key for every token');
+      same(op.k, op.v, 'keys and values have one shape');
+      return;
+    }
+    case 'attention': {
+      const q = shapes.activation(op.q);
+      same(op.q, op.out, 'q and out have one shape');
+      check(q.rows === 'tokens', 'there is a query for every token');
+      check(q.columns === op.heads * op.headDim, 'columns are heads * headDim');
+      check(isCount(op.kvHeads) && op.heads % op.kvHeads === 0, 'kvHeads divides heads');
+      check(op.window >= 0 && op.softcap >= 0, 'window and softcap are not negative');
+      return;
+    }
+    case 'gate':
+      same(op.gate, op.up, 'gate and up have one shape');
+      same(op.gate, op.out, 'gate and out have one shape');
+      return;
+    case 'add':
+      same(op.a, op.b, 'a and b have one shape');
+      same(op.a, op.out, 'a and out have one shape');
+      return;
+    case 'scale':
+      same(op.x, op.out, 'x and out have one shape');
+      return;
+    case 'take-outputs': {
+      const [x, out] = [shapes.activation(op.x), shapes.activation(op.out)];
+      check(x.rows === 'tokens' && out.rows === 'outputs', 'rows go from tokens to outputs');
+      check(x.columns === out.columns, 'the columns stay');
+      return;
+    }
+    default:
+      op satisfies never;
+  }
+}
+
+/** Activations an operator reads, and the one it writes (null for the KV cache). */
+export function operands(op: Op): { reads: readonly ActivationId[]; writes: ActivationId | null } {
+  switch (op.op) {
+    case 'embed':
+      return { reads: [], writes: op.out };
+    case 'norm':
+    case 'matmul':
+    case 'scale':
+    case 'take-outputs':
+      return { reads: [op.x], writes: op.out };
+    case 'rope':
+      return { reads: [op.x], writes: op.x };
+    case 'cache-write':
+      return { reads: [op.k, op.v], writes: null };
+    case 'attention':
+      return { reads: [op.q], writes: op.out };
+    case 'gate':
+      return { reads: [op.gate, op.up], writes: op.out };
+    case 'add':
+      return { reads: [op.a, op.b], writes: op.out };
+  }
+}
+
+/**
+ * Checks a whole graph: every operator's rule, and that activations are written before they are read.
+ * @throws AppError `internal`
+ */
+export function checkGraph(graph: Graph, weights: readonly MatrixShape[]): void {
+  const shapes = lookup(graph.activations, weights);
+  const written = new Set<ActivationId>();
+  for (const op of graph.ops) {
+    checkOp(op, shapes);
+    const { reads, writes } = operands(op);
+    for (const id of reads) {
+      if (!written.has(id)) throw shapeError(op, `activation ${id} is read before it is written`);
+    }
+    if (writes !== null) written.add(writes);
+  }
+  if (!written.has(graph.result) || shapes.activation(graph.result).rows !== 'outputs') {
+    throw new AppError('internal', 'The result of a graph must be written and have output rows.');
+  }
+}
+
+/** Shape lookup over plain arrays. */
+export function lookup(
+  activations: readonly ActivationSpec[],
+  weights: readonly MatrixShape[],
+): ShapeLookup {
+  return {
+    activation: (id) => found(activations[id], `activation ${id}`),
+    weight: (id) => found(weights[id], `weight ${id}`),
+  };
+}
+
+function found<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new AppError('internal', `A graph names an unknown ${what}.`);
+  return value;
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value > 0;
+}
+
+function shapeError(op: Op, rule: string): AppError {
+  return new AppError('internal', `Operator "${op.op}" breaks its shape rule: ${rule}.`, {
+    details: { op: op.op, rule },
+  });
+}
