@@ -1,0 +1,9 @@
+import { expose } from 'comlink';
+import './errors-over-wire.ts';
+import type { Pingable } from './worker-owner.ts';
+
+/** Offers an interface to the page from inside a worker, with the heartbeat every worker answers. */
+export function exposeApi(api: object): void {
+  const pingable: Pingable = { ping: () => undefined };
+  expose(Object.assign(api, pingable));
+}

@@ -1,0 +1,101 @@
+/**
+ * One cancellable stream of values over a MessagePort.
+ *
+ * Comlink cannot return an async generator and an AbortSignal cannot be sent, so the caller makes a
+ * channel, gives one end away and iterates over the other. Order is kept; the stream ends exactly
+ * once, with a value or an error; leaving the loop early or aborting cancels the producer.
+ */
+import { AppError } from '../common/errors.ts';
+import { errorFromWire, errorToWire, type WireError } from './errors-over-wire.ts';
+
+type ToConsumer<T> =
+  | { readonly kind: 'value'; readonly value: T }
+  | { readonly kind: 'end' }
+  | { readonly kind: 'error'; readonly error: WireError };
+
+interface Cancel {
+  readonly kind: 'cancel';
+}
+
+/** Runs a producer against a port; `signal` fires when the consumer cancels. */
+export async function produceStream<T>(
+  port: MessagePort,
+  values: (signal: AbortSignal) => AsyncIterable<T>,
+): Promise<void> {
+  const controller = new AbortController();
+  port.onmessage = (event: MessageEvent<Cancel>) => {
+    if (event.data.kind === 'cancel') controller.abort();
+  };
+  const send = (message: ToConsumer<T>): void => {
+    port.postMessage(message);
+  };
+  try {
+    for await (const value of values(controller.signal)) send({ kind: 'value', value });
+    send({ kind: 'end' });
+  } catch (error) {
+    send({ kind: 'error', error: errorToWire(error) });
+  } finally {
+    // Closing at once would drop what the other side has not read in some browsers: it closes after 'end'.
+    port.onmessage = null;
+  }
+}
+
+export interface ConsumedStream<T> extends AsyncIterable<T> {
+  /** Give this end to the producer. */
+  readonly producerPort: MessagePort;
+  /** Ends the stream with this error, for example because the worker behind it died. */
+  fail(error: AppError): void;
+}
+
+/** The consumer's end. `signal` asks the producer to stop; what it still sends is delivered. */
+export function consumeStream<T>(signal?: AbortSignal): ConsumedStream<T> {
+  const channel = new MessageChannel();
+  const port = channel.port1;
+  const waiting: ToConsumer<T>[] = [];
+  let wake: (() => void) | null = null;
+  const arrive = (message: ToConsumer<T>): void => {
+    waiting.push(message);
+    wake?.();
+  };
+  port.onmessage = (event: MessageEvent<ToConsumer<T>>) => {
+    arrive(event.data);
+  };
+  const cancel = (): void => {
+    port.postMessage({ kind: 'cancel' } satisfies Cancel);
+  };
+  if (signal?.aborted === true) cancel();
+  else signal?.addEventListener('abort', cancel, { once: true });
+
+  async function* iterate(): AsyncGenerator<T, void, void> {
+    let finished = false;
+    try {
+      for (;;) {
+        const message = waiting.shift();
+        if (message === undefined) {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+          wake = null;
+        } else if (message.kind === 'value') {
+          yield message.value;
+        } else {
+          finished = true;
+          if (message.kind === 'error') throw errorFromWire(message.error);
+          return;
+        }
+      }
+    } finally {
+      if (!finished) cancel();
+      signal?.removeEventListener('abort', cancel);
+      port.close();
+    }
+  }
+  const generator = iterate();
+  return {
+    producerPort: channel.port2,
+    fail: (error) => {
+      arrive({ kind: 'error', error: errorToWire(error) });
+    },
+    [Symbol.asyncIterator]: () => generator,
+  };
+}

@@ -1,0 +1,187 @@
+/**
+ * One class that owns a worker's life: lazy start, calls, heartbeat, death, restart on next use.
+ *
+ * Every call goes through `use`, so that a worker that dies or stops answering rejects all calls
+ * under way instead of leaving them pending for ever. It does not queue: order is the caller's.
+ */
+import { releaseProxy, wrap, type Remote } from 'comlink';
+import { AppError } from '../common/errors.ts';
+import './errors-over-wire.ts';
+
+/** What every worker answers besides its own interface. */
+export interface Pingable {
+  ping(): void;
+}
+
+export interface WorkerOwnerOptions {
+  /** For messages, for example "engine". */
+  readonly name: string;
+  readonly create: () => Worker;
+  /** Silence after which a busy worker counts as hung. */
+  readonly silenceLimitMs: number;
+  /** Told when a worker was lost; the next `use` starts a new one. */
+  readonly onDeath?: (error: AppError) => void;
+}
+
+/** Time between two pings while calls are under way. */
+const HEARTBEAT_MS = 1000;
+
+interface Life<Api> {
+  readonly worker: Worker;
+  readonly remote: Remote<Api & Pingable>;
+  readonly pending: Set<(error: AppError) => void>;
+  heartbeat: ReturnType<typeof setInterval> | null;
+  /** Heartbeats since the last answer; counted, not timed, because a frozen page's clock runs on. */
+  unanswered: number;
+}
+
+export class WorkerOwner<Api extends object> {
+  readonly #options: WorkerOwnerOptions;
+  #life: Life<Api> | null = null;
+
+  constructor(options: WorkerOwnerOptions) {
+    this.#options = options;
+  }
+
+  get running(): boolean {
+    return this.#life !== null;
+  }
+
+  /**
+   * Calls the worker, starting it when needed.
+   * @throws AppError what the call throws; `engine/worker-died`, `engine/worker-silent` when the worker is lost
+   */
+  use<T>(call: (remote: Remote<Api & Pingable>) => Promise<T>): Promise<T> {
+    const life = (this.#life ??= this.#start());
+    return new Promise<T>((resolve, reject) => {
+      const settle = (): void => {
+        life.pending.delete(reject);
+        if (life.pending.size === 0) this.#stopHeartbeat(life);
+      };
+      life.pending.add(reject);
+      this.#startHeartbeat(life);
+      call(life.remote).then(
+        (value) => {
+          settle();
+          resolve(value);
+        },
+        (error: unknown) => {
+          settle();
+          reject(error as Error);
+        },
+      );
+    });
+  }
+
+  /** Ends the worker now; calls under way reject with `engine/worker-died`. */
+  terminate(): void {
+    if (this.#life !== null) this.#end(this.#life, this.#death('was stopped'));
+  }
+
+  #start(): Life<Api> {
+    const worker = this.#options.create();
+    const life: Life<Api> = {
+      worker,
+      remote: wrap<Api & Pingable>(worker),
+      pending: new Set(),
+      heartbeat: null,
+      unanswered: 0,
+    };
+    const die = (reason: string): void => {
+      if (this.#life !== life) return;
+      const error = this.#death(reason);
+      this.#end(life, error);
+      this.#options.onDeath?.(error);
+    };
+    worker.addEventListener('error', (event) => {
+      event.preventDefault();
+      die(event.message === '' ? 'could not be started' : `stopped: ${event.message}`);
+    });
+    worker.addEventListener('messageerror', () => {
+      die('sent something unreadable');
+    });
+    return life;
+  }
+
+  #death(reason: string): AppError {
+    return new AppError(
+      'engine/worker-died',
+      `A background part of Hermit (${this.#options.name}) ${reason}. Your chats are safe. Try again.`,
+      { details: { worker: this.#options.name, reason } },
+    );
+  }
+
+  #end(life: Life<Api>, error: AppError): void {
+    if (this.#life === life) this.#life = null;
+    this.#stopHeartbeat(life);
+    life.worker.terminate();
+    life.remote[releaseProxy]();
+    const rejecters = [...life.pending];
+    life.pending.clear();
+    for (const reject of rejecters) reject(error);
+  }
+
+  #startHeartbeat(life: Life<Api>): void {
+    if (life.heartbeat !== null) return;
+    life.unanswered = 0;
+    life.heartbeat = setInterval(() => {
+      this.#beat(life);
+    }, HEARTBEAT_MS);
+  }
+
+  #beat(life: Life<Api>): void {
+    if (life.unanswered * HEARTBEAT_MS >= this.#options.silenceLimitMs) {
+      const error = new AppError(
+        'engine/worker-silent',
+        `A background part of Hermit (${this.#options.name}) stopped answering and was ended. Your chats are safe. Try again.`,
+        { details: { worker: this.#options.name } },
+      );
+      this.#end(life, error);
+      this.#options.onDeath?.(error);
+      return;
+    }
+    life.unanswered += 1;
+    if (life.unanswered > 1) return;
+    const pong = (): void => {
+      life.unanswered = 0;
+    };
+    // A ping that fails still proves that the worker answers.
+    life.remote.ping().then(pong, pong);
+  }
+
+  #stopHeartbeat(life: Life<Api>): void {
+    if (life.heartbeat !== null) clearInterval(life.heartbeat);
+    life.heartbeat = null;
+  }
+}
+
+/**
+ * Runs one call in a worker made for it, with a deadline, and ends the worker whatever happens.
+ * For untrusted input: a template that never ends costs `deadlineMs` and nothing else.
+ */
+export async function useOnce<Api extends object, T>(
+  options: { readonly name: string; readonly create: () => Worker; readonly deadlineMs: number },
+  late: () => AppError,
+  call: (remote: Remote<Api & Pingable>) => Promise<T>,
+): Promise<T> {
+  const owner = new WorkerOwner<Api>({
+    name: options.name,
+    create: options.create,
+    silenceLimitMs: Number.POSITIVE_INFINITY,
+  });
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(late());
+    }, options.deadlineMs);
+  });
+  const result = owner.use(call);
+  try {
+    return await Promise.race([result, deadline]);
+  } finally {
+    clearTimeout(timer);
+    // The loser of the race rejects when its worker ends; that was already reported or is not wanted.
+    result.catch(() => undefined);
+    owner.terminate();
+  }
+}
