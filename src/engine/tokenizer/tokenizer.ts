@@ -25,6 +25,16 @@ export interface SpecialTokens {
   readonly endOfGeneration: ReadonlySet<number>;
 }
 
+export interface DecodeOptions {
+  /** Show control and unknown tokens as the vocabulary spells them; otherwise they are left out. */
+  readonly showSpecial?: boolean;
+  /**
+   * The text goes on from earlier tokens: a leading space is then text. Otherwise SPM vocabularies
+   * lose the one space that they put before every text.
+   */
+  readonly continuation?: boolean;
+}
+
 /** Turns a stream of tokens into text that never ends inside a character. */
 export interface Detokenizer {
   /** Text that became complete with this token; '' while a character is unfinished. */
@@ -40,18 +50,27 @@ export interface Tokenizer {
   /** Whether the vocabulary says that texts start with BOS. */
   readonly addBos: boolean;
   readonly addEos: boolean;
-  /** Spellings of all control and user-defined tokens, longest first. */
+  /** Doubts about the file that cost quality, as sentences for the expert; absent when none. */
+  readonly warnings?: readonly string[];
+  /**
+   * Spellings that `special: 'parse'` turns into tokens, longest first: control, unknown and
+   * user-defined tokens. User-defined single characters and runs of white space are not among them:
+   * they are plain text in every mode.
+   */
   readonly specialSpellings: readonly string[];
   encode(text: string, options: EncodeOptions): number[];
   /**
    * Text of the ids. Control tokens are left out unless `showSpecial`.
    * @throws AppError `invalid-argument` for an id outside the vocabulary
    */
-  decode(tokens: Iterable<number>, options?: { readonly showSpecial?: boolean }): string;
-  detokenizer(options?: { readonly showSpecial?: boolean }): Detokenizer;
+  decode(tokens: Iterable<number>, options?: DecodeOptions): string;
+  detokenizer(options?: DecodeOptions): Detokenizer;
   /** Raw spelling of a token as the vocabulary stores it. */
   tokenText(token: number): string;
-  /** The exact bytes a token stands for in the output text (may be part of a character). */
+  /**
+   * The exact bytes a token stands for in the output text (may be part of a character); none for
+   * control and unknown tokens. The caller must not change them.
+   */
   tokenBytes(token: number): Uint8Array;
   tokenKind(token: number): TokenKind;
   /** The id of a spelling, or undefined. */
