@@ -1,0 +1,59 @@
+/**
+ * What an architecture is to the engine: which numbers and tensors it needs, and one forward step
+ * described with the operators of the catalogue. It touches no bytes and knows no backend; one
+ * definition serves all of them. A new architecture is one file here and one line in `registry.ts`.
+ */
+import type { ActivationId } from '../graph/ops.ts';
+import type { GraphBuilder } from '../graph/graph-builder.ts';
+import type { HyperParameterReader, HyperParameters } from './hyper-parameters.ts';
+
+/**
+ * What a tensor is used for. `embedding` and `output` are matrices that some policies treat apart;
+ * `constant` tensors are read before the graph is built and become numbers in it.
+ */
+export type TensorRole = 'matrix' | 'vector' | 'embedding' | 'output' | 'constant';
+
+export interface TensorRequirement {
+  readonly name: string;
+  /** As the file states it, fastest-varying first: [columns, rows] or [length]. */
+  readonly shape: readonly number[];
+  readonly role: TensorRole;
+  /** The model works without it (a bias, an output that may be tied to the embedding). */
+  readonly optional: boolean;
+}
+
+/** Values of the `constant` tensors that the file has, by name. */
+export type Constants = ReadonlyMap<string, Float32Array>;
+
+export interface Architecture<H extends HyperParameters> {
+  /** Values of `general.architecture` it answers to. */
+  readonly names: readonly string[];
+  /** @throws ModelFileError `model-file/malformed`, `model-file/unsupported-architecture` */
+  hyperParameters(file: HyperParameterReader): H;
+  /** Every tensor the model may have; a file with others is refused, because they would be ignored. */
+  tensors(h: H): readonly TensorRequirement[];
+  /** Describes one step and returns the logits, (outputs, vocabularySize). */
+  forward(g: GraphBuilder, h: H, constants: Constants): ActivationId;
+}
+
+/** A (rows, columns) matrix that multiplies activations. */
+export function matrix(
+  name: string,
+  columns: number,
+  rows: number,
+  role: TensorRole = 'matrix',
+): TensorRequirement {
+  return { name, shape: [columns, rows], role, optional: false };
+}
+
+export function vector(name: string, length: number): TensorRequirement {
+  return { name, shape: [length], role: 'vector', optional: false };
+}
+
+export function constant(name: string, length: number): TensorRequirement {
+  return { name, shape: [length], role: 'constant', optional: true };
+}
+
+export function optional(requirement: TensorRequirement): TensorRequirement {
+  return { ...requirement, optional: true };
+}

@@ -1,0 +1,107 @@
+/** Hyper-parameters of a model: what every architecture has, and how they are read from a file. */
+import { ModelFileError } from '../../common/errors.ts';
+import type { Metadata } from '../formats/gguf/metadata.ts';
+
+/** What the engine needs of every decoder; an architecture adds its own. */
+export interface HyperParameters {
+  readonly layers: number;
+  /** Columns of the residual stream. */
+  readonly width: number;
+  readonly vocabularySize: number;
+  /** Positions the model was trained for. */
+  readonly trainedContext: number;
+  readonly kvHeads: number;
+  /** Components of a key and of a value of one head. */
+  readonly headDim: number;
+}
+
+/** Counts in files come from strangers: no real model comes near this, and products of two stay exact. */
+const largestCount = 2 ** 24;
+/** Tensors are listed per layer, so a forged number would cost memory; the deepest models have about 130. */
+const largestLayerCount = 2048;
+
+/**
+ * Reads the keys `<architecture>.*` of a file. Absent keys without a fallback, wrong types and
+ * values out of range are `ModelFileError`s that name the key.
+ */
+export class HyperParameterReader {
+  readonly metadata: Metadata;
+  readonly architecture: string;
+
+  constructor(metadata: Metadata, architecture: string) {
+    this.metadata = metadata;
+    this.architecture = architecture;
+  }
+
+  has(key: string): boolean {
+    return this.metadata.has(this.#full(key));
+  }
+
+  /** An integer from 1 to 2^24. */
+  count(key: string, fallback?: number): number {
+    const value = this.metadata.getUnsigned(this.#full(key), fallback);
+    if (value < 1 || value > largestCount) {
+      throw this.malformed(key, `is ${value}, outside 1 to ${largestCount}`);
+    }
+    return value;
+  }
+
+  /** Layers of the model, at most 2048. */
+  layers(): number {
+    const layers = this.count('block_count');
+    if (layers > largestLayerCount) {
+      throw this.malformed('block_count', `is ${layers}, more than ${largestLayerCount}`);
+    }
+    return layers;
+  }
+
+  /** An integer from 0 to 2^24, 0 where the key is absent. */
+  countOrZero(key: string): number {
+    return this.metadata.getUnsigned(this.#full(key), 0) === 0 ? 0 : this.count(key);
+  }
+
+  /** A finite number above zero. */
+  positive(key: string, fallback?: number): number {
+    const value = this.metadata.getNumber(this.#full(key), fallback);
+    if (!(value > 0)) throw this.malformed(key, `is ${value}, but must be above zero`);
+    return value;
+  }
+
+  string(key: string, fallback: string): string {
+    return this.metadata.getString(this.#full(key), fallback);
+  }
+
+  /** Tokens in the vocabulary: what the file lists, else what it states. */
+  vocabularySize(): number {
+    return this.metadata.findStrings('tokenizer.ggml.tokens')?.length ?? this.count('vocab_size');
+  }
+
+  /** The error for a key whose value contradicts itself or the others. */
+  malformed(key: string, problem: string): ModelFileError {
+    const field = this.#full(key);
+    return new ModelFileError(
+      'model-file/malformed',
+      `The model file contradicts itself: "${field}" ${problem}. Get the file again, or another conversion of the model.`,
+      this.#at(field),
+    );
+  }
+
+  /** The error for a variant of the architecture that is not implemented. */
+  unsupported(key: string, what: string): ModelFileError {
+    const field = this.#full(key);
+    return new ModelFileError(
+      'model-file/unsupported-architecture',
+      `This ${this.architecture} model needs ${what}, which Hermit does not support. Choose another model.`,
+      this.#at(field),
+      { details: { architecture: this.architecture } },
+    );
+  }
+
+  #full(key: string): string {
+    return `${this.architecture}.${key}`;
+  }
+
+  #at(field: string): { field: string; offsetBytes: number } {
+    return { field, offsetBytes: this.metadata.entries.get(field)?.offsetBytes ?? 0 };
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * A model file matched with its architecture: everything known before one byte of a tensor is read.
+ * The architecture's own hyper-parameter type ends here; what follows serves all of them.
+ */
+import { ModelFileError } from '../../common/errors.ts';
+import type { KvCacheSpec } from '../backend/backend.ts';
+import type { GgufFile, GgufTensor } from '../formats/gguf/gguf-file.ts';
+import { GraphBuilder } from '../graph/graph-builder.ts';
+import type { Graph } from '../graph/ops.ts';
+import type { Architecture, Constants, TensorRole } from './architecture.ts';
+import type { HyperParameters } from './hyper-parameters.ts';
+import { HyperParameterReader } from './hyper-parameters.ts';
+import type { LanguageModelInfo } from './language-model.ts';
+
+/** A tensor of the file with its use, as a matrix (a vector has one row). */
+export interface ModelTensor {
+  readonly tensor: GgufTensor;
+  readonly role: TensorRole;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+export interface ModelDefinition {
+  readonly info: LanguageModelInfo;
+  readonly cache: Pick<KvCacheSpec, 'layers' | 'kvHeads' | 'headDim'>;
+  /** Weights of the graph, in file order. */
+  readonly weights: readonly ModelTensor[];
+  /** Small tensors whose values `buildGraph` needs. */
+  readonly constants: readonly ModelTensor[];
+  buildGraph(constants: Constants): Graph;
+}
+
+/**
+ * Checks a file against an architecture.
+ * @throws ModelFileError `model-file/malformed`, `model-file/missing-tensor`, `model-file/unsupported-architecture`
+ */
+export function matchModel<H extends HyperParameters>(
+  architecture: Architecture<H>,
+  file: GgufFile,
+  name: string,
+): ModelDefinition {
+  const h = architecture.hyperParameters(new HyperParameterReader(file.metadata, name));
+  const tensors = matchTensors(architecture, h, file, name);
+  const weights = tensors.filter(({ role }) => role !== 'constant');
+  const shapes = new Map(weights.map((weight) => [weight.tensor.name, weight]));
+  return {
+    info: {
+      architecture: name,
+      name: file.metadata.findString('general.name') ?? name,
+      vocabularySize: h.vocabularySize,
+      trainedContext: h.trainedContext,
+      layers: h.layers,
+      parameters: weights.reduce((sum, { tensor }) => sum + tensor.elements, 0),
+    },
+    cache: { layers: h.layers, kvHeads: h.kvHeads, headDim: h.headDim },
+    weights,
+    constants: tensors.filter(({ role }) => role === 'constant'),
+    buildGraph(constants) {
+      const builder = new GraphBuilder(shapes);
+      return builder.finish(architecture.forward(builder, h, constants));
+    },
+  };
+}
+
+/** Tensors that old converters wrote and every reader computes itself. */
+const ignoredTensors = /(^rope_freqs\.weight|\.attn_rot_embd|\.rotary_emb\.inv_freq)$/;
+
+function matchTensors<H extends HyperParameters>(
+  architecture: Architecture<H>,
+  h: H,
+  file: GgufFile,
+  name: string,
+): readonly ModelTensor[] {
+  const matched: ModelTensor[] = [];
+  const known = new Set<string>();
+  for (const requirement of architecture.tensors(h)) {
+    known.add(requirement.name);
+    const tensor = file.tensors.get(requirement.name);
+    if (tensor === undefined) {
+      if (requirement.optional) continue;
+      throw new ModelFileError(
+        'model-file/missing-tensor',
+        `The model file lacks the tensor "${requirement.name}". It may be one part of a split model or a damaged file: get the whole model again.`,
+        { field: requirement.name, offsetBytes: file.dataOffsetBytes },
+      );
+    }
+    const [columns, rows] = matrixShape(tensor.shape);
+    const [wantedColumns, wantedRows] = matrixShape(requirement.shape);
+    if (tensor.shape.length > 2 || columns !== wantedColumns || rows !== wantedRows) {
+      throw new ModelFileError(
+        'model-file/malformed',
+        `The tensor "${tensor.name}" is ${tensor.shape.join(' x ')}, but this model needs ${requirement.shape.join(' x ')}. Get the file again, or another conversion of the model.`,
+        { field: tensor.name, offsetBytes: tensor.offsetBytes },
+      );
+    }
+    matched.push({ tensor, role: requirement.role, rows, columns });
+  }
+  refuseUnknown(file, known, name);
+  return matched.sort((a, b) => a.tensor.offsetBytes - b.tensor.offsetBytes);
+}
+
+function matrixShape(shape: readonly number[]): readonly [columns: number, rows: number] {
+  return [shape[0] ?? 0, shape[1] ?? 1];
+}
+
+/** A tensor nobody asked for means another model than the one we would compute: better said than wrong. */
+function refuseUnknown(file: GgufFile, known: ReadonlySet<string>, architecture: string): void {
+  for (const { name, offsetBytes } of file.tensors.values()) {
+    if (known.has(name) || ignoredTensors.test(name)) continue;
+    throw new ModelFileError(
+      'model-file/unsupported-architecture',
+      `This ${architecture} model has a part that Hermit does not know (the tensor "${name}"), so its answers would be wrong. Choose another model.`,
+      { field: name, offsetBytes },
+      { details: { architecture } },
+    );
+  }
+}

@@ -1,0 +1,40 @@
+/** The architectures Hermit runs. A new one is its file and a line here. */
+import { ModelFileError } from '../../common/errors.ts';
+import type { GgufFile } from '../formats/gguf/gguf-file.ts';
+import type { Architecture } from './architecture.ts';
+import type { HyperParameters } from './hyper-parameters.ts';
+import { llama } from './llama.ts';
+import type { ModelDefinition } from './model-definition.ts';
+import { matchModel } from './model-definition.ts';
+
+type Matcher = (file: GgufFile, name: string) => ModelDefinition;
+
+const matchers: ReadonlyMap<string, Matcher> = new Map([...entries(llama)]);
+
+function entries<H extends HyperParameters>(
+  architecture: Architecture<H>,
+): readonly (readonly [string, Matcher])[] {
+  return architecture.names.map((name) => [name, (file) => matchModel(architecture, file, name)]);
+}
+
+/** Values of `general.architecture` that work, in alphabetical order. */
+export const supportedArchitectures: readonly string[] = [...matchers.keys()].sort();
+
+/**
+ * Checks a file's header against the architecture it names.
+ * @throws ModelFileError `model-file/unsupported-architecture`, `model-file/malformed`, `model-file/missing-tensor`
+ */
+export function defineModel(file: GgufFile): ModelDefinition {
+  const key = 'general.architecture';
+  const name = file.metadata.getString(key);
+  const matcher = matchers.get(name);
+  if (matcher === undefined) {
+    throw new ModelFileError(
+      'model-file/unsupported-architecture',
+      `Hermit cannot run models of the architecture "${name}". It runs: ${supportedArchitectures.join(', ')}.`,
+      { field: key, offsetBytes: file.metadata.entries.get(key)?.offsetBytes ?? 0 },
+      { details: { architecture: name, supported: supportedArchitectures } },
+    );
+  }
+  return matcher(file, name);
+}

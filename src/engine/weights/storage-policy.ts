@@ -1,0 +1,42 @@
+/**
+ * Which weights become nibble planes and which stay dense float32 (see `WeightStorage`).
+ *
+ * Planes make a matrix small and fast and cost a float source some accuracy; vectors are too small
+ * to gain anything, and rows that are not whole blocks of 32 cannot be packed.
+ */
+import type { WeightStorage } from '../backend/backend.ts';
+import type { TensorType } from '../graph/dtype.ts';
+import type { ModelTensor } from '../models/model-definition.ts';
+
+/** What the user asked for; `auto` lets the file decide. */
+export type PrecisionChoice = 'auto' | 8 | 4;
+
+/** Columns that share a scale. */
+export const planeBlockColumns = 32;
+
+/**
+ * A float model of at most this many parameters (16 MiB as float32) sits in the processor's cache,
+ * where planes would gain nothing worth their rounding.
+ */
+export const smallFloatModelParameters = 4 * 1024 * 1024;
+
+const floatTypes: ReadonlySet<TensorType> = new Set(['F32', 'F16', 'BF16']);
+
+/** The storage of every weight, by tensor name. */
+export function chooseStorage(
+  weights: readonly ModelTensor[],
+  precision: PrecisionChoice,
+): ReadonlyMap<string, WeightStorage> {
+  const matrices = weights.filter(({ role }) => role !== 'vector');
+  const parameters = matrices.reduce((sum, { tensor }) => sum + tensor.elements, 0);
+  const keepFloat =
+    precision === 'auto' &&
+    parameters <= smallFloatModelParameters &&
+    matrices.every(({ tensor }) => floatTypes.has(tensor.type));
+  return new Map(
+    weights.map(({ tensor, role, columns }) => {
+      const packs = role !== 'vector' && columns % planeBlockColumns === 0 && !keepFloat;
+      return [tensor.name, packs ? 'planes' : 'dense'];
+    }),
+  );
+}

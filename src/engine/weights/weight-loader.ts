@@ -1,0 +1,244 @@
+/**
+ * From a model file to a running model: header checks, memory plan, then every tensor streamed from
+ * the source into the backend, which transcodes it on the way.
+ *
+ * The next piece is read while the current one is transcoded, also across tensors. At most three
+ * pieces exist at a time, so that a file of any size costs 12 MiB beside the backend's memory.
+ * Whatever was allocated is released when anything fails or the signal fires.
+ */
+import { throwIfAborted } from '../../common/abort.ts';
+import type { ByteSource } from '../../common/byte-source.ts';
+import { MEBIBYTE } from '../../common/bytes.ts';
+import { ModelFileError, hasCode } from '../../common/errors.ts';
+import type {
+  Backend,
+  KvType,
+  WeightHandle,
+  WeightStorage,
+  WeightWriter,
+} from '../backend/backend.ts';
+import type { GgufFile, GgufTensor } from '../formats/gguf/gguf-file.ts';
+import { quantType, rowBytes } from '../formats/quants/registry.ts';
+import type { Constants } from '../models/architecture.ts';
+import { GraphLanguageModel, outputRows } from '../models/graph-model.ts';
+import type { LanguageModel } from '../models/language-model.ts';
+import type { ModelDefinition, ModelTensor } from '../models/model-definition.ts';
+import { defineModel } from '../models/registry.ts';
+import type { MemoryPlan } from './memory-plan.ts';
+import { activationBytes, checkBudget, planMemory } from './memory-plan.ts';
+import type { PrecisionChoice } from './storage-policy.ts';
+import { chooseStorage } from './storage-policy.ts';
+
+/** Large enough that a read is efficient, small enough that three cost nothing that matters. */
+const pieceBytes = 4 * MEBIBYTE;
+
+/** Tokens of one step: enough rows to make prefill a matrix product, few enough to stay cancellable. */
+const defaultMaxTokens = 128;
+
+export interface LoadOptions {
+  readonly source: ByteSource;
+  readonly file: GgufFile;
+  /** Stays the caller's; dispose of it after the model. */
+  readonly backend: Backend;
+  readonly precision: PrecisionChoice;
+  /** Context the memory plan reckons with; what the model was trained for unless given. */
+  readonly contextLength?: number | undefined;
+  readonly kvType: KvType;
+  /** Memory the model may use in all; not checked unless given. */
+  readonly budgetBytes?: number | undefined;
+  /** Largest number of tokens of one `forward` call. */
+  readonly maxTokens?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((bytesDone: number, bytesTotal: number) => void) | undefined;
+}
+
+/**
+ * @throws ModelFileError `model-file/*`, AppError `engine/out-of-memory`, `aborted`, and what the source throws
+ */
+export async function loadModel(options: LoadOptions): Promise<LanguageModel> {
+  const { backend, source, signal } = options;
+  const definition = defineModel(options.file);
+  const constants = await readConstants(definition, source, signal);
+  const graph = definition.buildGraph(constants);
+  const maxTokens = options.maxTokens ?? defaultMaxTokens;
+  if (options.budgetBytes !== undefined) {
+    checkBudget(planLoad(definition, graph, options), options.budgetBytes);
+  }
+  const weights = await loadWeights(definition, options);
+  try {
+    const { info, cache } = definition;
+    return new GraphLanguageModel({ info, cache, backend, graph, weights, maxTokens });
+  } catch (error) {
+    for (const weight of weights.values()) backend.releaseWeight(weight);
+    throw error;
+  }
+}
+
+/**
+ * The memory a model would use, from its header alone: what a person sees before loading.
+ * @throws ModelFileError `model-file/*`
+ */
+export function planModel(
+  file: GgufFile,
+  options: Pick<LoadOptions, 'precision' | 'contextLength' | 'kvType' | 'maxTokens'>,
+): MemoryPlan {
+  const definition = defineModel(file);
+  // constants change numbers in the graph, never its sizes
+  return planLoad(definition, definition.buildGraph(new Map()), options);
+}
+
+function planLoad(
+  definition: ModelDefinition,
+  graph: ReturnType<ModelDefinition['buildGraph']>,
+  options: Pick<LoadOptions, 'precision' | 'contextLength' | 'kvType' | 'maxTokens'>,
+): MemoryPlan {
+  const storage = chooseStorage(definition.weights, options.precision);
+  const maxTokens = options.maxTokens ?? defaultMaxTokens;
+  const maxOutputs = outputRows(maxTokens, definition.info.vocabularySize);
+  return planMemory({
+    weights: definition.weights.map(({ tensor, rows, columns }) => ({
+      type: tensor.type,
+      rows,
+      columns,
+      storage: storage.get(tensor.name) ?? 'dense',
+    })),
+    cache: definition.cache,
+    kvType: options.kvType,
+    contextLength: options.contextLength ?? definition.info.trainedContext,
+    activationBytes: activationBytes(graph, maxTokens, maxOutputs),
+  });
+}
+
+async function readConstants(
+  definition: ModelDefinition,
+  source: ByteSource,
+  signal: AbortSignal | undefined,
+): Promise<Constants> {
+  const constants = new Map<string, Float32Array>();
+  for (const { tensor } of definition.constants) {
+    const bytes = await source.read(tensor.offsetBytes, tensor.sizeBytes, signal);
+    const values = new Float32Array(tensor.elements);
+    quantType(tensor.type).dequantize(bytes, values);
+    constants.set(tensor.name, values);
+  }
+  return constants;
+}
+
+async function loadWeights(
+  definition: ModelDefinition,
+  options: LoadOptions,
+): Promise<ReadonlyMap<string, WeightHandle>> {
+  const { backend, signal, onProgress } = options;
+  const storage = chooseStorage(definition.weights, options.precision);
+  const total = definition.weights.reduce((sum, { tensor }) => sum + tensor.sizeBytes, 0);
+  const weights = new Map<string, WeightHandle>();
+  let feeder: RowFeeder | null = null;
+  let done = 0;
+  try {
+    onProgress?.(0, total);
+    for await (const { weight, bytes, last } of readAhead(options.source, definition, signal)) {
+      throwIfAborted(signal);
+      feeder ??= new RowFeeder(weight, storage.get(weight.tensor.name) ?? 'dense', backend);
+      feeder.push(bytes);
+      if (last) {
+        weights.set(weight.tensor.name, feeder.finish());
+        feeder = null;
+      }
+      done += bytes.byteLength;
+      onProgress?.(done, total);
+    }
+    return weights;
+  } catch (error) {
+    feeder?.abandon();
+    for (const weight of weights.values()) backend.releaseWeight(weight);
+    throw error;
+  }
+}
+
+interface Piece {
+  readonly weight: ModelTensor;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Whether it ends its tensor. */
+  readonly last: boolean;
+}
+
+/** All weights' bytes in file order, one read always under way while the caller works. */
+async function* readAhead(
+  source: ByteSource,
+  { weights }: ModelDefinition,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Piece, void> {
+  const ranges = weights.flatMap((weight) => {
+    const { offsetBytes, sizeBytes } = weight.tensor;
+    return Array.from({ length: Math.ceil(sizeBytes / pieceBytes) }, (_, index) => {
+      const start = index * pieceBytes;
+      const length = Math.min(pieceBytes, sizeBytes - start);
+      return { weight, offset: offsetBytes + start, length, last: start + length === sizeBytes };
+    });
+  });
+  const read = (index: number): Promise<Uint8Array<ArrayBuffer>> | undefined => {
+    const range = ranges[index];
+    const bytes = range && source.read(range.offset, range.length, signal);
+    // when the caller fails first nobody awaits this read any more
+    bytes?.catch(() => undefined);
+    return bytes;
+  };
+  let next = read(0);
+  for (const [index, { weight, last }] of ranges.entries()) {
+    const bytes = await next;
+    if (bytes === undefined) return;
+    next = read(index + 1);
+    yield { weight, bytes, last };
+  }
+}
+
+/** Hands the bytes of one tensor to its writer in the groups of rows the writer asks for. */
+class RowFeeder {
+  readonly #tensor: GgufTensor;
+  readonly #writer: WeightWriter;
+  readonly #groupBytes: number;
+  #rest = new Uint8Array(0);
+
+  constructor({ tensor, rows, columns }: ModelTensor, storage: WeightStorage, backend: Backend) {
+    const { name, type } = tensor;
+    this.#tensor = tensor;
+    this.#writer = backend.beginWeight({ name, type, rows, columns, storage });
+    this.#groupBytes = this.#writer.rowsPerPiece * rowBytes(type, columns);
+  }
+
+  push(bytes: Uint8Array<ArrayBuffer>): void {
+    const pending = this.#rest.byteLength === 0 ? bytes : joined(this.#rest, bytes);
+    const whole = pending.byteLength - (pending.byteLength % this.#groupBytes);
+    for (let start = 0; start < whole; start += this.#groupBytes) {
+      this.#writer.write(pending.subarray(start, start + this.#groupBytes));
+    }
+    this.#rest = pending.slice(whole);
+  }
+
+  finish(): WeightHandle {
+    if (this.#rest.byteLength > 0) this.#writer.write(this.#rest);
+    try {
+      return this.#writer.finish();
+    } catch (error) {
+      if (!hasCode(error, 'model-file/invalid-numbers')) throw error;
+      const { name, offsetBytes } = this.#tensor;
+      throw new ModelFileError(
+        'model-file/invalid-numbers',
+        error.message,
+        { field: name, offsetBytes },
+        { details: error.details, cause: error },
+      );
+    }
+  }
+
+  abandon(): void {
+    this.#writer.abandon();
+  }
+}
+
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {
+  const both = new Uint8Array(first.byteLength + second.byteLength);
+  both.set(first);
+  both.set(second, first.byteLength);
+  return both;
+}
