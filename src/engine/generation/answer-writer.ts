@@ -1,0 +1,123 @@
+/**
+ * One answer in the making: logits go in, text that may be shown comes out, until something ends it.
+ * Knows nothing of the model's state.
+ */
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { createLogitsProcessors, noPenalties } from './logits-processors.ts';
+import type { LogitsProcessor, PenaltyOptions } from './logits-processors.ts';
+import { tokenLogprobs } from './logprobs.ts';
+import type { TokenLogprob } from './logprobs.ts';
+import { Sampler } from './sampler.ts';
+import type { SamplingOptions } from './sampler.ts';
+import { StopStrings } from './stopping.ts';
+
+export interface AnswerOptions {
+  readonly sampling: SamplingOptions;
+  readonly penalties?: PenaltyOptions;
+  /** Most tokens of the answer; no limit but the context when absent. */
+  readonly maxTokens?: number;
+  /** Texts that end the answer; they are not part of it. */
+  readonly stop?: readonly string[];
+  /** Ids that end the answer, besides the vocabulary's own ends of generation. */
+  readonly stopTokens?: ReadonlySet<number>;
+  /** Go on past the vocabulary's ends of generation. */
+  readonly ignoreEndOfGeneration?: boolean;
+  /** How many alternatives to report beside each token's log-probability; absent: report none. */
+  readonly topLogprobs?: number;
+  /** Show the spelling of control tokens in the text. */
+  readonly showSpecial?: boolean;
+}
+
+export interface WrittenToken {
+  readonly token: number;
+  /** Text that became showable with this token, often of earlier ones too; may be empty. */
+  readonly text: string;
+  readonly logprob?: number;
+  readonly topLogprobs?: readonly TokenLogprob[];
+}
+
+export interface WriterStep {
+  /** Null for a token that only ends the answer. */
+  readonly written: WrittenToken | null;
+  readonly finish: 'stop' | 'length' | null;
+  /** The id to go on with. */
+  readonly token: number;
+}
+
+export class AnswerWriter {
+  readonly #options: AnswerOptions;
+  readonly #tokenizer: Tokenizer;
+  readonly #sampler: Sampler;
+  readonly #processors: readonly LogitsProcessor[];
+  readonly #stops: StopStrings;
+  readonly #detokenizer: ReturnType<Tokenizer['detokenizer']>;
+  #tokens = 0;
+  #foundStop = false;
+
+  /** @throws AppError `invalid-argument` for options out of range */
+  constructor(tokenizer: Tokenizer, vocabularySize: number, options: AnswerOptions) {
+    this.#options = options;
+    this.#tokenizer = tokenizer;
+    this.#sampler = new Sampler(options.sampling);
+    this.#processors = createLogitsProcessors(options.penalties ?? noPenalties, vocabularySize);
+    this.#stops = new StopStrings(options.stop ?? []);
+    this.#detokenizer = tokenizer.detokenizer({ showSpecial: options.showSpecial ?? false });
+  }
+
+  /** Tells of the text that the answer follows. */
+  acceptPrompt(tokens: readonly number[]): void {
+    for (const processor of this.#processors) {
+      for (const token of tokens) processor.accept(token, 'prompt');
+    }
+  }
+
+  /**
+   * Chooses the next token from the model's logits (vocabularySize).
+   * @throws AppError `model-file/invalid-numbers`
+   */
+  next(logits: Float32Array): WriterStep {
+    const token = this.#choose(logits);
+    if (this.#endsGeneration(token)) return { written: null, finish: 'stop', token };
+
+    this.#tokens++;
+    for (const processor of this.#processors) processor.accept(token, 'generated');
+    const result = this.#stops.push(this.#detokenizer.push(token));
+    this.#foundStop = result.stop !== null;
+    const atLimit = this.#tokens >= (this.#options.maxTokens ?? Infinity);
+    const finish = this.#foundStop ? 'stop' : atLimit ? 'length' : null;
+    return {
+      written: { token, text: result.text, ...this.#logprobs(logits, token) },
+      finish,
+      token,
+    };
+  }
+
+  /** Text still held back, for when no more tokens come; empty after a stop string. */
+  flush(): string {
+    if (this.#foundStop) return '';
+    const { text, stop } = this.#stops.push(this.#detokenizer.flush());
+    return stop === null ? text + this.#stops.flush() : text;
+  }
+
+  #choose(logits: Float32Array): number {
+    if (this.#processors.length === 0) return this.#sampler.sample(logits);
+    // A copy: log-probabilities are those of the model, not of the penalties.
+    const changed = logits.slice();
+    for (const processor of this.#processors) processor.process(changed);
+    return this.#sampler.sample(changed);
+  }
+
+  #endsGeneration(token: number): boolean {
+    if (this.#options.stopTokens?.has(token) === true) return true;
+    return (
+      this.#options.ignoreEndOfGeneration !== true &&
+      this.#tokenizer.special.endOfGeneration.has(token)
+    );
+  }
+
+  #logprobs(logits: Float32Array, token: number): Pick<WrittenToken, 'logprob' | 'topLogprobs'> {
+    if (this.#options.topLogprobs === undefined) return {};
+    const { logprob, top } = tokenLogprobs(logits, token, this.#options.topLogprobs);
+    return { logprob, topLogprobs: top };
+  }
+}

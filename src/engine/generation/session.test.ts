@@ -1,0 +1,424 @@
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../../common/errors.ts';
+import { logSumExp } from './logprobs.ts';
+import { greedySampling } from './sampler.ts';
+import { Session, sliceTokensFor } from './session.ts';
+import type { DoneEvent, GenerateOptions, GenerationEvent, SessionOptions } from './session.ts';
+import { ByteTokenizer, byteVocabularySize, endToken } from './testing/byte-tokenizer.ts';
+import { ScriptedModel, ScriptedState, scriptAnswer } from './testing/scripted-model.ts';
+import type { Script } from './testing/scripted-model.ts';
+
+const tokenizer = new ByteTokenizer();
+const bytes = (text: string): number[] => tokenizer.encode(text, { special: 'parse' });
+const greedy: GenerateOptions = { sampling: greedySampling };
+
+interface Setup {
+  readonly model: ScriptedModel;
+  readonly state: ScriptedState;
+  readonly session: Session;
+}
+
+function setUp(
+  script: Script,
+  change: Partial<SessionOptions> & { capacity?: number } = {},
+): Setup {
+  const model = new ScriptedModel({ vocabularySize: byteVocabularySize, script });
+  const state = model.createState({ capacity: change.capacity ?? 256, kvType: 'f32' });
+  const session = new Session({ model, tokenizer, state, precision: () => 8, ...change });
+  return { model, state, session };
+}
+
+/** A model that answers `answer` to `prompt`. */
+function answering(
+  prompt: string,
+  answer: string,
+  change: Partial<SessionOptions> & { capacity?: number } = {},
+): Setup {
+  return setUp(scriptAnswer(byteVocabularySize, bytes(prompt).length, bytes(answer)), change);
+}
+
+/** A script whose logits are a hash of the whole history: every change of the past shows. */
+const historyScript: Script = (history) => {
+  let hash = 17;
+  for (const token of history) hash = (Math.imul(hash, 31) + token) >>> 0;
+  return Float32Array.from({ length: byteVocabularySize }, (_value, id) =>
+    id === endToken ? -5 : ((Math.imul(hash ^ id, 2654435761) >>> 8) % 1000) / 100,
+  );
+};
+
+async function collect(events: AsyncIterable<GenerationEvent>): Promise<{
+  events: GenerationEvent[];
+  text: string;
+  done: DoneEvent;
+}> {
+  const all: GenerationEvent[] = [];
+  for await (const event of events) all.push(event);
+  const done = all.at(-1);
+  if (done?.type !== 'done') throw new Error('no done event');
+  const shown = all.map((event) => (event.type === 'token' ? event.text : '')).join('');
+  return { events: all, text: shown + done.text, done };
+}
+
+function expectConsistent({ session, state }: Setup): void {
+  expect(session.tokens).toEqual(state.history);
+  expect(session.busy).toBe(false);
+}
+
+describe('Session.generate', () => {
+  it('answers until the end of generation, which is not part of the text', async () => {
+    const setup = answering('Hi', 'Hello 🌍<|end|>');
+    const { text, done, events } = await collect(setup.session.generate(bytes('Hi'), greedy));
+    expect(text).toBe('Hello 🌍');
+    expect(done.reason).toBe('stop');
+    expect(done.stats.answerTokens).toBe(10);
+    expect(events.filter((event) => event.type === 'token').length).toBe(10);
+    expect(setup.session.tokens).toEqual(bytes('HiHello 🌍'));
+    expectConsistent(setup);
+  });
+
+  it('reads the prompt in slices, reports progress, and asks for logits of the last only', async () => {
+    const setup = answering('abcdefgh', '<|end|>', { sliceTokens: 3 });
+    const { events } = await collect(setup.session.generate(bytes('abcdefgh'), greedy));
+    expect(events.filter((event) => event.type === 'prefill')).toEqual([
+      { type: 'prefill', done: 0, total: 8 },
+      { type: 'prefill', done: 3, total: 8 },
+      { type: 'prefill', done: 6, total: 8 },
+      { type: 'prefill', done: 8, total: 8 },
+    ]);
+    expect(setup.model.calls.map((call) => [call.tokens.length, call.want])).toEqual([
+      [3, 'none'],
+      [3, 'none'],
+      [2, 'last'],
+    ]);
+  });
+
+  it('computes only what differs from the last prompt', async () => {
+    const setup = setUp(historyScript);
+    await collect(
+      setup.session.generate(bytes('The same beginning, one'), { ...greedy, maxTokens: 4 }),
+    );
+    setup.model.calls.length = 0;
+    const prompt = bytes('The same beginning, two');
+    const reused = await collect(setup.session.generate(prompt, { ...greedy, maxTokens: 4 }));
+    const kept = 'The same beginning, '.length;
+    expect(setup.model.calls[0]).toMatchObject({ position: kept, tokens: bytes('two') });
+    expect(reused.done.stats.reusedTokens).toBe(kept);
+
+    const fresh = setUp(historyScript);
+    const anew = await collect(fresh.session.generate(prompt, { ...greedy, maxTokens: 4 }));
+    expect(reused.text).toBe(anew.text);
+    expect(setup.session.tokens).toEqual(fresh.session.tokens);
+  });
+
+  it('computes one token when it holds the whole prompt already', async () => {
+    const setup = setUp(historyScript);
+    const first = await collect(
+      setup.session.generate(bytes('again'), { ...greedy, maxTokens: 3 }),
+    );
+    setup.model.calls.length = 0;
+    const second = await collect(
+      setup.session.generate(bytes('again'), { ...greedy, maxTokens: 3 }),
+    );
+    expect(setup.model.calls[0]).toMatchObject({ position: 4, tokens: bytes('n') });
+    expect(second.text).toBe(first.text);
+  });
+
+  it('keeps to the token limit', async () => {
+    const setup = answering('x', 'endless');
+    for (const maxTokens of [1, 3]) {
+      const run = await collect(setup.session.generate(bytes('x'), { ...greedy, maxTokens }));
+      expect([run.text, run.done.reason]).toEqual(['endless'.slice(0, maxTokens), 'length']);
+    }
+    const none = await collect(setup.session.generate(bytes('x'), { ...greedy, maxTokens: 0 }));
+    expect([none.text, none.done.reason, none.done.stats.answerTokens]).toEqual(['', 'length', 0]);
+  });
+
+  it('ends at a stop string without showing any of it', async () => {
+    const setup = answering('q', 'one\nUser: two');
+    const { events, text, done } = await collect(
+      setup.session.generate(bytes('q'), { ...greedy, stop: ['\nUser:'] }),
+    );
+    expect([text, done.reason]).toEqual(['one', 'stop']);
+    expect(events.some((event) => event.type === 'token' && event.text.includes('\n'))).toBe(false);
+  });
+
+  it('gives out held-back text when no stop string came of it', async () => {
+    const options = { ...greedy, stop: ['\nUser:'] };
+    const ended = answering('q', 'one\nUs<|end|>');
+    expect((await collect(ended.session.generate(bytes('q'), options))).text).toBe('one\nUs');
+    const limited = answering('q', 'one\nUs er');
+    const run = await collect(limited.session.generate(bytes('q'), { ...options, maxTokens: 5 }));
+    expect(run.text).toBe('one\nU');
+  });
+
+  it('stops at further stop tokens and goes past ends of generation when told to', async () => {
+    const stopped = answering('q', 'ab!cd');
+    const stopTokens = new Set(bytes('!'));
+    const run = await collect(stopped.session.generate(bytes('q'), { ...greedy, stopTokens }));
+    expect([run.text, run.done.reason]).toEqual(['ab', 'stop']);
+
+    const on = answering('q', 'ab<|end|>cd');
+    const options = { ...greedy, ignoreEndOfGeneration: true, maxTokens: 5 };
+    expect((await collect(on.session.generate(bytes('q'), options))).text).toBe('abcd');
+  });
+
+  it('reports when the answer reaches the end of the context', async () => {
+    const setup = answering('1234', 'abcdefgh', { capacity: 6 });
+    const { text, done } = await collect(setup.session.generate(bytes('1234'), greedy));
+    expect([text, done.reason]).toEqual(['abc', 'context']);
+    expect(setup.session.tokens).toEqual(bytes('1234ab'));
+    expectConsistent(setup);
+  });
+
+  it('takes a prompt that fills the context exactly and refuses one token more, losing nothing', async () => {
+    const setup = answering('123456', 'a', { capacity: 6 });
+    const full = await collect(setup.session.generate(bytes('123456'), greedy));
+    expect([full.text, full.done.reason]).toEqual(['a', 'context']);
+    await expect(collect(setup.session.generate(bytes('1234567'), greedy))).rejects.toMatchObject({
+      code: 'engine/context-overflow',
+      details: { tokens: 7, capacity: 6 },
+    });
+    expect(setup.session.tokens).toEqual(bytes('123456'));
+    expectConsistent(setup);
+  });
+
+  it('refuses an empty prompt', async () => {
+    const setup = setUp(historyScript);
+    await expect(collect(setup.session.generate([], greedy))).rejects.toMatchObject({
+      code: 'invalid-argument',
+    });
+    expectConsistent(setup);
+  });
+
+  it('asks for the precision before every step', async () => {
+    let precision: 8 | 4 = 8;
+    const setup = answering('q', 'abcd<|end|>', { precision: () => precision });
+    for await (const event of setup.session.generate(bytes('q'), greedy)) {
+      if (event.type === 'token' && event.text === 'b') precision = 4;
+    }
+    expect(setup.model.calls.map((call) => call.precision)).toEqual([8, 8, 4, 4, 4]);
+  });
+
+  it('stops within one step when the signal fires while it writes', async () => {
+    const setup = setUp(historyScript);
+    const controller = new AbortController();
+    setup.model.onForward = ({ position }) => {
+      if (position === 4) controller.abort();
+    };
+    const run = await collect(
+      setup.session.generate(bytes('go'), { ...greedy, signal: controller.signal }),
+    );
+    expect(run.done.reason).toBe('aborted');
+    expect(run.done.stats.answerTokens).toBe(3);
+    expect(setup.session.tokens.length).toBe(4);
+    expectConsistent(setup);
+  });
+
+  it('hears a stop sent as a message by another task', async () => {
+    const setup = setUp(() => new Float32Array(byteVocabularySize), { capacity: 100_000 });
+    const controller = new AbortController();
+    setTimeout(() => {
+      controller.abort();
+    }, 0);
+    const run = await collect(
+      setup.session.generate(bytes('go'), { ...greedy, signal: controller.signal }),
+    );
+    expect(run.done.reason).toBe('aborted');
+    expectConsistent(setup);
+  });
+
+  it('stops in the middle of a prompt and goes on from there', async () => {
+    const setup = setUp(historyScript, { sliceTokens: 4 });
+    const controller = new AbortController();
+    setup.model.onForward = ({ position }) => {
+      if (position === 4) controller.abort();
+    };
+    const prompt = bytes('a longer prompt');
+    const run = await collect(
+      setup.session.generate(prompt, { ...greedy, signal: controller.signal }),
+    );
+    expect(run.done).toMatchObject({ reason: 'aborted', text: '' });
+    expect(setup.session.tokens).toEqual(prompt.slice(0, 4));
+    expectConsistent(setup);
+
+    setup.model.onForward = () => undefined;
+    const again = await collect(setup.session.generate(prompt, { ...greedy, maxTokens: 5 }));
+    const fresh = setUp(historyScript);
+    const anew = await collect(fresh.session.generate(prompt, { ...greedy, maxTokens: 5 }));
+    expect(again.text).toBe(anew.text);
+    expect(again.done.stats.reusedTokens).toBe(4);
+  });
+
+  it('is consistent after the model failed, and passes the failure on', async () => {
+    const setup = setUp(historyScript, { sliceTokens: 4 });
+    const failure = new AppError('engine/out-of-memory', 'full');
+    setup.model.onForward = ({ position }) => {
+      if (position === 4) throw failure;
+    };
+    const events = setup.session.generate(bytes('a longer prompt'), greedy);
+    await expect(collect(events)).rejects.toBe(failure);
+    expect(setup.session.tokens.length).toBe(4);
+    expectConsistent(setup);
+  });
+
+  it('says that the model is broken when its logits are no numbers', async () => {
+    const setup = setUp(() => new Float32Array(byteVocabularySize).fill(NaN));
+    await expect(collect(setup.session.generate(bytes('x'), greedy))).rejects.toMatchObject({
+      code: 'model-file/invalid-numbers',
+    });
+    expectConsistent(setup);
+  });
+
+  it('ends when its consumer leaves', async () => {
+    const setup = setUp(historyScript);
+    for await (const event of setup.session.generate(bytes('go'), greedy)) {
+      if (event.type === 'token') break;
+    }
+    expectConsistent(setup);
+    const calls = setup.model.calls.length;
+    await collect(setup.session.generate(bytes('go'), { ...greedy, maxTokens: 1 }));
+    expect(setup.model.calls.length).toBe(calls + 1);
+  });
+
+  it('does one thing at a time', async () => {
+    const setup = setUp(historyScript);
+    const events = setup.session.generate(bytes('go'), greedy);
+    await events.next();
+    const second = setup.session.generate(bytes('no'), greedy);
+    await expect(second.next()).rejects.toMatchObject({ code: 'engine/busy' });
+    await expect(setup.session.prefill(bytes('no'))).rejects.toMatchObject({ code: 'engine/busy' });
+    expect(() => {
+      setup.session.rewind(0);
+    }).toThrow(expect.objectContaining({ code: 'engine/busy' }) as AppError);
+    await events.return();
+    expectConsistent(setup);
+  });
+
+  it('reports log-probabilities of the model, whatever the penalties do', async () => {
+    const setup = setUp(historyScript);
+    const prompt = bytes('abc');
+    const logits = historyScript(prompt);
+    const likeliest = logits.indexOf(Math.max(...logits));
+    const penalties = {
+      repetitionPenalty: 1,
+      repetitionWindow: 0,
+      frequencyPenalty: 0,
+      presencePenalty: 0,
+      logitBias: new Map([[likeliest, -100]]),
+    };
+    const options = { ...greedy, penalties, maxTokens: 1, topLogprobs: 3 };
+    const { events } = await collect(setup.session.generate(prompt, options));
+    const token = events.find((event) => event.type === 'token');
+    if (token?.type !== 'token') throw new Error('no token');
+    const normalizer = logSumExp(logits);
+    expect(token.token).not.toBe(likeliest);
+    expect(token.logprob).toBeCloseTo(logits[token.token]! - normalizer, 10);
+    expect(token.topLogprobs?.length).toBe(3);
+    expect(token.topLogprobs?.[0]).toEqual({
+      token: likeliest,
+      logprob: logits[likeliest]! - normalizer,
+    });
+  });
+
+  it('measures with the clock it was given, without the time of its consumer', async () => {
+    let time = 0;
+    const setup = answering('abcd', 'xyz<|end|>', { now: () => time, sliceTokens: 2 });
+    setup.model.onForward = ({ tokens }) => {
+      time += tokens.length === 1 ? 10 : 100;
+    };
+    let stats: DoneEvent['stats'] | null = null;
+    for await (const event of setup.session.generate(bytes('abcd'), greedy)) {
+      if (event.type === 'token') time += 5000;
+      if (event.type === 'done') stats = event.stats;
+    }
+    expect(stats).toEqual({
+      promptTokens: 4,
+      reusedTokens: 0,
+      answerTokens: 3,
+      timeToFirstTokenMs: 200,
+      prefillTokensPerSecond: 20,
+      decodeTokensPerSecond: 100,
+    });
+  });
+});
+
+describe('Session.prefill, rewind and dispose', () => {
+  it('makes the state hold exactly the tokens given', async () => {
+    const setup = setUp(historyScript, { sliceTokens: 4 });
+    const progress: number[] = [];
+    const onProgress = (done: number): void => {
+      progress.push(done);
+    };
+    expect(await setup.session.prefill(bytes('one two three'), { onProgress })).toEqual({
+      reusedTokens: 0,
+    });
+    expect(progress).toEqual([4, 8, 12, 13]);
+    expect(await setup.session.prefill(bytes('one two'))).toEqual({ reusedTokens: 7 });
+    expect(setup.session.tokens).toEqual(bytes('one two'));
+    expect(setup.model.calls.every((call) => call.want === 'none')).toBe(true);
+    expectConsistent(setup);
+  });
+
+  it('goes back, and only to where it has been', async () => {
+    const setup = setUp(historyScript);
+    await setup.session.prefill(bytes('abcdef'));
+    setup.session.rewind(2);
+    expect(setup.session.tokens).toEqual(bytes('ab'));
+    expectConsistent(setup);
+    for (const length of [3, -1, 0.5]) {
+      expect(() => {
+        setup.session.rewind(length);
+      }).toThrow(expect.objectContaining({ code: 'invalid-argument' }) as AppError);
+    }
+  });
+
+  it('rejects on abort and stays consistent', async () => {
+    const setup = setUp(historyScript, { sliceTokens: 4 });
+    const controller = new AbortController();
+    const onProgress = (): void => {
+      controller.abort();
+    };
+    await expect(
+      setup.session.prefill(bytes('abcdefgh'), { signal: controller.signal, onProgress }),
+    ).rejects.toMatchObject({ code: 'aborted' });
+    expect(setup.session.tokens).toEqual(bytes('abcd'));
+    expectConsistent(setup);
+  });
+
+  it('gives its state back once and then works no more', async () => {
+    const setup = setUp(historyScript);
+    setup.session.dispose();
+    setup.session.dispose();
+    expect(setup.state.disposed).toBe(true);
+    await expect(setup.session.prefill(bytes('x'))).rejects.toMatchObject({
+      code: 'engine/not-loaded',
+    });
+  });
+});
+
+describe('Session.scoreTokens', () => {
+  it('gives the log-probability of each token after those before it', async () => {
+    const setup = setUp(historyScript, { sliceTokens: 3 });
+    const tokens = bytes('score me');
+    const scores = await setup.session.scoreTokens(tokens, 2);
+    expect(scores.map((score) => score.token)).toEqual(tokens);
+    expect(scores[0]?.logprob).toBeNull();
+    for (let i = 1; i < tokens.length; i++) {
+      const logits = historyScript(tokens.slice(0, i));
+      expect(scores[i]?.logprob).toBeCloseTo(logits[tokens[i]!]! - logSumExp(logits), 10);
+      expect(scores[i]?.topLogprobs.length).toBe(2);
+    }
+    expect(setup.session.tokens).toEqual(tokens);
+    expectConsistent(setup);
+    expect(await setup.session.scoreTokens([], 0)).toEqual([]);
+  });
+});
+
+describe('sliceTokensFor', () => {
+  it('takes fewer tokens of larger models, within what the model allows', () => {
+    expect(sliceTokensFor(260_000, 512)).toBe(512);
+    expect(sliceTokensFor(135e6, 512)).toBe(222);
+    expect(sliceTokensFor(8e9, 512)).toBe(16);
+    expect(sliceTokensFor(8e9, 4)).toBe(4);
+  });
+});

@@ -1,0 +1,366 @@
+/**
+ * One conversation with a model: which tokens its state holds, and how text is added to it.
+ *
+ * A session owns its `ModelState` and mirrors the ids in it, so that a prompt that begins like the
+ * last one (every turn of a chat does) is only computed from where it differs. One operation at a
+ * time; between two steps the event loop runs, so that a stop is heard. After an abort or an error
+ * the state holds exactly the tokens that `tokens` names.
+ */
+import { isAbortError, AppError } from '../../common/errors.ts';
+import { throwIfAborted } from '../../common/abort.ts';
+import type { Precision } from '../backend/backend.ts';
+import type { LanguageModel, ModelState } from '../models/language-model.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { AnswerWriter } from './answer-writer.ts';
+import type { AnswerOptions, WrittenToken } from './answer-writer.ts';
+import { tokenLogprobs } from './logprobs.ts';
+import type { TokenLogprob } from './logprobs.ts';
+import { StatsRecorder } from './stats.ts';
+import type { Clock, GenerationStats } from './stats.ts';
+import { yieldToEventLoop } from './yield-to-event-loop.ts';
+
+export interface SessionOptions {
+  readonly model: LanguageModel;
+  readonly tokenizer: Tokenizer;
+  /** Becomes the session's own. */
+  readonly state: ModelState;
+  /** Asked before every step, so that it may change between two tokens. */
+  readonly precision: () => Precision;
+  /** Prompt tokens of one step; absent: chosen by the model's size, see `sliceTokensFor`. */
+  readonly sliceTokens?: number;
+  readonly now?: Clock;
+}
+
+export interface GenerateOptions extends AnswerOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** `context`: the answer reached the end of the context, of which the user is to be told. */
+export type FinishReason = 'stop' | 'length' | 'context' | 'aborted';
+
+export interface PrefillEvent {
+  readonly type: 'prefill';
+  /** Prompt tokens in the state, those kept from before included. */
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface TokenEvent extends WrittenToken {
+  readonly type: 'token';
+}
+
+export interface DoneEvent {
+  readonly type: 'done';
+  readonly reason: FinishReason;
+  /** The last of the text, held back until now; append it. Often empty. */
+  readonly text: string;
+  readonly stats: GenerationStats;
+}
+
+export type GenerationEvent = PrefillEvent | TokenEvent | DoneEvent;
+
+/** Log-probability of a token given those before it; the first has none. */
+export interface TokenScore {
+  readonly token: number;
+  readonly logprob: number | null;
+  readonly topLogprobs: readonly TokenLogprob[];
+}
+
+export interface ProgressOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** Multiply-adds of one prefill slice: about half a second to a second on one laptop core. */
+const sliceMultiplyAdds = 3e10;
+/** Fewer rows than this waste most of the work of unpacking the weights. */
+const smallestSlice = 16;
+/** Rows of logits of one scoring step: 32 of a 150,000-token vocabulary are 19 MB. */
+const scoringSlice = 32;
+
+/**
+ * Prompt tokens of one step: as many as stay cancellable within about a second. Depends on the model
+ * alone and not on measured speed, so that results are the same on every run.
+ */
+export function sliceTokensFor(parameters: number, maxTokens: number): number {
+  const affordable = Math.max(
+    smallestSlice,
+    Math.floor(sliceMultiplyAdds / Math.max(parameters, 1)),
+  );
+  return Math.max(1, Math.min(affordable, maxTokens));
+}
+
+export class Session {
+  readonly #model: LanguageModel;
+  readonly #tokenizer: Tokenizer;
+  readonly #state: ModelState;
+  readonly #precision: () => Precision;
+  readonly #sliceTokens: number;
+  readonly #now: Clock;
+  readonly #tokens: number[] = [];
+  #busy = false;
+  #disposed = false;
+
+  constructor(options: SessionOptions) {
+    const { model } = options;
+    this.#model = model;
+    this.#tokenizer = options.tokenizer;
+    this.#state = options.state;
+    this.#precision = options.precision;
+    this.#now = options.now ?? (() => performance.now());
+    this.#sliceTokens = Math.min(
+      options.sliceTokens ?? sliceTokensFor(model.info.parameters, model.maxTokens),
+      model.maxTokens,
+    );
+    this.#state.truncate(0);
+  }
+
+  /** The ids that the state holds. */
+  get tokens(): readonly number[] {
+    return this.#tokens;
+  }
+
+  /** Positions of the context. */
+  get capacity(): number {
+    return this.#state.capacity;
+  }
+
+  get busy(): boolean {
+    return this.#busy;
+  }
+
+  /**
+   * Makes the state hold exactly `tokens`; what it shares with them at the start is kept.
+   * @throws AppError `engine/context-overflow` (nothing was changed), `engine/busy`, `aborted`
+   */
+  async prefill(
+    tokens: readonly number[],
+    options: ProgressOptions = {},
+  ): Promise<{ readonly reusedTokens: number }> {
+    this.#checkFits(tokens);
+    return this.#exclusively(async () => {
+      const reusedTokens = this.#keepCommonPrefix(tokens, tokens.length);
+      for (let start = reusedTokens; start < tokens.length; start += this.#sliceTokens) {
+        await this.#append(tokens.slice(start, start + this.#sliceTokens), 'none', options.signal);
+        options.onProgress?.(this.#tokens.length, tokens.length);
+        await yieldToEventLoop();
+      }
+      return { reusedTokens };
+    });
+  }
+
+  /**
+   * Reads `prompt` and writes what follows it. Ends with one `done` event; a stop by the signal is an
+   * ordinary end with reason `aborted`. Leaving the iteration early ends the work too.
+   * @throws AppError `engine/context-overflow` (nothing was changed), `engine/busy`,
+   * `model-file/invalid-numbers`, `invalid-argument`, and whatever the backend throws
+   */
+  async *generate(
+    prompt: readonly number[],
+    options: GenerateOptions,
+  ): AsyncGenerator<GenerationEvent, void, undefined> {
+    const startedAt = this.#now();
+    this.#checkFits(prompt);
+    if (prompt.length === 0) {
+      throw new AppError('invalid-argument', 'There is no text to continue: the prompt is empty.');
+    }
+    const writer = new AnswerWriter(this.#tokenizer, this.#model.info.vocabularySize, options);
+    writer.acceptPrompt(prompt);
+    this.#begin();
+    try {
+      // The last prompt token is always computed: its logits choose the first token.
+      const reused = this.#keepCommonPrefix(prompt, prompt.length - 1);
+      const stats = new StatsRecorder(this.#now, startedAt, prompt.length, reused);
+      let reason: FinishReason;
+      try {
+        const logits = yield* this.#readPrompt(prompt, stats, options.signal);
+        reason = yield* this.#writeAnswer(writer, logits, stats, options);
+      } catch (error) {
+        if (!isAbortError(error) || options.signal?.aborted !== true) throw error;
+        reason = 'aborted';
+      }
+      yield { type: 'done', reason, text: writer.flush(), stats: stats.stats() };
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  /**
+   * The log-probability of every token of a text, computed from the start; the state holds the text
+   * afterwards, so that `generate` can continue it at little cost.
+   * @throws AppError `engine/context-overflow`, `engine/busy`, `aborted`, `model-file/invalid-numbers`
+   */
+  async scoreTokens(
+    tokens: readonly number[],
+    topCount: number,
+    options: ProgressOptions = {},
+  ): Promise<TokenScore[]> {
+    this.#checkFits(tokens);
+    return this.#exclusively(async () => {
+      this.#keepCommonPrefix(tokens, 0);
+      const scores: TokenScore[] = [];
+      if (tokens.length > 0) {
+        scores.push({ token: tokens[0] as number, logprob: null, topLogprobs: [] });
+      }
+      const size = this.#model.info.vocabularySize;
+      const slice = Math.min(this.#sliceTokens, scoringSlice);
+      for (let start = 0; start < tokens.length; start += slice) {
+        const part = tokens.slice(start, start + slice);
+        const logits = await this.#append(part, 'all', options.signal);
+        for (let row = 0; row < part.length; row++) {
+          const token = tokens[start + row + 1];
+          if (token === undefined) break;
+          const rowLogits = logits.subarray(row * size, (row + 1) * size);
+          const { logprob, top } = tokenLogprobs(rowLogits, token, topCount);
+          scores.push({ token, logprob, topLogprobs: top });
+        }
+        options.onProgress?.(this.#tokens.length, tokens.length);
+        await yieldToEventLoop();
+      }
+      return scores;
+    });
+  }
+
+  /**
+   * Forgets everything from position `length` on.
+   * @throws AppError `engine/busy`, `invalid-argument`
+   */
+  rewind(length: number): void {
+    if (this.#busy) throw busyError();
+    if (!Number.isInteger(length) || length < 0 || length > this.#tokens.length) {
+      throw new AppError('invalid-argument', 'A session can only go back to where it has been.', {
+        details: { length, held: this.#tokens.length },
+      });
+    }
+    this.#truncate(length);
+  }
+
+  /** Gives the state's memory back. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#tokens.length = 0;
+    this.#state.dispose();
+  }
+
+  async *#readPrompt(
+    prompt: readonly number[],
+    stats: StatsRecorder,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<PrefillEvent, Float32Array, undefined> {
+    const total = prompt.length;
+    let logits = new Float32Array(0);
+    yield { type: 'prefill', done: this.#tokens.length, total };
+    while (this.#tokens.length < total) {
+      const start = this.#tokens.length;
+      const end = Math.min(start + this.#sliceTokens, total);
+      const want = end === total ? 'last' : 'none';
+      const view = await stats.prefill(() => this.#append(prompt.slice(start, end), want, signal));
+      // A copy: while the consumer has the word, another session may use the model.
+      if (want === 'last') logits = view.slice();
+      yield { type: 'prefill', done: end, total };
+      await yieldToEventLoop();
+    }
+    return logits;
+  }
+
+  async *#writeAnswer(
+    writer: AnswerWriter,
+    firstLogits: Float32Array,
+    stats: StatsRecorder,
+    options: GenerateOptions,
+  ): AsyncGenerator<TokenEvent, FinishReason, undefined> {
+    const { signal } = options;
+    if (options.maxTokens !== undefined && options.maxTokens <= 0) return 'length';
+    throwIfAborted(signal);
+    let step = writer.next(firstLogits);
+    for (;;) {
+      if (step.written !== null) {
+        stats.token();
+        yield { type: 'token', ...step.written };
+      }
+      if (step.finish !== null) return step.finish;
+      if (this.#tokens.length >= this.#state.capacity) return 'context';
+      await yieldToEventLoop();
+      const { token } = step;
+      step = await stats.decode(async () =>
+        writer.next(await this.#append([token], 'last', signal)),
+      );
+    }
+  }
+
+  /** Adds tokens to the state; on failure the state is as before. */
+  async #append(
+    tokens: readonly number[],
+    want: 'none' | 'last' | 'all',
+    signal: AbortSignal | undefined,
+  ): Promise<Float32Array> {
+    throwIfAborted(signal);
+    this.#checkAlive();
+    try {
+      const logits = await this.#model.forward(Int32Array.from(tokens), this.#state, {
+        want,
+        precision: this.#precision(),
+        signal,
+      });
+      this.#tokens.push(...tokens);
+      return logits;
+    } catch (error) {
+      if (!this.#disposed) this.#truncate(Math.min(this.#tokens.length, this.#state.length));
+      throw error;
+    }
+  }
+
+  /** Drops what the state does not share with `tokens`, and what lies beyond `most`. */
+  #keepCommonPrefix(tokens: readonly number[], most: number): number {
+    const limit = Math.min(tokens.length, this.#tokens.length, most);
+    let length = 0;
+    while (length < limit && tokens[length] === this.#tokens[length]) length++;
+    this.#truncate(length);
+    return length;
+  }
+
+  #truncate(length: number): void {
+    this.#tokens.length = length;
+    if (this.#state.length !== length) this.#state.truncate(length);
+  }
+
+  #checkFits(tokens: readonly number[]): void {
+    this.#checkAlive();
+    const { capacity } = this.#state;
+    if (tokens.length <= capacity) return;
+    throw new AppError(
+      'engine/context-overflow',
+      `The text has ${tokens.length} tokens, but the context holds ${capacity}. Shorten it, start a new chat, or choose a larger context in the settings.`,
+      { details: { tokens: tokens.length, capacity } },
+    );
+  }
+
+  #checkAlive(): void {
+    if (this.#disposed) {
+      throw new AppError('engine/not-loaded', 'The model was unloaded. Choose it again to go on.');
+    }
+  }
+
+  #begin(): void {
+    this.#checkAlive();
+    if (this.#busy) throw busyError();
+    this.#busy = true;
+  }
+
+  async #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    this.#begin();
+    try {
+      return await work();
+    } finally {
+      this.#busy = false;
+    }
+  }
+}
+
+function busyError(): AppError {
+  return new AppError(
+    'engine/busy',
+    'The model is still at work on this conversation. Wait for it, or stop it first.',
+  );
+}
