@@ -46,7 +46,7 @@ const checks: { readonly [K in keyof Settings]: Check<Settings[K]> } = {
   systemPrompt: (value): value is string => typeof value === 'string' && value.length <= 32_768,
   temperature: inRange(0, 5),
   topK: wholeInRange(0, 1_000_000),
-  topP: inRange(0, 1),
+  topP: inRange(0.01, 1),
   minP: inRange(0, 1),
   repetitionPenalty: inRange(0.1, 5),
   seed: (value): value is number | null => value === null || wholeInRange(0, 0xffffffff)(value),

@@ -1,0 +1,273 @@
+/**
+ * The engine as its worker offers it: one loaded model, its tokenizer, and one conversation state.
+ *
+ * It knows no browser: bytes come from a `ByteSource`, computing from a `Backend` that the caller
+ * makes. Loading replaces the model before; a load that fails or is stopped leaves none loaded and
+ * all memory given back.
+ */
+import type { ByteSource } from '../common/byte-source.ts';
+import { AppError } from '../common/errors.ts';
+import type { Backend, KvType, Precision } from './backend/backend.ts';
+import type { GgufFile } from './formats/gguf/gguf-file.ts';
+import { noPenalties, type PenaltyOptions } from './generation/logits-processors.ts';
+import type { TokenLogprob } from './generation/logprobs.ts';
+import type { SamplingOptions } from './generation/sampler.ts';
+import {
+  Session,
+  type DoneEvent,
+  type PrefillEvent,
+  type TokenEvent,
+} from './generation/session.ts';
+import type { LanguageModel, LanguageModelInfo } from './models/language-model.ts';
+import { createTokenizer } from './tokenizer/create-tokenizer.ts';
+import type { Tokenizer } from './tokenizer/tokenizer.ts';
+import { loadModel } from './weights/weight-loader.ts';
+
+export interface EngineLoadOptions {
+  readonly precision: 'auto' | Precision;
+  /** Positions wanted; at most what the model was trained for is given. */
+  readonly contextLength: number;
+  readonly kvType?: KvType;
+  /** Memory the model may use in all; unlimited when absent. */
+  readonly budgetBytes?: number;
+}
+
+export interface LoadedModel {
+  readonly info: LanguageModelInfo;
+  /** Positions of the conversation's state. */
+  readonly contextLength: number;
+  /** One line about what computes, for people. */
+  readonly backend: string;
+  readonly memoryBytes: number;
+  /** Jinja source from the file, null where it has none. */
+  readonly chatTemplate: string | null;
+  /** Spellings for the template's `bos_token` and `eos_token`; '' where there is none. */
+  readonly bosToken: string;
+  readonly eosToken: string;
+  /** Every control spelling of the vocabulary: what user text must not become. */
+  readonly specialSpellings: readonly string[];
+  readonly notices: readonly 'unknown-pre-tokenizer'[];
+}
+
+export type EnginePrompt =
+  | {
+      readonly kind: 'text';
+      readonly text: string;
+      /** Whether spellings of special tokens become those tokens; text of users must be shielded then. */
+      readonly special: boolean;
+    }
+  | { readonly kind: 'tokens'; readonly tokens: readonly number[] };
+
+export interface GenerationRequest {
+  readonly prompt: EnginePrompt;
+  readonly sampling: SamplingOptions;
+  readonly penalties?: Partial<PenaltyOptions>;
+  readonly maxTokens: number;
+  readonly stop: readonly string[];
+  /** Alternatives to report beside each token's log-probability; absent: report none. */
+  readonly topLogprobs?: number;
+}
+
+/** A token with its text, exact bytes and log-probability. */
+export interface TokenReport {
+  readonly token: number;
+  readonly text: string;
+  readonly bytes: readonly number[];
+  /** Null for the first token of a text. */
+  readonly logprob: number | null;
+  readonly top: readonly {
+    readonly token: number;
+    readonly text: string;
+    readonly bytes: readonly number[];
+    readonly logprob: number;
+  }[];
+}
+
+export type EngineEvent =
+  | PrefillEvent
+  | DoneEvent
+  | (Pick<TokenEvent, 'type' | 'token' | 'text'> & { readonly report?: TokenReport });
+
+interface Loaded {
+  readonly backend: Backend;
+  readonly model: LanguageModel;
+  readonly tokenizer: Tokenizer;
+  readonly session: Session;
+}
+
+export class Engine {
+  readonly #createBackend: () => Promise<Backend>;
+  #loaded: Loaded | null = null;
+  #precision: Precision = 8;
+
+  constructor(createBackend: () => Promise<Backend>) {
+    this.#createBackend = createBackend;
+  }
+
+  /**
+   * @throws AppError `model-file/*` for files that cannot be used, `engine/out-of-memory`,
+   * `store/damaged` and what else the source throws, `aborted`
+   */
+  async load(
+    source: ByteSource,
+    file: GgufFile,
+    options: EngineLoadOptions,
+    onProgress: (bytesDone: number, bytesTotal: number) => void,
+    signal: AbortSignal,
+  ): Promise<LoadedModel> {
+    this.unload();
+    const tokenizer = createTokenizer(file.metadata);
+    const backend = await this.#createBackend();
+    let model: LanguageModel | null = null;
+    try {
+      const kvType = options.kvType ?? 'f16';
+      const { contextLength, budgetBytes } = options;
+      model = await loadModel({
+        source,
+        file,
+        backend,
+        precision: options.precision,
+        contextLength,
+        kvType,
+        budgetBytes,
+        signal,
+        onProgress,
+      });
+      const capacity = Math.min(contextLength, model.info.trainedContext);
+      const state = model.createState({ capacity, kvType });
+      const session = new Session({ model, tokenizer, state, precision: () => this.#precision });
+      this.#precision = options.precision === 4 ? 4 : 8;
+      this.#loaded = { backend, model, tokenizer, session };
+      return describe(this.#loaded, file);
+    } catch (error) {
+      model?.dispose();
+      backend.dispose();
+      throw error;
+    }
+  }
+
+  unload(): void {
+    if (this.#loaded === null) return;
+    const { session, model, backend } = this.#loaded;
+    this.#loaded = null;
+    session.dispose();
+    model.dispose();
+    backend.dispose();
+  }
+
+  /** Bits read of each weight from the next token on. */
+  setPrecision(precision: Precision): void {
+    this.#precision = precision;
+  }
+
+  /** Reads the prompt and writes what follows it; see `Session.generate`. */
+  async *generate(request: GenerationRequest, signal: AbortSignal): AsyncIterable<EngineEvent> {
+    const { session, tokenizer } = this.#need();
+    const { topLogprobs } = request;
+    const events = session.generate(promptTokens(tokenizer, request.prompt), {
+      sampling: request.sampling,
+      penalties: { ...noPenalties, ...request.penalties },
+      maxTokens: request.maxTokens,
+      stop: request.stop,
+      signal,
+      ...(topLogprobs === undefined ? {} : { topLogprobs }),
+    });
+    for await (const event of events) {
+      if (event.type !== 'token') {
+        yield event;
+        continue;
+      }
+      const { type, token, text, logprob } = event;
+      yield logprob === undefined
+        ? { type, token, text }
+        : { type, token, text, report: report(tokenizer, token, logprob, event.topLogprobs ?? []) };
+    }
+  }
+
+  /** The ids of a prompt, with the BOS that the vocabulary wants in front of every text. */
+  promptTokens(prompt: EnginePrompt): number[] {
+    return promptTokens(this.#need().tokenizer, prompt);
+  }
+
+  /** Log-probability of every token given those before it. */
+  async score(tokens: readonly number[], topCount: number): Promise<TokenReport[]> {
+    const { session, tokenizer } = this.#need();
+    const scores = await session.scoreTokens(tokens, topCount);
+    return scores.map(({ token, logprob, topLogprobs }) =>
+      report(tokenizer, token, logprob, topLogprobs),
+    );
+  }
+
+  tokenize(
+    text: string,
+    options: { readonly special: boolean; readonly boundary: boolean },
+  ): number[] {
+    return this.#need().tokenizer.encode(text, {
+      special: options.special ? 'parse' : 'as-text',
+      addBoundary: options.boundary,
+    });
+  }
+
+  detokenize(tokens: readonly number[], options: { readonly special: boolean }): string {
+    return this.#need().tokenizer.decode(tokens, { showSpecial: options.special });
+  }
+
+  /** Everything the backend holds, 0 when no model is loaded. */
+  memoryBytes(): number {
+    return this.#loaded?.backend.memory().totalBytes ?? 0;
+  }
+
+  #need(): Loaded {
+    if (this.#loaded === null) {
+      throw new AppError('engine/not-loaded', 'No model is loaded. Choose one first.');
+    }
+    return this.#loaded;
+  }
+}
+
+function promptTokens(tokenizer: Tokenizer, prompt: EnginePrompt): number[] {
+  if (prompt.kind === 'tokens') return [...prompt.tokens];
+  const tokens = tokenizer.encode(prompt.text, { special: prompt.special ? 'parse' : 'as-text' });
+  const { bos } = tokenizer.special;
+  // Most chat templates write BOS themselves; a second one would be read as text of its own.
+  if (tokenizer.addBos && bos !== null && tokens[0] !== bos) tokens.unshift(bos);
+  return tokens;
+}
+
+function report(
+  tokenizer: Tokenizer,
+  token: number,
+  logprob: number | null,
+  top: readonly TokenLogprob[],
+): TokenReport {
+  const spell = (id: number): { text: string; bytes: number[] } => {
+    const bytes = [...tokenizer.tokenBytes(id)];
+    const text = tokenizer.decode([id], { showSpecial: true });
+    return { text, bytes };
+  };
+  return {
+    token,
+    ...spell(token),
+    logprob,
+    top: top.map((entry) => ({
+      token: entry.token,
+      ...spell(entry.token),
+      logprob: entry.logprob,
+    })),
+  };
+}
+
+function describe({ model, session, tokenizer, backend }: Loaded, file: GgufFile): LoadedModel {
+  const spelling = (id: number | null): string => (id === null ? '' : tokenizer.tokenText(id));
+  return {
+    info: model.info,
+    contextLength: session.capacity,
+    backend: backend.description,
+    memoryBytes: backend.memory().totalBytes,
+    chatTemplate: file.metadata.findString('tokenizer.chat_template') ?? null,
+    bosToken: spelling(tokenizer.special.bos),
+    eosToken: spelling(tokenizer.special.eos),
+    specialSpellings: tokenizer.specialSpellings,
+    notices: (tokenizer.warnings ?? []).length > 0 ? ['unknown-pre-tokenizer'] : [],
+  };
+}
