@@ -1,0 +1,2 @@
+#pragma once
+#define HERMIT_ABI 1

@@ -1,0 +1,66 @@
+// What the matmul kernels share: the weights' corrections per block of activations, and scratch.
+#pragma once
+
+#include "planes.h"
+#include "quantize.h"
+
+// Per (token, block) of one matmul: what an integer accumulator starts at, and what multiplies the
+// minimum. Computed once per call from the activations' sums.
+typedef struct {
+  int32_t *start;
+  float *minimum_factor;
+} Corrections;
+
+#ifdef __wasm_relaxed_simd__
+#define MATVEC_UNIT 1
+#else
+// Plain matvec sums are 256 times too large (see dot_words); the output factor takes it back.
+#define MATVEC_UNIT 256
+#endif
+
+// Bytes of scratch for matmul_planes over `tokens` tokens of `columns` columns.
+uint32_t scratch_matmul_bytes(uint32_t tokens, uint32_t columns);
+
+void matvec_planes_8x32(const Matrix *m, const Quantized *x, uint32_t token, uint32_t precision,
+                        const float *bias, float *out, uint32_t group_begin, uint32_t group_end,
+                        uint8_t *scratch);
+void matmat_planes_8x4(const Matrix *m, const Quantized *x, uint32_t tokens, uint32_t precision,
+                       const float *bias, float *out, uint32_t group_begin, uint32_t group_end,
+                       uint8_t *scratch);
+
+// `divide_start`: 16 where the kernel multiplies by 16 between the planes.
+INLINE void prepare_corrections(const Matrix *m, const Reading *r, const Quantized *x,
+                                uint32_t token_begin, uint32_t token_end, int32_t unit,
+                                int divide_start, Corrections *out) {
+  uint32_t blocks = m->columns / BLOCK;
+  size_t first = (size_t)token_begin * blocks, count = (size_t)(token_end - token_begin) * blocks;
+  const int32_t *sums = x->sums + first;
+  const float *scales = x->scales + first;
+  for (size_t i = 0; i < count; i++) {
+    out->start[i] = -unit * (zero_correction(r, sums[i]) / divide_start);
+  }
+  if (!m->has_minimum) return;
+  float inverse = r->inverse * (float)unit;
+  for (size_t i = 0; i < count; i++) out->minimum_factor[i] = scales[i] * (float)sums[i] * inverse;
+}
+
+// The sums of one group's 8 rows to the output row: the tail of the last group is dropped.
+INLINE void store_group(const Matrix *m, uint32_t group, v128_t low, v128_t high, v128_t factor,
+                        const float *bias, float *out) {
+  uint32_t row = group * GROUP;
+  low = wasm_f32x4_mul(low, factor);
+  high = wasm_f32x4_mul(high, factor);
+  if (row + GROUP <= m->rows) {
+    if (bias) {
+      low = wasm_f32x4_add(low, wasm_v128_load(bias + row));
+      high = wasm_f32x4_add(high, wasm_v128_load(bias + row + 4));
+    }
+    wasm_v128_store(out + row, low);
+    wasm_v128_store(out + row + 4, high);
+    return;
+  }
+  float values[GROUP];
+  wasm_v128_store(values, low);
+  wasm_v128_store(values + 4, high);
+  for (uint32_t r = 0; row + r < m->rows; r++) out[row + r] = values[r] + (bias ? bias[row + r] : 0);
+}
