@@ -23,18 +23,19 @@ const refused: Readonly<Record<string, RegExp>> = {
 /** Reads from disk and counts, to show that tensor data are left alone. */
 async function fileSource(file: string): Promise<ByteSource & { bytesRead: number }> {
   const { size } = await stat(file);
-  return {
+  const source = {
     size,
     bytesRead: 0,
-    async read(offset, length) {
+    async read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
       const handle = await open(file);
       const { buffer, bytesRead } = await handle.read(new Uint8Array(length), 0, length, offset);
       await handle.close();
       expect(bytesRead).toBe(length);
-      this.bytesRead += length;
+      source.bytesRead += length;
       return buffer;
     },
   };
+  return source;
 }
 
 async function ggufFiles(): Promise<readonly string[]> {
