@@ -9,7 +9,7 @@ import { matchModel } from './model-definition.ts';
 
 type Matcher = (file: GgufFile, name: string) => ModelDefinition;
 
-const matchers: ReadonlyMap<string, Matcher> = new Map([...entries(llama)]);
+const matchers: ReadonlyMap<string, Matcher> = new Map(entries(llama));
 
 function entries<H extends HyperParameters>(
   architecture: Architecture<H>,

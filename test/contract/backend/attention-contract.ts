@@ -1,0 +1,103 @@
+/** The KV cache and attention over it. */
+import { expect, it } from 'vitest';
+import type { Graph } from '../../../src/engine/graph/ops.ts';
+import { range, relativeError } from './bench.ts';
+import type { Suite } from './suite.ts';
+import { skipUnsupported } from './suite.ts';
+import * as truth from './truth.ts';
+
+interface AttentionCase extends truth.AttentionTruth {
+  readonly what: string;
+}
+
+function attentionCase(what: string, change: Partial<truth.AttentionTruth>): AttentionCase {
+  const usual = { heads: 4, kvHeads: 2, headDim: 16, scale: 0.25, softcap: 0, window: 0 };
+  return { ...usual, ...change, what };
+}
+
+const attentionCases = [
+  attentionCase('grouped queries', {}),
+  attentionCase('one head', { heads: 1, kvHeads: 1, headDim: 8 }),
+  attentionCase('heads of their own', { heads: 3, kvHeads: 3, headDim: 20 }),
+  attentionCase('one key head for all', { heads: 7, kvHeads: 1, headDim: 64 }),
+  attentionCase('a window of 1', { window: 1 }),
+  attentionCase('a window of 5', { window: 5, headDim: 80 }),
+  attentionCase('a soft cap', { softcap: 1.5, scale: 1 }),
+  attentionCase('scores far apart', { scale: 40 }),
+];
+
+export function describeAttention(suite: Suite): void {
+  const positions = 40;
+  /** Steps of many sizes, single tokens among them. */
+  const steps = [7, 1, 1, 16, 2, 13].map((size, index, sizes) => {
+    const first = sizes.slice(0, index).reduce((sum, value) => sum + value, 0);
+    return { tokens: range(size, first), position: first };
+  });
+
+  const prepare = (settings: truth.AttentionTruth): Graph => {
+    const { bench } = suite;
+    const { heads, kvHeads, headDim } = settings;
+    bench.input('q', positions, heads * headDim);
+    bench.input('k', positions, kvHeads * headDim);
+    bench.input('v', positions, kvHeads * headDim);
+    return bench.graph((g) => {
+      g.cacheWrite(1, g.embed('k'), g.embed('v'));
+      return g.takeOutputs(g.attention(g.embed('q'), { layer: 1, ...settings }));
+    });
+  };
+  const expectedRows = (settings: truth.AttentionTruth): number[][] =>
+    truth.attention(suite.bench.rows('q'), suite.bench.rows('k'), suite.bench.rows('v'), settings);
+
+  for (const type of ['f32', 'f16', 'q8'] as const) {
+    it.for(attentionCases)(`attends with $what, ${type} cache`, async (settings, context) => {
+      const { bench, tolerances } = suite;
+      const { heads, kvHeads, headDim, scale, softcap, window } = settings;
+      const graph = prepare({ heads, kvHeads, headDim, scale, softcap, window });
+      skipUnsupported(context, bench, graph);
+      const spec = { layers: 2, kvHeads, headDim, capacity: positions, type };
+      const results = await bench.run(graph, steps, bench.backend.createCache(spec));
+      const error = relativeError(results.flat(), expectedRows(settings));
+      expect(error).toBeLessThanOrEqual(tolerances.cache[type]);
+    });
+  }
+
+  it('overwrites positions that were taken back', async (context) => {
+    const { bench, tolerances } = suite;
+    const settings = attentionCase('a rewind', {});
+    const { what: _, ...operator } = settings;
+    const graph = prepare(operator);
+    skipUnsupported(context, bench, graph);
+    const { kvHeads, headDim } = settings;
+    const spec = { layers: 2, kvHeads, headDim, capacity: positions, type: 'f32' } as const;
+    const results = await bench.run(
+      graph,
+      [
+        { tokens: range(10), position: 0 },
+        { tokens: range(6, 30), position: 10 },
+        { tokens: range(30, 10), position: 10 },
+      ],
+      bench.backend.createCache(spec),
+    );
+    const rows = [...(results[0] ?? []), ...(results[2] ?? [])];
+    const error = relativeError(rows, expectedRows(settings));
+    expect(error).toBeLessThanOrEqual(tolerances.cache.f32);
+  });
+
+  it('keeps two conversations apart', async (context) => {
+    const { bench, tolerances } = suite;
+    const settings = attentionCase('two caches', {});
+    const { what: _, ...operator } = settings;
+    const graph = prepare(operator);
+    skipUnsupported(context, bench, graph);
+    const { kvHeads, headDim } = settings;
+    const spec = { layers: 2, kvHeads, headDim, capacity: positions, type: 'f32' } as const;
+    const mine = bench.backend.createCache(spec);
+    const other = bench.backend.createCache(spec);
+    const first = await bench.run(graph, [{ tokens: range(5), position: 0 }], mine);
+    await bench.run(graph, [{ tokens: range(5, 20), position: 0 }], other);
+    const second = await bench.run(graph, [{ tokens: range(5, 5), position: 5 }], mine);
+    const rows = [...(first[0] ?? []), ...(second[0] ?? [])];
+    const error = relativeError(rows, expectedRows(settings).slice(0, 10));
+    expect(error).toBeLessThanOrEqual(tolerances.cache.f32);
+  });
+}

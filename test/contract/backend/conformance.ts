@@ -1,0 +1,56 @@
+/**
+ * The contract of `Backend`, run over every implementation: each operator on odd shapes, every
+ * tensor type in both storages, caches, and what happens when something is wrong.
+ *
+ * Errors are squared error over squared truth. What a backend rounds on purpose (activations to 8
+ * bits, caches to float16) shows in the limits it is called with, and nowhere else.
+ */
+import { afterEach, beforeEach, describe } from 'vitest';
+import type { Backend } from '../../../src/engine/backend/backend.ts';
+import { describeAttention } from './attention-contract.ts';
+import { Bench } from './bench.ts';
+import { describeGraphs } from './graphs-contract.ts';
+import { describeMatmul } from './matmul-contract.ts';
+import { describeRowOperators } from './row-operators-contract.ts';
+import type { Suite, Tolerances } from './suite.ts';
+import { describeWeights } from './weights-contract.ts';
+
+export function describeBackend(
+  name: string,
+  create: () => Promise<Backend>,
+  tolerances: Tolerances,
+): void {
+  describe(`${name} backend`, () => {
+    let backend: Backend;
+    let bench: Bench;
+    beforeEach(async () => {
+      backend = await create();
+      bench = new Bench(backend);
+    });
+    afterEach(() => {
+      backend.dispose();
+    });
+
+    const suite: Suite = {
+      get bench() {
+        return bench;
+      },
+      tolerances,
+    };
+    describe('weights', () => {
+      describeWeights(suite);
+    });
+    describe('row operators', () => {
+      describeRowOperators(suite);
+    });
+    describe('matmul', () => {
+      describeMatmul(suite);
+    });
+    describe('attention', () => {
+      describeAttention(suite);
+    });
+    describe('graphs', () => {
+      describeGraphs(suite);
+    });
+  });
+}

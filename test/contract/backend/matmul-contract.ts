@@ -1,0 +1,102 @@
+/** Matrix products: every type, both storages, both precisions. */
+import { expect, it } from 'vitest';
+import { randomValues, range, relativeError } from './bench.ts';
+import type { Suite } from './suite.ts';
+import { onePlane, planesLimit, tensorTypes } from './suite.ts';
+import * as truth from './truth.ts';
+
+export function describeMatmul(suite: Suite): void {
+  const shapes = [
+    { rows: 1, columns: 32 },
+    { rows: 7, columns: 64 },
+    { rows: 33, columns: 160 },
+    { rows: 72, columns: 352 },
+  ];
+  const tokenCounts = [1, 2, 5, 9];
+
+  for (const storage of ['dense', 'planes'] as const) {
+    it.each(tensorTypes)(`multiplies with %s kept as ${storage}`, async (type) => {
+      const { bench, tolerances } = suite;
+      const limit = planesLimit(type, storage, tolerances);
+      for (const [index, { rows, columns }] of shapes.entries()) {
+        bench.input(`x${index}`, 9, columns);
+        bench.weight(`w${index}`, { rows, columns, type, storage });
+        const graph = bench.graph((g) =>
+          g.takeOutputs(g.matmul(g.embed(`x${index}`), `w${index}`)),
+        );
+        const steps = tokenCounts.map((count) => ({ tokens: range(count) }));
+        const results = await bench.run(graph, steps);
+        const expected = truth.matmul(bench.rows(`x${index}`), bench.rows(`w${index}`));
+        for (const [step, count] of tokenCounts.entries()) {
+          const error = relativeError(results[step] ?? [], expected.slice(0, count));
+          expect(error, `${rows} x ${columns}, ${count} tokens`).toBeLessThanOrEqual(limit);
+        }
+      }
+    });
+  }
+
+  it.each([
+    [1, 1],
+    [3, 5],
+    [10, 33],
+    [64, 172],
+  ])('multiplies with a dense matrix of %d x %d', async (rows, columns) => {
+    const { bench, tolerances } = suite;
+    bench.input('x', 9, columns);
+    bench.weight('w', { rows, columns });
+    const graph = bench.graph((g) => g.takeOutputs(g.matmul(g.embed('x'), 'w')));
+    for (const count of tokenCounts) {
+      const [result = []] = await bench.run(graph, [{ tokens: range(count) }]);
+      const expected = truth.matmul(bench.rows('x').slice(0, count), bench.rows('w'));
+      expect(relativeError(result, expected)).toBeLessThanOrEqual(tolerances.dense);
+    }
+  });
+
+  it.each(['dense', 'planes'] as const)('adds a bias to a %s product', async (storage) => {
+    const { bench, tolerances } = suite;
+    bench.input('x', 3, 64);
+    bench.weight('w', { rows: 20, columns: 64, type: 'Q8_0', storage });
+    bench.weight('bias', { rows: 1, columns: 20 });
+    const graph = bench.graph((g) => g.matmul(g.takeOutputs(g.embed('x')), 'w', 'bias'));
+    const [result = []] = await bench.run(graph, [{ tokens: range(3), outputs: 2 }]);
+    const rows = bench.rows('x').slice(1);
+    const expected = truth.matmul(rows, bench.rows('w'), bench.flat('bias'));
+    const limit = planesLimit('Q8_0', storage, tolerances);
+    expect(relativeError(result, expected)).toBeLessThanOrEqual(limit);
+  });
+
+  it.each(tensorTypes)('reads %s at 4 bits when asked to', async (type) => {
+    const { bench, tolerances } = suite;
+    bench.input('x', 4, 256);
+    bench.weight('w', { rows: 64, columns: 256, type, storage: 'planes' });
+    const graph = bench.graph((g) => g.takeOutputs(g.matmul(g.embed('x'), 'w')));
+    const tokens = range(4);
+    const [four = [], eight = []] = await bench.run(graph, [
+      { tokens, precision: 4 },
+      { tokens, precision: 8 },
+    ]);
+    const expected = truth.matmul(bench.rows('x'), bench.rows('w'));
+    expect(relativeError(four, expected)).toBeLessThanOrEqual(tolerances.highPlane);
+    if (onePlane.has(type)) expect(four).toEqual(eight);
+  });
+
+  it('gives rows of zeros for inputs of zeros', async () => {
+    const { bench } = suite;
+    bench.input('x', 2, 64, new Float32Array(128));
+    bench.weight('w', { rows: 9, columns: 64, type: 'Q8_0', storage: 'planes' });
+    const graph = bench.graph((g) => g.takeOutputs(g.matmul(g.embed('x'), 'w')));
+    const [result = []] = await bench.run(graph, [{ tokens: range(2) }]);
+    expect(result.flat().every((value) => value === 0)).toBe(true);
+  });
+
+  it('keeps its accuracy where one column is far larger than the others', async () => {
+    const { bench, tolerances } = suite;
+    const values = randomValues(2 * 128, 9).map((value, i) => (i % 128 === 77 ? 500 : value));
+    bench.input('x', 2, 128, values);
+    bench.weight('w', { rows: 16, columns: 128, type: 'Q8_0', storage: 'planes' });
+    const graph = bench.graph((g) => g.takeOutputs(g.matmul(g.embed('x'), 'w')));
+    const [result = []] = await bench.run(graph, [{ tokens: range(2) }]);
+    const expected = truth.matmul(bench.rows('x'), bench.rows('w'));
+    expect(relativeError(result, expected)).toBeLessThanOrEqual(tolerances.planes);
+  });
+}

@@ -1,0 +1,142 @@
+/**
+ * What every operator means, in the plainest double arithmetic. Written apart from the reference
+ * backend, so that an error in one of them shows as a difference.
+ */
+
+/** Row-major values; `rows[t]` is the activation of token t. */
+export type Rows = readonly (readonly number[])[];
+
+export function toRows(values: ArrayLike<number>, columns: number): number[][] {
+  const all = Array.from(values);
+  const rows: number[][] = [];
+  for (let start = 0; start < all.length; start += columns) {
+    rows.push(all.slice(start, start + columns));
+  }
+  return rows;
+}
+
+function dot(a: readonly number[], b: readonly number[]): number {
+  return a.reduce((sum, value, index) => sum + value * (b[index] ?? NaN), 0);
+}
+
+function sumOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}
+
+export function matmul(x: Rows, weight: Rows, bias?: readonly number[]): number[][] {
+  return x.map((row) => weight.map((w, n) => dot(row, w) + (bias ? (bias[n] ?? NaN) : 0)));
+}
+
+export interface NormTruth {
+  readonly kind: 'rms' | 'layer';
+  readonly groupSize: number;
+  readonly epsilon: number;
+  readonly weight?: readonly number[];
+  readonly bias?: readonly number[];
+}
+
+export function norm(x: Rows, { kind, groupSize, epsilon, weight, bias }: NormTruth): number[][] {
+  return x.map((row) =>
+    toRows(row, groupSize).flatMap((group) => {
+      const mean = kind === 'layer' ? sumOf(group) / groupSize : 0;
+      const centred = group.map((value) => value - mean);
+      const deviation = Math.sqrt(dot(centred, centred) / groupSize + epsilon);
+      return centred.map((value, c) => (value / deviation) * (weight?.[c] ?? 1) + (bias?.[c] ?? 0));
+    }),
+  );
+}
+
+export interface RopeTruth {
+  readonly heads: number;
+  readonly headDim: number;
+  readonly layout: 'interleaved' | 'split';
+  readonly inverseFrequencies: Float64Array;
+  readonly magnitude: number;
+}
+
+/** Pairs as complex numbers, multiplied by magnitude * e^(i * angle). */
+export function rope(x: Rows, truth: RopeTruth, position: number): number[][] {
+  const pairs = truth.inverseFrequencies.length;
+  return x.map((row, t) =>
+    toRows(row, truth.headDim).flatMap((head) => {
+      const rotated = [...head];
+      for (let i = 0; i < pairs; i++) {
+        const [re, im] = truth.layout === 'interleaved' ? [2 * i, 2 * i + 1] : [i, i + pairs];
+        const angle = (position + t) * (truth.inverseFrequencies[i] ?? NaN);
+        const [a, b] = [head[re] ?? NaN, head[im] ?? NaN];
+        rotated[re] = truth.magnitude * (a * Math.cos(angle) - b * Math.sin(angle));
+        rotated[im] = truth.magnitude * (b * Math.cos(angle) + a * Math.sin(angle));
+      }
+      return rotated;
+    }),
+  );
+}
+
+export interface AttentionTruth {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly scale: number;
+  readonly softcap: number;
+  readonly window: number;
+}
+
+/** Attention of a whole sequence at once: rows of q, k and v are positions from 0. */
+export function attention(q: Rows, k: Rows, v: Rows, truth: AttentionTruth): number[][] {
+  const { heads, kvHeads, headDim, scale, softcap, window } = truth;
+  return q.map((row, position) =>
+    toRows(row, headDim).flatMap((query, head) => {
+      const kvHead = Math.floor((head * kvHeads) / heads);
+      const first = window > 0 ? Math.max(0, position + 1 - window) : 0;
+      const own = (rows: Rows): number[][] =>
+        rows.slice(first, position + 1).map((r) => toRows(r, headDim)[kvHead] ?? []);
+      const scores = own(k).map((key) => cap(scale * dot(query, key), softcap));
+      const largest = Math.max(...scores);
+      const weights = scores.map((score) => Math.exp(score - largest));
+      const values = own(v);
+      return query.map(
+        (_, d) =>
+          dot(
+            weights,
+            values.map((value) => value[d] ?? NaN),
+          ) / sumOf(weights),
+      );
+    }),
+  );
+}
+
+export function gate(activation: 'silu' | 'gelu' | 'gelu-tanh', gates: Rows, up: Rows): number[][] {
+  return gates.map((row, t) =>
+    row.map((value, c) => activate(activation, value) * (up[t]?.[c] ?? NaN)),
+  );
+}
+
+function activate(activation: 'silu' | 'gelu' | 'gelu-tanh', x: number): number {
+  if (activation === 'silu') return x / (1 + Math.exp(-x));
+  if (activation === 'gelu') return x * normalDistribution(x);
+  return (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+}
+
+/** Integral of the bell curve up to x, by Simpson's rule from 0 in steps of at most 1/512. */
+function normalDistribution(x: number): number {
+  const steps = 2 * Math.ceil(Math.abs(x) * 256 + 1);
+  const width = x / steps;
+  let sum = 0;
+  for (let i = 0; i <= steps; i++) {
+    const weight = i === 0 || i === steps ? 1 : i % 2 === 1 ? 4 : 2;
+    sum += weight * Math.exp(-((i * width) ** 2) / 2);
+  }
+  return 0.5 + (sum * width) / 3 / Math.sqrt(2 * Math.PI);
+}
+
+export function add(a: Rows, b: Rows): number[][] {
+  return a.map((row, t) => row.map((value, c) => value + (b[t]?.[c] ?? NaN)));
+}
+
+export function scale(x: Rows, factor: number, softcap: number): number[][] {
+  return x.map((row) => row.map((value) => cap(value * factor, softcap)));
+}
+
+function cap(x: number, limit: number): number {
+  return limit > 0 ? limit * Math.tanh(x / limit) : x;
+}
