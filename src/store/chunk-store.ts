@@ -1,0 +1,37 @@
+/**
+ * Where the bytes of models lie: numbered blocks, grouped by content.
+ *
+ * It knows nothing of files, states or hashes; the manifest does. One contract suite
+ * (`test/contract/store`) holds for every implementation.
+ */
+export interface ChunkStore {
+  /** `memory` is forgotten when the page closes. */
+  readonly kind: 'indexeddb' | 'memory';
+
+  /**
+   * Resolves after the block was committed; from then on `get` returns it. Overwrites. `bytes` may
+   * be reused by the caller afterwards.
+   * @throws AppError `store/quota` (nothing was changed), `store/unavailable`, `store/closed`
+   */
+  put(contentId: string, index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+
+  /**
+   * A copy of the block's bytes: never null, never a part of what was put.
+   * @throws AppError `store/not-found` (no such block), `store/damaged` (there, but unreadable)
+   */
+  get(contentId: string, index: number): Promise<Uint8Array<ArrayBuffer>>;
+
+  /** Deleting what is not there is no error. */
+  delete(contentId: string, index: number): Promise<void>;
+
+  /** Indices of the blocks, ascending. */
+  list(contentId: string): Promise<number[]>;
+
+  /** Deletes all blocks of a content and gives their space back to the browser. */
+  removeContent(contentId: string): Promise<void>;
+
+  /** Contents that occupy space, known to a manifest or not. */
+  contents(): Promise<string[]>;
+
+  close(): void;
+}

@@ -1,0 +1,289 @@
+/**
+ * Fills one model with bytes, block by block, and ends with `ready` or a reason why not.
+ *
+ * The order is always: bytes committed, then the block written down, then the next block. A kill at
+ * any point loses at most the block under way. Only `finish` makes a model `ready`, in one strict
+ * transaction after the hash of the whole file was compared.
+ */
+import { AppError, hasCode } from '../common/errors.ts';
+import { type BlockRange, blockCount, blockRange } from './block-layout.ts';
+import { hashBlock, StreamingHash } from './content-hash.ts';
+import { damagedError, markDamaged } from './damage.ts';
+import { deleteContent, releaseContent } from './garbage-collector.ts';
+import {
+  contentIn,
+  type ContentRecord,
+  inState,
+  joinManifest,
+  type ManifestTables,
+  modelIn,
+  type ModelManifest,
+  type ModelRecord,
+  storedBytes,
+  toStoredError,
+  withBlock,
+} from './manifest.ts';
+import type { StoreContext } from './store-context.ts';
+
+export class ModelWriter {
+  readonly modelId: string;
+  readonly #context: StoreContext;
+  readonly #hash: StreamingHash;
+  #content: ContentRecord;
+
+  private constructor(
+    context: StoreContext,
+    modelId: string,
+    content: ContentRecord,
+    hash: StreamingHash,
+  ) {
+    this.#context = context;
+    this.modelId = modelId;
+    this.#content = content;
+    this.#hash = hash;
+  }
+
+  /**
+   * Takes an unfinished or damaged model for writing; hold its exclusive lock.
+   * @throws AppError `store/not-found`
+   */
+  static async open(context: StoreContext, modelId: string): Promise<ModelWriter> {
+    const content = await context.manifest.change((tables) => {
+      const model = modelIn(tables, modelId);
+      const next: ContentRecord = {
+        ...inState(contentIn(tables, model.contentId), 'downloading'),
+        problem: null,
+      };
+      tables.contents.set(next.id, next);
+      tables.models.set(modelId, { ...model, halt: null });
+      return next;
+    });
+    context.changed(modelId);
+    return new ModelWriter(
+      context,
+      modelId,
+      content,
+      await StreamingHash.resume(content.hashProgress),
+    );
+  }
+
+  /** Length of the file, null until `setSize`. */
+  get size(): number | null {
+    return this.#content.size;
+  }
+
+  get bytesStored(): number {
+    return storedBytes(this.#content);
+  }
+
+  get blockBytes(): number {
+    return this.#content.sizes.blockBytes;
+  }
+
+  /** Whether any block is stored that a changed file upstream would not fit to. */
+  get isEmpty(): boolean {
+    return this.#content.blocks.length === 0;
+  }
+
+  /** @throws AppError `download/changed-upstream` when another length was known */
+  async setSize(size: number): Promise<void> {
+    if (this.#content.size === size) return;
+    if (this.#content.size !== null) {
+      throw new AppError(
+        'download/changed-upstream',
+        'The file on the server changed during the download. Start over to get the new version.',
+        { details: { expectedBytes: this.#content.size, actualBytes: size } },
+      );
+    }
+    await this.#change((_tables, content) => ({ ...content, size }));
+  }
+
+  /** The first block that has to be fetched; null when all are there. */
+  nextMissing(): BlockRange | null {
+    const stored = new Set(
+      this.#content.blocks.filter((block) => !block.damaged).map((block) => block.index),
+    );
+    let index = 0;
+    while (stored.has(index)) index++;
+    const { size, sizes } = this.#content;
+    if (size !== null && index >= blockCount(sizes, size)) return null;
+    return blockRange(sizes, size, index);
+  }
+
+  /** Where the run of missing blocks from `index` ends: the next stored block, or the chunk's end. */
+  endOfGap(index: number): number {
+    const first = blockRange(this.#content.sizes, this.#content.size, index);
+    const next = this.#content.blocks.find((block) => block.index > index && !block.damaged);
+    if (next === undefined) return first.chunkEnd;
+    const nextOffset = blockRange(this.#content.sizes, this.#content.size, next.index).offset;
+    return Math.min(first.chunkEnd, nextOffset);
+  }
+
+  /**
+   * Stores one block; `bytes` may be reused afterwards. A block shorter than its place ends a file
+   * of unknown length.
+   * @throws AppError `aborted` when the model was paused or removed elsewhere, `store/quota`,
+   * `store/unavailable`, `download/changed-upstream` (a repaired block is not what it was)
+   */
+  async write(index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const { id, sizes, size } = this.#content;
+    const range = blockRange(sizes, size, index);
+    if (size === null ? bytes.byteLength > range.bytes : bytes.byteLength !== range.bytes) {
+      throw new AppError('internal', 'A part of the model has the wrong length.', {
+        details: { index, bytes: bytes.byteLength, expected: range.bytes },
+      });
+    }
+    const sha256 = await hashBlock(bytes);
+    this.#checkRepair(index, sha256);
+    await this.#context.chunks.put(id, index, bytes);
+    if (range.offset === this.#hash.bytes) this.#hash.update(bytes);
+    const hashProgress = this.#hash.save();
+    await this.#change((_tables, content) => ({
+      ...withBlock(content, { index, bytes: bytes.byteLength, sha256, damaged: false }),
+      hashProgress,
+    }));
+  }
+
+  /**
+   * Hashes what has not been hashed yet and makes the model `ready`. Bytes that another model has
+   * already are given back and shared.
+   * @throws AppError `download/hash-mismatch`, `store/damaged`
+   */
+  async finish(
+    onProgress?: (bytesDone: number, bytesTotal: number) => void,
+  ): Promise<ModelManifest> {
+    await this.#change((_tables, content) => inState(content, 'verifying'));
+    const sha256 = this.#content.sha256 ?? (await this.#hashAll(onProgress));
+    const contentId = this.#content.id;
+    const outcome = await this.#context.manifest.change((tables) =>
+      settle(tables, this.modelId, sha256),
+    );
+    if (outcome.duplicate) await deleteContent(this.#context, contentId);
+    this.#context.changed(this.modelId);
+    if (outcome.error !== null) throw outcome.error;
+    return outcome.manifest;
+  }
+
+  /** A block fetched anew must be the block that the verified file had. */
+  #checkRepair(index: number, sha256: string): void {
+    if (this.#content.sha256 === null) return;
+    const before = this.#content.blocks.find((block) => block.index === index);
+    if (before === undefined || before.sha256 === sha256) return;
+    throw new AppError(
+      'download/changed-upstream',
+      'The file on the server is not the one that was stored, so it cannot be repaired. Start over to get the new version.',
+      { details: { block: index } },
+    );
+  }
+
+  async #hashAll(onProgress?: (bytesDone: number, bytesTotal: number) => void): Promise<string> {
+    const { id, blocks, sizes, size } = this.#content;
+    for (const block of blocks) {
+      const { offset } = blockRange(sizes, size, block.index);
+      if (offset < this.#hash.bytes) continue;
+      const bytes = await this.#readBack(id, block.index, block.sha256);
+      this.#hash.update(bytes);
+      onProgress?.(this.#hash.bytes, size ?? this.#hash.bytes);
+    }
+    return this.#hash.digest();
+  }
+
+  async #readBack(
+    contentId: string,
+    index: number,
+    sha256: string,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    let cause: unknown;
+    try {
+      const bytes = await this.#context.chunks.get(contentId, index);
+      if ((await hashBlock(bytes)) === sha256) return bytes;
+    } catch (error) {
+      if (!hasCode(error, 'store/damaged', 'store/not-found')) throw error;
+      cause = error;
+    }
+    const problem = damagedError(this.modelId, this.blockBytes, [index], cause);
+    await markDamaged(this.#context, contentId, [index], problem);
+    throw problem;
+  }
+
+  async #change(
+    edit: (tables: ManifestTables, content: ContentRecord) => ContentRecord,
+  ): Promise<void> {
+    const contentId = this.#content.id;
+    this.#content = await this.#context.manifest.change((tables) => {
+      const model = tables.models.get(this.modelId);
+      const content = tables.contents.get(contentId);
+      const stopped =
+        model === undefined ||
+        content === undefined ||
+        model.contentId !== contentId ||
+        model.halt !== null ||
+        content.state === 'deleting';
+      if (stopped) throw new AppError('aborted', 'The download was stopped.');
+      const next = edit(tables, content);
+      tables.contents.set(contentId, next);
+      return next;
+    });
+    this.#context.changed(this.modelId);
+  }
+}
+
+interface Outcome {
+  readonly manifest: ModelManifest;
+  /** Whether the model now shares another content and its own is marked for deletion. */
+  readonly duplicate: boolean;
+  readonly error: AppError | null;
+}
+
+/** The last step, inside one transaction: ready, shared, or not what was published. */
+function settle(tables: ManifestTables, modelId: string, sha256: string): Outcome {
+  const model = modelIn(tables, modelId);
+  const content = contentIn(tables, model.contentId);
+  if (model.expectedSha256 !== null && model.expectedSha256 !== sha256) {
+    return rejectHash(tables, model, content, sha256);
+  }
+  const twin = [...tables.contents.values()].find(
+    (other) =>
+      other.id !== content.id &&
+      other.state === 'ready' &&
+      other.sha256 === sha256 &&
+      other.size === content.size,
+  );
+  if (twin !== undefined && !isShared(tables, content.id)) {
+    const shared: ModelRecord = { ...model, contentId: twin.id, halt: null };
+    tables.models.set(modelId, shared);
+    releaseContent(tables, content.id);
+    return { manifest: joinManifest(shared, twin), duplicate: true, error: null };
+  }
+  const ready: ContentRecord = {
+    ...inState(content, 'ready'),
+    sha256,
+    hashProgress: null,
+    problem: null,
+  };
+  tables.contents.set(ready.id, ready);
+  return { manifest: joinManifest(model, ready), duplicate: false, error: null };
+}
+
+function isShared(tables: ManifestTables, contentId: string): boolean {
+  return [...tables.models.values()].filter((model) => model.contentId === contentId).length > 1;
+}
+
+function rejectHash(
+  tables: ManifestTables,
+  model: ModelRecord,
+  content: ContentRecord,
+  sha256: string,
+): Outcome {
+  const error = new AppError(
+    'download/hash-mismatch',
+    `"${model.fileName}" does not match the checksum its publisher gives, so it cannot be used. Download it again.`,
+    { details: { expected: model.expectedSha256, actual: sha256 } },
+  );
+  const damaged: ContentRecord = {
+    ...inState(content, 'damaged'),
+    problem: toStoredError(error),
+  };
+  tables.contents.set(content.id, damaged);
+  return { manifest: joinManifest(model, damaged), duplicate: false, error };
+}
