@@ -1,11 +1,6 @@
 /** Text to token ids and back, built from a model file's own vocabulary. */
 
-/**
- * A noncharacter (never valid in interchanged text) that keeps a control token's spelling inside
- * user text from being parsed: "<|im_end|>" in user text travels through the chat template as
- * "<" + shield + "|im_end|>". `encode` with `special: 'parse'` removes it after the split at special tokens.
- */
-export const specialTokenShield = '\uFDD0';
+export { specialTokenShield } from '../../common/special-token-shield.ts';
 
 export interface EncodeOptions {
   /** `parse`: the spelling of a special token becomes that token; `as-text`: everything is ordinary text. */
