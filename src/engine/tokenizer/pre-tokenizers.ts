@@ -82,90 +82,69 @@ function define(
 /** For files that do not say: what converters wrote before `tokenizer.ggml.pre` existed. */
 const unspecified = define([`[${falconMarks}]+`, gpt2, '\\p{N}+', '[0-9][0-9][0-9]']);
 
-const families: readonly (readonly [names: readonly string[], preTokenizer: PreTokenizer])[] = [
-  [['default'], unspecified],
+/** Names separated by spaces. */
+const families: readonly (readonly [names: string, preTokenizer: PreTokenizer])[] = [
+  ['default', unspecified],
   [
-    [
-      ...[
-        'gpt-2',
-        'phi-2',
-        'mpt',
-        'olmo',
-        'jais',
-        'trillion',
-        'granite-docling',
-        'exaone4',
-        'mellum',
-      ],
-      ...['modern-bert', 'roberta-bpe', 'gigachat', 'a.x-4.0', 'jina-es', 'jina-de', 'jina-v2-es'],
-      ...['jina-v2-de', 'jina-v1-en', 'jina-v2-code'],
-    ],
+    'gpt-2 phi-2 mpt olmo jais trillion granite-docling exaone4 mellum modern-bert roberta-bpe ' +
+      'gigachat a.x-4.0 jina-es jina-de jina-v2-es jina-v2-de jina-v1-en jina-v2-code',
     define([gpt2]),
   ],
   [
-    [
-      ...['starcoder', 'refact', 'command-r', 'smollm', 'codeshell', 'exaone', 'minerva-7b'],
-      ...['mellum2'],
-    ],
+    'starcoder refact command-r smollm codeshell exaone minerva-7b mellum2',
     define(['\\p{N}', gpt2]),
   ],
   [
-    [
-      ...['llama-bpe', 'llama3', 'llama-v3', 'falcon3', 'falcon-h1', 'pixtral', 'midm-2.0', 'lfm2'],
-      ...['jina-v5-nano'],
-    ],
+    'llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano',
     define([gpt4('\\p{N}{1,3}')], { prefersWholeWords: true, addsBos: true }),
   ],
-  [['dbrx', 'smaug-bpe', 'glm4', 'chatglm-bpe'], define([gpt4('\\p{N}{1,3}')])],
+  ['dbrx smaug-bpe glm4 chatglm-bpe', define([gpt4('\\p{N}{1,3}')])],
   [
-    [
-      ...['qwen2', 'deepseek-r1-qwen', 'stablelm2', 'hunyuan', 'megrez', 'solar-open', 'grok-2'],
-      ...['kormo', 'f2llmv2'],
-    ],
+    'qwen2 deepseek-r1-qwen stablelm2 hunyuan megrez solar-open grok-2 kormo f2llmv2',
     define([gpt4('\\p{N}')]),
   ],
   [
-    ['qwen35'],
+    'qwen35',
     define([
       `${contractions}|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^${white}\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|${lines}|${spaces}`,
     ]),
   ],
-  [['tekken'], define([gpt4o('\\p{N}', '')], { prefersWholeWords: true, addsBos: true })],
+  ['tekken', define([gpt4o('\\p{N}', '')], { prefersWholeWords: true, addsBos: true })],
+  ['gpt-4o llama4 kanana2 minimax-m2', define([gpt4o('\\p{N}{1,3}', `(?:${contractions})?`)])],
   [
-    ['gpt-4o', 'llama4', 'kanana2', 'minimax-m2'],
-    define([gpt4o('\\p{N}{1,3}', `(?:${contractions})?`)]),
-  ],
-  [
-    ['deepseek-llm'],
+    'deepseek-llm',
     define([
       '[\\r\\n]',
       `${white}?[${deepSeekLetters}]+`,
       `${white}?[${deepSeekMarks}]+`,
-      `${white}+$`,
+      // The lookbehind changes no match; it keeps long runs that end elsewhere from taking n^2 steps.
+      `(?<!${white})${white}+$`,
       deepSeekIdeographs,
       '\\p{N}+',
     ]),
   ],
   [
-    ['deepseek-coder'],
+    'deepseek-coder',
     define(['[\\r\\n]', `${white}?\\p{L}+`, `${white}?\\p{P}+`, deepSeekIdeographs, '\\p{N}']),
   ],
-  [['deepseek-v3', 'hunyuan-dense'], define(['\\p{N}{1,3}', chineseAndKana, deepSeek3])],
-  [['falcon'], define([`[${falconMarks}\`]+`, gpt2, '[0-9][0-9][0-9]'])],
-  [['bloom', 'poro-chat', 'gpt3-finnish'], define([bloom])],
-  [['viking'], define([bloom, '\\p{N}'])],
+  ['deepseek-v3 hunyuan-dense', define(['\\p{N}{1,3}', chineseAndKana, deepSeek3])],
+  ['falcon', define([`[${falconMarks}\`]+`, gpt2, '[0-9][0-9][0-9]'])],
+  ['bloom poro-chat gpt3-finnish', define([bloom])],
+  ['viking', define([bloom, '\\p{N}'])],
   [
-    ['bailingmoe', 'bailingmoe2', 'llada-moe'],
+    'bailingmoe bailingmoe2 llada-moe',
     define([`${contractions}|${word}|\\p{N}|${symbols}[\\r\\n]*|${white}*[\\r\\n]|${spaces}`]),
   ],
   [
-    ['seed-coder'],
+    'seed-coder',
     define([`${contractions}|${word}|\\p{N}| ?[^${white}\\p{L}\\p{N}\\r\\n]+|${lines}|${spaces}`]),
   ],
 ];
 
 const byName: ReadonlyMap<string, PreTokenizer> = new Map(
-  families.flatMap(([names, preTokenizer]) => names.map((name) => [name, preTokenizer] as const)),
+  families.flatMap(([names, preTokenizer]) =>
+    names.split(' ').map((name) => [name, preTokenizer] as const),
+  ),
 );
 
 /** @returns the default one for unknown or missing names, with `isKnown` false */

@@ -26,7 +26,7 @@ export class SpmSegmenter implements TextSegmenter {
   /** Spellings that merges may make. */
   readonly #mergeable = new Map<string, number>();
   readonly #plain: SpellingTrie;
-  readonly #byteTokens: readonly (number | undefined)[];
+  readonly #byteTokens = new Map<number, number>();
   readonly #longest: number;
   /** Whether no token reaches over the start of a word, so that words can be merged one by one. */
   readonly #wordsAreSeparate: boolean;
@@ -40,12 +40,11 @@ export class SpmSegmenter implements TextSegmenter {
     this.#kinds = kinds;
     this.#options = options;
     const plain: [string, number][] = [];
-    const byteTokens = new Array<number | undefined>(256);
     let longest = 0;
     let wordsAreSeparate = true;
     for (const [spelling, id] of vocabulary.ids) {
       const kind = kinds[id];
-      if (kind === 'byte') byteTokens[byteOfSpelling(spelling) ?? 0] ??= id;
+      if (kind === 'byte') this.#byteTokens.set(byteOfSpelling(spelling) ?? 0, id);
       if (kind === 'user-defined' && isPlainText(spelling)) {
         plain.push([spelling.replaceAll(' ', escapedSpace), id]);
       }
@@ -55,7 +54,6 @@ export class SpmSegmenter implements TextSegmenter {
       wordsAreSeparate &&= !/[^▁]▁/u.test(spelling);
     }
     this.#plain = new SpellingTrie(plain);
-    this.#byteTokens = byteTokens;
     this.#longest = longest;
     this.#wordsAreSeparate = wordsAreSeparate;
   }
@@ -131,7 +129,7 @@ export class SpmSegmenter implements TextSegmenter {
   #encodeCharacter(character: string, output: number[]): void {
     const ids: number[] = [];
     for (const byte of this.#encoder.encode(character)) {
-      const id = this.#byteTokens[byte];
+      const id = this.#byteTokens.get(byte);
       if (id === undefined) {
         if (this.#options.unknown !== null) output.push(this.#options.unknown);
         return;

@@ -5,7 +5,7 @@ import { BufferByteSource } from '../../common/byte-source.ts';
 import { sharedModelPath, sharedModels } from '../../../test/fixtures/shared-models.ts';
 import { readGguf } from '../formats/gguf/reader.ts';
 import { createTokenizer } from './create-tokenizer.ts';
-import type { Tokenizer } from './tokenizer.ts';
+import { specialTokenShield, type Tokenizer } from './tokenizer.ts';
 
 /** The tokenizer of a file in the shared folder. */
 async function load(...parts: string[]): Promise<Tokenizer> {
@@ -55,7 +55,7 @@ describe.skipIf(sharedModels === null)('published vocabularies', () => {
       expect(expected).toHaveLength(texts.length);
       for (const [index, text] of texts.entries()) {
         const ids = tokenizer.encode(text, { special: 'as-text' });
-        expect(ids, JSON.stringify(text)).toEqual(expected[index]);
+        expect({ text, ids }).toEqual({ text, ids: expected[index] });
         expect(tokenizer.decode(ids)).toBe(text);
       }
     },
@@ -72,7 +72,9 @@ const fixtureNames =
 describe.skipIf(sharedModels === null)('models with reference tokens', () => {
   it.each(fixtureNames)('%s', async (name) => {
     const reference = (await readJson(
-      ...['fixtures', 'models', `${name}.reference.json`],
+      'fixtures',
+      'models',
+      `${name}.reference.json`,
     )) as ModelReference;
     const cases = reference.tokenizer_cases?.cases;
     if (cases === undefined || name.includes('bert')) return;
@@ -81,7 +83,7 @@ describe.skipIf(sharedModels === null)('models with reference tokens', () => {
     for (const { text, add_special, parse_special, tokens, detokenized } of cases) {
       const special = parse_special ? 'parse' : 'as-text';
       const ids = tokenizer.encode(text, { special, addBoundary: add_special });
-      expect(ids, JSON.stringify(text)).toEqual(tokens);
+      expect({ text, ids }).toEqual({ text, ids: tokens });
       expect(tokenizer.decode(tokens, { showSpecial: true })).toBe(detokenized);
     }
     for (const { text, tokens } of reference.chat_cases?.cases ?? []) {
@@ -106,5 +108,87 @@ describe.skipIf(sharedModels === null)('models with reference tokens', () => {
       expect(tokenizer.decode(output_ids, { continuation: true })).toBe(text);
     }
     expect(tokenizer.special.endOfGeneration).toEqual(new Set([2]));
+  });
+});
+
+/** Vocabularies of different makers; together they have more than a hundred special tokens. */
+const variousVocabularies: readonly (readonly string[])[] = [
+  ['tokenizers', 'ggml-vocab-llama-spm.gguf'],
+  ['tokenizers', 'ggml-vocab-phi-3.gguf'],
+  ['tokenizers', 'ggml-vocab-gpt-2.gguf'],
+  ['tokenizers', 'ggml-vocab-starcoder.gguf'],
+  ['gguf', 'stories260K.gguf'],
+  ['gguf', 'TinyStories-656K-F16.gguf'],
+  ...['gemma', 'gpt2', 'granite', 'lfm2', 'llama', 'llama-rope-llama3', 'qwen2', 'stablelm'].map(
+    (name) => ['fixtures', 'models', `${name}.F32.gguf`],
+  ),
+];
+
+/** Repeatable numbers in [0, 1). */
+function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+/** Text of many scripts, with runs of white space and characters of one to four bytes. */
+function randomText(next: () => number): string {
+  const words = "hello| the|World|  |\n|\t| |'ll|123|.|!?|</s>|<".split('|');
+  const others =
+    '\u00e9|\u0416\u0443\u043a|\u4eca\u65e5|\ud83d\ude42|\u200d|\u0e01\u0e33|\ufeff|\u00a0|\u0000';
+  const pieces = [...words, '|', ...others.split('|')];
+  const length = Math.floor(next() * 40);
+  return Array.from({ length }, () => pieces[Math.floor(next() * pieces.length)] ?? '').join('');
+}
+
+describe.skipIf(sharedModels === null)('all vocabularies', () => {
+  it.each(variousVocabularies)('%s %s %s: spellings in user text stay text', async (...path) => {
+    const tokenizer = await load(...path.filter((part) => part !== undefined));
+    expect(tokenizer.specialSpellings.length).toBeGreaterThan(0);
+    const isOrdinary = (id: number): boolean =>
+      id === tokenizer.special.unknown ||
+      ['normal', 'byte', 'unused'].includes(tokenizer.tokenKind(id));
+    for (const spelling of tokenizer.specialSpellings) {
+      const text = `a ${spelling}${spelling} b${spelling}`;
+      const asText = tokenizer.encode(text, { special: 'as-text' });
+      expect(asText.filter((id) => !isOrdinary(id))).toEqual([]);
+      const shielded = spelling.slice(0, 1) + specialTokenShield + spelling.slice(1);
+      const parsed = tokenizer.encode(text.replaceAll(spelling, shielded), { special: 'parse' });
+      expect(parsed).toEqual(asText);
+      expect(tokenizer.encode(spelling, { special: 'parse' })).toEqual([
+        tokenizer.tokenId(spelling),
+      ]);
+    }
+  });
+
+  it.each(variousVocabularies)('%s %s %s: streams as it decodes', async (...path) => {
+    const tokenizer = await load(...path.filter((part) => part !== undefined));
+    const next = random(path.length + 3);
+    const spellsEverything = !path.includes('TinyStories-656K-F16.gguf');
+    for (let round = 0; round < 60; round += 1) {
+      const text = randomText(next);
+      const ids = tokenizer.encode(text, { special: 'as-text' });
+      const decoded = tokenizer.decode(ids);
+      expect(decoded).toBe(spellsEverything ? text : decoded);
+      const detokenizer = tokenizer.detokenizer();
+      const parts = ids.map((id) => detokenizer.push(id));
+      expect(parts.join('')).not.toContain('\ufffd');
+      expect(parts.join('') + detokenizer.flush()).toBe(decoded);
+    }
+    for (let round = 0; round < 60; round += 1) {
+      const length = Math.floor(next() * 30);
+      const ids = Array.from({ length }, () => Math.floor(next() * tokenizer.vocabularySize));
+      const options = { showSpecial: round % 2 === 0, continuation: true };
+      const detokenizer = tokenizer.detokenizer(options);
+      const streamed = ids.map((id) => detokenizer.push(id)).join('') + detokenizer.flush();
+      expect(streamed).toBe(tokenizer.decode(ids, options));
+      const bytes = ids.flatMap((id) => Array.from(tokenizer.tokenBytes(id)));
+      const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+      expect(tokenizer.decode(ids, { continuation: true })).toBe(
+        decoder.decode(Uint8Array.from(bytes)),
+      );
+    }
   });
 });
