@@ -1,0 +1,47 @@
+/**
+ * The service worker: serves the app shell without a network and changes version when told to.
+ *
+ * It never sees model bytes (they live in IndexedDB and come through the store worker), runs no
+ * inference and does not take over on its own. Responses are stored with their headers, so that
+ * pages stay isolated and every worker keeps its Content-Security-Policy offline.
+ */
+import { PrecacheController, PrecacheRoute, type PrecacheEntry } from 'workbox-precaching';
+import { NavigationRoute, registerRoute } from 'workbox-routing';
+import { keepPreviousAssets, previousAsset } from '../src/pwa/previous-assets.ts';
+
+declare const self: ServiceWorkerGlobalScope & {
+  /** The list of files with their hashes, put in by the build. */
+  readonly __WB_MANIFEST: readonly PrecacheEntry[];
+};
+
+// All or nothing: a file that is missing or differs from its hash fails the installation and the
+// version before goes on. No fallback to the network, which could mix two versions.
+const shell = new PrecacheController({ fallbackToNetwork: false });
+shell.addToCacheList([...self.__WB_MANIFEST]);
+const shellKeys = new Set(shell.getURLsToCacheKeys().values());
+
+self.addEventListener('install', (event) => {
+  void shell.install(event);
+});
+
+self.addEventListener('activate', (event) => {
+  const putAside = keepPreviousAssets(self.caches, shell.strategy.cacheName, (cacheKey) =>
+    shellKeys.has(cacheKey),
+  );
+  // Without room for the old version's files it is still right to clean up and go on.
+  const clean = (): Promise<unknown> => shell.activate(event);
+  event.waitUntil(putAside.then(clean, clean));
+});
+
+self.addEventListener('message', (event: ExtendableMessageEvent) => {
+  if ((event.data as { type?: unknown } | null)?.type === 'SKIP_WAITING') {
+    event.waitUntil(self.skipWaiting());
+  }
+});
+
+registerRoute(new PrecacheRoute(shell, { cleanURLs: false }));
+registerRoute(new NavigationRoute(shell.createHandlerBoundToURL('index.html')));
+registerRoute(
+  ({ url, sameOrigin }) => sameOrigin && url.pathname.includes('/assets/'),
+  async ({ request }) => (await previousAsset(self.caches, request)) ?? fetch(request),
+);
