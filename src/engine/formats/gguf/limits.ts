@@ -21,17 +21,17 @@ export interface GgufLimits {
 }
 
 export const ggufLimits: GgufLimits = {
-  /** Real files have 20 to 60; adapters and merges with long provenance a few hundred. */
+  /** Ordinary files have some dozens of entries: a thousand times that is no ordinary file. */
   metadataEntries: 65_536,
-  /** The largest mixtures of experts published have about 2,000 tensors (experts are stacked). */
+  /** About ten a layer, experts being stacked in one: 1,024 layers stay far below. */
   tensors: 65_536,
   /** The specification's own bound on keys. */
   keyBytes: 65_535,
-  /** Names, licences, tokens: the longest seen in practice is a licence text of about 50 kB. */
+  /** Names, tokens, descriptions, and whole licence texts of some 10 kB. */
   stringBytes: MEBIBYTE,
-  /** Chat templates and an embedded tokenizer.json (see `isLongStringKey`), which reaches 10 MB. */
+  /** Chat templates and an embedded tokenizer.json (see `isLongStringKey`): 9 MB for 128,256 tokens. */
   longStringBytes: 16 * MEBIBYTE,
-  /** The largest vocabularies have 262,144 tokens and up to 500,000 merges; 2^21 leaves four times that. */
+  /** The largest vocabularies have 262,144 tokens and half a million merges; four times that. */
   arrayElements: 2 ** 21,
   /** All strings of one array together: a vocabulary of 262,144 tokens has about 2 MB of text. */
   arrayTextBytes: 64 * MEBIBYTE,
@@ -45,7 +45,7 @@ export const ggufLimits: GgufLimits = {
   blockCount: 1024,
   /** Positions: 10 million tokens are the longest context advertised so far. */
   contextLength: 2 ** 24,
-  /** Everything before the tensor data. The largest seen is about 20 MB, nearly all vocabulary. */
+  /** Everything before the tensor data: a vocabulary of 262,144 tokens with merges is 10 to 20 MB. */
   headerBytes: GIBIBYTE / 4,
 };
 
