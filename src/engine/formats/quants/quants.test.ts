@@ -169,7 +169,7 @@ describe.each(types)('%s', (type) => {
         quantize(values, bytes);
       },
     ]) {
-      expect(call).toThrowError(expect.objectContaining({ code: 'invalid-argument' }));
+      expect(call).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
     }
   });
 });
