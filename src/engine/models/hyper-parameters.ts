@@ -17,8 +17,6 @@ export interface HyperParameters {
 
 /** Counts in files come from strangers: no real model comes near this, and products of two stay exact. */
 const largestCount = 2 ** 24;
-/** Tensors are listed per layer, so a forged number would cost memory; the deepest models have about 130. */
-const largestLayerCount = 2048;
 
 /**
  * Reads the keys `<architecture>.*` of a file. Absent keys without a fallback, wrong types and
@@ -44,15 +42,6 @@ export class HyperParameterReader {
       throw this.malformed(key, `is ${value}, outside 1 to ${largestCount}`);
     }
     return value;
-  }
-
-  /** Layers of the model, at most 2048. */
-  layers(): number {
-    const layers = this.count('block_count');
-    if (layers > largestLayerCount) {
-      throw this.malformed('block_count', `is ${layers}, more than ${largestLayerCount}`);
-    }
-    return layers;
   }
 
   /** An integer from 0 to 2^24, 0 where the key is absent. */

@@ -47,7 +47,7 @@ export const llama: Architecture<LlamaParameters> = {
       throw file.unsupported('attention.value_length', 'values of another size than keys');
     }
     return {
-      layers: file.layers(),
+      layers: file.count('block_count'),
       width,
       vocabularySize: file.vocabularySize(),
       trainedContext: file.count('context_length'),

@@ -41,7 +41,7 @@ export interface LoadOptions {
   /** Stays the caller's; dispose of it after the model. */
   readonly backend: Backend;
   readonly precision: PrecisionChoice;
-  /** Context the memory plan reckons with; what the model was trained for unless given. */
+  /** Context the memory plan reckons with: at most, and unless given, what the model was trained for. */
   readonly contextLength?: number | undefined;
   readonly kvType: KvType;
   /** Memory the model may use in all; not checked unless given. */
@@ -92,9 +92,10 @@ function planLoad(
   graph: ReturnType<ModelDefinition['buildGraph']>,
   options: Pick<LoadOptions, 'precision' | 'contextLength' | 'kvType' | 'maxTokens'>,
 ): MemoryPlan {
+  const { trainedContext, vocabularySize } = definition.info;
   const storage = chooseStorage(definition.weights, options.precision);
   const maxTokens = options.maxTokens ?? defaultMaxTokens;
-  const maxOutputs = outputRows(maxTokens, definition.info.vocabularySize);
+  const maxOutputs = outputRows(maxTokens, vocabularySize);
   return planMemory({
     weights: definition.weights.map(({ tensor, rows, columns }) => ({
       type: tensor.type,
@@ -104,7 +105,7 @@ function planLoad(
     })),
     cache: definition.cache,
     kvType: options.kvType,
-    contextLength: options.contextLength ?? definition.info.trainedContext,
+    contextLength: Math.min(options.contextLength ?? trainedContext, trainedContext),
     activationBytes: activationBytes(graph, maxTokens, maxOutputs),
   });
 }

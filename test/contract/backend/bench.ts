@@ -10,23 +10,9 @@ import { quantType, rowBytes } from '../../../src/engine/formats/quants/registry
 import type { TensorType } from '../../../src/engine/graph/dtype.ts';
 import { GraphBuilder } from '../../../src/engine/graph/graph-builder.ts';
 import type { ActivationId, Graph } from '../../../src/engine/graph/ops.ts';
+import { randomValues } from '../../fixtures/random-values.ts';
 import type { Rows } from './truth.ts';
 import { toRows } from './truth.ts';
-
-/** Seeded normal deviates (mulberry32 and Box-Muller), so that a failure can be repeated. */
-export function randomValues(count: number, seed: number): Float32Array<ArrayBuffer> {
-  let state = seed * 2654435761;
-  const uniform = (): number => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-  return Float32Array.from(
-    { length: count },
-    () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()),
-  );
-}
 
 export interface WeightInput {
   readonly rows: number;

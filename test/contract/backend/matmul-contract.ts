@@ -1,6 +1,7 @@
 /** Matrix products: every type, both storages, both precisions. */
 import { expect, it } from 'vitest';
-import { randomValues, range, relativeError } from './bench.ts';
+import { randomValues } from '../../fixtures/random-values.ts';
+import { range, relativeError } from './bench.ts';
 import type { Suite } from './suite.ts';
 import { onePlane, planesLimit, tensorTypes } from './suite.ts';
 import * as truth from './truth.ts';

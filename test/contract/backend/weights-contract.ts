@@ -1,6 +1,7 @@
 /** Weights: encodings, damaged numbers, memory. */
 import { expect, it } from 'vitest';
-import { encode, randomValues, relativeError } from './bench.ts';
+import { randomValues } from '../../fixtures/random-values.ts';
+import { encode, relativeError } from './bench.ts';
 import type { Suite } from './suite.ts';
 import { planesLimit, tensorTypes } from './suite.ts';
 import * as truth from './truth.ts';

@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import type { TensorType } from '../graph/dtype.ts';
+import type { ModelTensor } from '../models/model-definition.ts';
+import { chooseStorage, smallFloatModelParameters } from './storage-policy.ts';
+
+function weight(
+  name: string,
+  type: TensorType,
+  rows: number,
+  columns: number,
+  role: ModelTensor['role'] = 'matrix',
+): ModelTensor {
+  const elements = rows * columns;
+  const shape = [columns, rows];
+  const tensor = { name, type, shape, elements, offsetBytes: 0, sizeBytes: 0 };
+  return { tensor, role, rows, columns };
+}
+
+describe('chooseStorage', () => {
+  const norm = weight('norm', 'F32', 1, 64, 'vector');
+
+  it('packs matrices and keeps vectors and rows that are not whole blocks', () => {
+    const weights = [norm, weight('a', 'Q8_0', 8, 64), weight('b', 'F32', 8, 172)];
+    const storage = chooseStorage(weights, 'auto');
+    expect([...storage]).toEqual([
+      ['norm', 'dense'],
+      ['a', 'planes'],
+      ['b', 'dense'],
+    ]);
+  });
+
+  it.each([
+    [smallFloatModelParameters / 64, 'dense'],
+    [smallFloatModelParameters / 64 + 1, 'planes'],
+  ])('keeps a float model of %d x 64 as %s', (rows, expected) => {
+    const weights = [norm, weight('a', 'F16', rows, 64, 'embedding')];
+    expect(chooseStorage(weights, 'auto').get('a')).toBe(expected);
+  });
+
+  it('packs a small float model when a precision is asked for', () => {
+    const weights = [norm, weight('a', 'BF16', 8, 64)];
+    expect(chooseStorage(weights, 8).get('a')).toBe('planes');
+    expect(chooseStorage(weights, 4).get('a')).toBe('planes');
+    expect(chooseStorage(weights, 4).get('norm')).toBe('dense');
+  });
+
+  it('packs a small model that is quantised in part', () => {
+    const weights = [weight('a', 'F32', 8, 64), weight('b', 'Q4_0', 8, 64)];
+    expect(chooseStorage(weights, 'auto').get('a')).toBe('planes');
+  });
+});
