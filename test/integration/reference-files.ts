@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { BufferByteSource } from '../../src/common/byte-source.ts';
 import type { Backend, KvType, Precision } from '../../src/engine/backend/backend.ts';
+import type { GgufFile } from '../../src/engine/formats/gguf/gguf-file.ts';
 import { readGguf } from '../../src/engine/formats/gguf/reader.ts';
 import type { LanguageModel, ModelState } from '../../src/engine/models/language-model.ts';
 import type { PrecisionChoice } from '../../src/engine/weights/storage-policy.ts';
@@ -47,6 +48,10 @@ export function fixtureLogits(reference: FixtureReference, { logits }: FixtureCa
   return new Float32Array(new Uint8Array(bytes).buffer);
 }
 
+export function readHeader(path: readonly string[]): Promise<GgufFile> {
+  return readGguf(new BufferByteSource(readFileSync(sharedModelPath(...path))));
+}
+
 export async function loadShared(
   backend: Backend,
   path: readonly string[],
@@ -57,7 +62,7 @@ export async function loadShared(
   return loadModel({ source, file, backend, precision, kvType: 'f32' });
 }
 
-/** Squared error over the variance of the reference, row by row, averaged as llama.cpp's checks do. */
+/** Squared error over the variance of the reference, over all rows together. */
 export function normalisedError(actual: Float32Array, expected: Float32Array): number {
   const mean = expected.reduce((sum, value) => sum + value, 0) / expected.length;
   let error = 0;

@@ -10,9 +10,9 @@ import type { Bench } from './bench.ts';
 export interface Tolerances {
   /** No quantised arithmetic is involved. */
   readonly dense: number;
-  /** Planes that hold the source exactly: Q8_0, Q4_0, Q4_1; activations may be rounded. */
+  /** Planes that hold the source exactly (the integer types); activations may be rounded. */
   readonly planes: number;
-  /** Planes of all other types, transcoded to 8 bits. */
+  /** Planes of float types, quantised to 8 bits. */
   readonly transcoded: number;
   /** Only the high plane of 8-bit weights is read. */
   readonly highPlane: number;
@@ -20,7 +20,13 @@ export interface Tolerances {
 }
 
 export const tensorTypes = Object.keys(tensorTypeIds) as TensorType[];
-export const exactAsPlanes: ReadonlySet<TensorType> = new Set(['Q8_0', 'Q4_0', 'Q4_1']);
+export const exactAsPlanes: ReadonlySet<TensorType> = new Set([
+  'Q8_0',
+  'Q5_1',
+  'Q5_0',
+  'Q4_1',
+  'Q4_0',
+]);
 export const onePlane: ReadonlySet<TensorType> = new Set(['Q4_0', 'Q4_1']);
 
 export interface Suite {
