@@ -96,6 +96,14 @@ describe('GraphLanguageModel', () => {
     expect(state.length).toBe(0);
   });
 
+  it('gives the memory of a closed conversation back, once', async () => {
+    await forward([1]);
+    state.dispose();
+    state.dispose();
+    expect(backend.memory().cacheBytes).toBe(0);
+    await expect(forward([2])).rejects.toMatchObject({ code: 'invalid-argument' });
+  });
+
   it('gives its memory back', async () => {
     model.dispose();
     expect(backend.memory()).toMatchObject({ weightBytes: 0, cacheBytes: 0 });

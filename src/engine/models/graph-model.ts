@@ -61,7 +61,9 @@ export class GraphLanguageModel implements LanguageModel {
   createState({ capacity, kvType }: StateOptions): ModelState {
     this.#checkAlive();
     const { backend, cache } = this.#parts;
-    const state = new KvCache(backend, { ...cache, capacity, type: kvType });
+    const state = new KvCache(backend, { ...cache, capacity, type: kvType }, (disposed) => {
+      this.#states.delete(disposed);
+    });
     this.#states.add(state);
     return state;
   }
@@ -91,7 +93,7 @@ export class GraphLanguageModel implements LanguageModel {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    for (const state of this.#states) state.dispose();
+    for (const state of [...this.#states]) state.dispose();
     for (const weight of this.#parts.weights.values()) this.#parts.backend.releaseWeight(weight);
   }
 

@@ -5,19 +5,24 @@ import type { ModelState } from './language-model.ts';
 
 export class KvCache implements ModelState {
   readonly #backend: Backend;
+  readonly #onDispose: (cache: KvCache) => void;
   #handle: KvCacheHandle | null;
   #length = 0;
   readonly capacity: number;
   readonly bytes: number;
 
-  /** @throws AppError `engine/out-of-memory`, `invalid-argument` */
-  constructor(backend: Backend, spec: KvCacheSpec) {
+  /**
+   * @param onDispose called once, when the memory has been given back
+   * @throws AppError `engine/out-of-memory`, `invalid-argument`
+   */
+  constructor(backend: Backend, spec: KvCacheSpec, onDispose: (cache: KvCache) => void) {
     if (!Number.isSafeInteger(spec.capacity) || spec.capacity < 1) {
       throw new AppError('invalid-argument', 'A context must have at least one position.', {
         details: { capacity: spec.capacity },
       });
     }
     this.#backend = backend;
+    this.#onDispose = onDispose;
     this.#handle = backend.createCache(spec);
     this.capacity = spec.capacity;
     this.bytes = this.#handle.bytes;
@@ -57,5 +62,6 @@ export class KvCache implements ModelState {
     this.#backend.releaseCache(this.#handle);
     this.#handle = null;
     this.#length = 0;
+    this.#onDispose(this);
   }
 }

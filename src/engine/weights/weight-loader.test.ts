@@ -149,6 +149,27 @@ describe('loadModel', () => {
     expect(backend.abandoned).toBe(1);
   });
 
+  it.each([0, 5, 19])('gives everything back when weight %d finds no memory', async (count) => {
+    let begun = 0;
+    const begin = backend.beginWeight.bind(backend);
+    backend.beginWeight = (spec) => {
+      if (begun++ === count) throw new AppError('engine/out-of-memory', 'No memory is left.');
+      return begin(spec);
+    };
+    const loading = load(new WatchedSource(tinyLlama()));
+    await expect(loading).rejects.toMatchObject({ code: 'engine/out-of-memory' });
+    expect(backend.memory().totalBytes).toBe(0);
+  });
+
+  it('gives everything back when the graph finds no memory', async () => {
+    backend.compile = () => {
+      throw new AppError('engine/out-of-memory', 'No memory is left.');
+    };
+    const loading = load(new WatchedSource(tinyLlama()));
+    await expect(loading).rejects.toMatchObject({ code: 'engine/out-of-memory' });
+    expect(backend.memory().totalBytes).toBe(0);
+  });
+
   it('says where numbers are not finite', async () => {
     const bytes = tinyLlama();
     const file = await readGguf(new BufferByteSource(bytes));
