@@ -163,7 +163,13 @@ export async function buildWasm() {
     entries.push({ name, file, bytes: bytes.length, sha256: sha256(bytes), abi });
     flagsOfBuild[name] = [...commonFlags, ...flags].join(' ');
   }
-  const manifest = { key, abi, compiler: `@yowasp/clang@${version}`, flags: flagsOfBuild, files: entries };
+  const manifest = {
+    key,
+    abi,
+    compiler: `@yowasp/clang@${version}`,
+    flags: flagsOfBuild,
+    files: entries,
+  };
   await writeAtomically(
     path.join(outputFolder, 'manifest.json'),
     `${JSON.stringify(manifest, null, 2)}\n`,

@@ -1,2 +1,105 @@
+// The command list: one forward step, compiled once by src/engine/backend/wasm/compile-graph.ts and
+// run by one call. Commands have a fixed size; the layouts are mirrored by command-layout.ts there.
+// Change HERMIT_ABI with every change of a layout or of an exported function.
 #pragma once
+
+#include "attention.h"
+#include "planes.h"
+
 #define HERMIT_ABI 1
+
+enum {
+  OP_EMBED,
+  OP_NORM,
+  OP_QUANTIZE,
+  OP_MATMUL,
+  OP_ROPE,
+  OP_CACHE_WRITE,
+  OP_ATTENTION,
+  OP_GATE,
+  OP_ADD,
+  OP_SCALE,
+  OP_TAKE_OUTPUTS,
+  OP_COUNT,
+};
+
+enum { ROWS_TOKENS, ROWS_OUTPUTS };
+
+typedef struct {
+  uint32_t op;
+  uint32_t rows;  // ROWS_TOKENS or ROWS_OUTPUTS
+  union {
+    struct {
+      const Matrix *table;
+      float scale;
+      float *out;
+    } embed;
+    struct {
+      uint32_t layer;  // 0: root mean square
+      const float *x, *weight, *bias;
+      float epsilon;
+      uint32_t group_size, groups_per_row;
+      float *out;
+    } norm;
+    struct {
+      const float *x;
+      uint32_t columns;
+      Quantized to;
+    } quantize;
+    struct {
+      const Matrix *matrix;
+      const float *x;  // dense matrices
+      Quantized quantized;  // matrices on planes
+      const float *bias;
+      float *out;
+    } matmul;
+    struct {
+      float *x;
+      const float *table;
+      uint32_t heads, head_dim, pairs, interleaved;
+    } rope;
+    struct {
+      uint32_t layer;
+      const float *k, *v;
+    } cache_write;
+    AttentionArguments attention;
+    struct {
+      uint32_t kind, columns;
+      const float *gate, *up;
+      float *out;
+    } gate;
+    struct {
+      uint32_t columns;
+      const float *a, *b;
+      float *out;
+    } add;
+    struct {
+      uint32_t columns;
+      const float *x;
+      float factor, softcap;
+      float *out;
+    } scale;
+    struct {
+      uint32_t columns;
+      const float *x;
+      float *out;
+    } take_outputs;
+    uint32_t words[14];
+  };
+} Command;
+
+_Static_assert(sizeof(Command) == 64, "mirrored by src/engine/backend/wasm/command-layout.ts");
+
+// What changes from step to step.
+typedef struct {
+  const int32_t *tokens;
+  uint32_t token_count;
+  uint32_t position;
+  uint32_t outputs;
+  uint32_t precision;  // 8 or 4
+  const Cache *cache;
+  uint8_t *scratch;  // of one thread
+  uint32_t progress;  // commands done, for a watcher
+} Step;
+
+_Static_assert(sizeof(Step) == 32, "mirrored by src/engine/backend/wasm/command-layout.ts");

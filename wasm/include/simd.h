@@ -20,6 +20,11 @@ enum { BLOCK = 32, GROUP = 8 };
 INLINE uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
 INLINE uint32_t max_u32(uint32_t a, uint32_t b) { return a > b ? a : b; }
 INLINE float absolute(float x) { return __builtin_fabsf(x); }
+// The larger magnitude; NaN wins, as in f32x4.max.
+INLINE float larger_magnitude(float a, float x) {
+  float b = absolute(x);
+  return a != a ? a : b > a || b != b ? b : a;
+}
 INLINE float nearest(float x) { return __builtin_rintf(x); }
 
 INLINE uint32_t float_bits(float x) {

@@ -71,9 +71,7 @@ void quantize_f32_i8x32_scalar(const float *x, uint32_t columns, uint32_t token_
   for (uint32_t i = token_begin * blocks; i < token_end * blocks; i++) {
     const float *block = x + (size_t)i * BLOCK;
     float maximum = 0;
-    for (int c = 0; c < BLOCK; c++) {
-      if (!(absolute(block[c]) <= maximum)) maximum = absolute(block[c]);
-    }
+    for (int c = 0; c < BLOCK; c++) maximum = larger_magnitude(maximum, block[c]);
     int tiny = maximum < SMALLEST_MAXIMUM;
     float inverse = tiny ? 0.0f : 127.0f / maximum;
     scales[i] = tiny ? 0.0f : maximum / 127.0f * TWO_112;

@@ -1,0 +1,72 @@
+// The KV cache and what attention needs to know about it.
+#pragma once
+
+#include "simd.h"
+
+enum { KV_F32 = 0, KV_F16 = 1, KV_Q8 = 2 };
+
+// (layer, kvHead, position, headDim), keys and values apart. q8: int8 with one scale per head vector.
+typedef struct {
+  uint32_t layers, kv_heads, head_dim, capacity, type;
+  uint8_t *keys, *values;
+  float *key_scales, *value_scales;  // (layer, kvHead, position), q8 only
+} Cache;
+
+_Static_assert(sizeof(Cache) == 36, "mirrored by src/engine/backend/wasm/command-layout.ts");
+
+INLINE size_t cache_index(const Cache *c, uint32_t layer, uint32_t kv_head, uint32_t position) {
+  return ((size_t)layer * c->kv_heads + kv_head) * c->capacity + position;
+}
+
+INLINE float cache_value(const Cache *c, const uint8_t *data, const float *scales, size_t index,
+                         uint32_t i) {
+  const size_t at = index * c->head_dim + i;
+  if (c->type == KV_F32) return ((const float *)data)[at];
+  if (c->type == KV_F16) return half_to_float(((const uint16_t *)data)[at]);
+  return (float)((const int8_t *)data)[at] * scales[index];
+}
+
+// `count` vectors from `index` on to float32.
+INLINE void decode_tile(const Cache *c, const uint8_t *data, const float *scales, size_t index,
+                        uint32_t count, float *out) {
+  const uint32_t n = c->head_dim;
+  if (c->type == KV_F32) {
+    __builtin_memcpy(out, (const float *)data + index * n, (size_t)count * n * sizeof(float));
+    return;
+  }
+  for (uint32_t p = 0; p < count; p++) {
+    if (c->type == KV_F16) {
+      const uint16_t *from = (const uint16_t *)data + (index + p) * n;
+      v128_t mask = wasm_i32x4_const_splat((int32_t)HALF_RAW_MASK);
+      v128_t factor = wasm_f32x4_const_splat(TWO_112);
+      for (uint32_t i = 0; i < n; i += 4) {
+        v128_t halves = wasm_v128_load64_zero(from + i);
+        wasm_v128_store(out + (size_t)p * n + i, wasm_f32x4_mul(half_raw_low(halves, mask), factor));
+      }
+    } else {
+      const int8_t *from = (const int8_t *)data + (index + p) * n;
+      v128_t scale = wasm_v128_load32_splat(scales + index + p);
+      for (uint32_t i = 0; i < n; i += 4) {
+        v128_t wide = wasm_i32x4_extend_low_i16x8(wasm_i16x8_extend_low_i8x16(wasm_v128_load32_zero(from + i)));
+        wasm_v128_store(out + (size_t)p * n + i, wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wide), scale));
+      }
+    }
+  }
+}
+
+typedef struct {
+  const float *q;
+  float *out;
+  uint32_t layer, heads, kv_heads, head_dim, window;
+  float scale, softcap;
+} AttentionArguments;
+
+// Tokens whose attention is computed together, so that a decoded tile of keys and values serves all.
+enum { TOKEN_TILE = 8, POSITION_TILE = 32 };
+
+uint32_t scratch_attention_bytes(uint32_t heads, uint32_t kv_heads, uint32_t head_dim);
+uint32_t attention_units(uint32_t kv_heads, uint32_t tokens);
+void attention_cache_tile32(const AttentionArguments *a, const Cache *cache, uint32_t tokens,
+                            uint32_t position, uint8_t *scratch, uint32_t begin, uint32_t end);
+void cache_write_vectors(const Cache *cache, uint32_t layer, const float *k, const float *v,
+                         uint32_t position, uint32_t token_begin, uint32_t token_end);

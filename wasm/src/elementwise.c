@@ -1,0 +1,90 @@
+// Operators on elements: gated activation, addition, scale with soft cap. [begin, end) counts elements.
+#include "math.h"
+
+enum { GATE_SILU = 0, GATE_GELU = 1, GATE_GELU_TANH = 2 };
+
+#define INVERSE_SQRT_2 0.70710678118654752f
+#define SQRT_2_OVER_PI 0.79788456080286536f
+#define GELU_CUBIC 0.044715f
+
+INLINE v128_t activate_f32x4(uint32_t kind, v128_t x) {
+  v128_t one = wasm_f32x4_const_splat(1), half = wasm_f32x4_mul(x, wasm_f32x4_const_splat(0.5f));
+  if (kind == GATE_SILU) {
+    return wasm_f32x4_div(x, wasm_f32x4_add(one, exp_f32x4(wasm_f32x4_neg(x))));
+  }
+  v128_t inner;
+  if (kind == GATE_GELU) {
+    inner = erf_f32x4(wasm_f32x4_mul(x, wasm_f32x4_const_splat(INVERSE_SQRT_2)));
+  } else {
+    v128_t cubic = wasm_f32x4_mul(wasm_f32x4_mul(x, x), wasm_f32x4_const_splat(GELU_CUBIC));
+    v128_t argument = wasm_f32x4_mul(x, wasm_f32x4_add(one, cubic));
+    inner = tanh_f32x4(wasm_f32x4_mul(argument, wasm_f32x4_const_splat(SQRT_2_OVER_PI)));
+  }
+  return wasm_f32x4_mul(half, wasm_f32x4_add(one, inner));
+}
+
+INLINE float activate_f32(uint32_t kind, float x) {
+  if (kind == GATE_SILU) return x / (1 + exp_f32(-x));
+  float inner = kind == GATE_GELU ? erf_f32(x * INVERSE_SQRT_2)
+                                  : tanh_f32(x * (1 + x * x * GELU_CUBIC) * SQRT_2_OVER_PI);
+  return x * 0.5f * (1 + inner);
+}
+
+EXPORT(gate_f32_scalar)
+void gate_f32_scalar(uint32_t kind, const float *gate, const float *up, float *out, uint32_t begin,
+                     uint32_t end) {
+  for (uint32_t i = begin; i < end; i++) out[i] = activate_f32(kind, gate[i]) * up[i];
+}
+
+INLINE void gate_elements(const uint32_t kind, const float *gate, const float *up, float *out,
+                          uint32_t begin, uint32_t end) {
+  uint32_t i = begin;
+  for (; i + 4 <= end; i += 4) {
+    v128_t active = activate_f32x4(kind, wasm_v128_load(gate + i));
+    wasm_v128_store(out + i, wasm_f32x4_mul(active, wasm_v128_load(up + i)));
+  }
+  for (; i < end; i++) out[i] = activate_f32(kind, gate[i]) * up[i];
+}
+
+EXPORT(gate_f32_x4)
+void gate_f32_x4(uint32_t kind, const float *gate, const float *up, float *out, uint32_t begin,
+                 uint32_t end) {
+  if (kind == GATE_SILU) {
+    gate_elements(GATE_SILU, gate, up, out, begin, end);
+  } else if (kind == GATE_GELU) {
+    gate_elements(GATE_GELU, gate, up, out, begin, end);
+  } else {
+    gate_elements(GATE_GELU_TANH, gate, up, out, begin, end);
+  }
+}
+
+EXPORT(add_f32_x4)
+void add_f32_x4(const float *a, const float *b, float *out, uint32_t begin, uint32_t end) {
+  uint32_t i = begin;
+  for (; i + 4 <= end; i += 4) {
+    wasm_v128_store(out + i, wasm_f32x4_add(wasm_v128_load(a + i), wasm_v128_load(b + i)));
+  }
+  for (; i < end; i++) out[i] = a[i] + b[i];
+}
+
+EXPORT(scale_f32_scalar)
+void scale_f32_scalar(const float *x, float factor, float softcap, float *out, uint32_t begin,
+                      uint32_t end) {
+  for (uint32_t i = begin; i < end; i++) {
+    float value = x[i] * factor;
+    out[i] = softcap > 0 ? softcap * tanh_f32(value / softcap) : value;
+  }
+}
+
+EXPORT(scale_f32_x4)
+void scale_f32_x4(const float *x, float factor, float softcap, float *out, uint32_t begin,
+                  uint32_t end) {
+  uint32_t i = begin;
+  v128_t factors = wasm_f32x4_splat(factor), cap = wasm_f32x4_splat(softcap);
+  for (; i + 4 <= end; i += 4) {
+    v128_t value = wasm_f32x4_mul(wasm_v128_load(x + i), factors);
+    if (softcap > 0) value = wasm_f32x4_mul(cap, tanh_f32x4(wasm_f32x4_div(value, cap)));
+    wasm_v128_store(out + i, value);
+  }
+  scale_f32_scalar(x, factor, softcap, out, i, end);
+}

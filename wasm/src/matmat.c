@@ -1,0 +1,208 @@
+// Matrix on nibble planes times several quantised vectors (prefill): 8 rows x 4 tokens of sums in
+// registers. The digits of 8 rows are unpacked once into a panel that stays in the first-level cache
+// and is read by every tile of 4 tokens; long rows are cut into panels of 64 blocks.
+#include "matmul.h"
+
+enum {
+  TILE = 4,
+  PANEL_BLOCKS = 64,
+#ifdef __wasm_relaxed_simd__
+  PLANE_BLOCK = 256,  // 8 words x 8 rows of 4 bytes
+  PANEL_BLOCK = 2 * PLANE_BLOCK,
+#else
+  PLANE_BLOCK = 512,  // 16 pairs x 8 rows of 2 int16
+  PANEL_BLOCK = PLANE_BLOCK,
+#endif
+};
+
+EXPORT(scratch_matmul_bytes)
+uint32_t scratch_matmul_bytes(uint32_t tokens, uint32_t columns) {
+  uint32_t corrections = tokens * (columns / BLOCK) * 8;
+  return ((corrections + 15) & ~15u) + tokens * GROUP * 4 + PANEL_BLOCKS * PANEL_BLOCK;
+}
+
+#ifdef __wasm_relaxed_simd__
+
+// Words 0-3 are the low nibbles (columns 4w..), words 4-7 the high ones (columns 16+4w..).
+INLINE void unpack_plane(uint8_t *panel, const uint8_t *digits, v128_t mask) {
+  UNROLL for (int i = 0; i < 8; i++) {
+    v128_t d = wasm_v128_load(digits + 16 * i);
+    wasm_v128_store(panel + 16 * i, wasm_v128_and(d, mask));
+    wasm_v128_store(panel + 128 + 16 * i, wasm_v128_and(wasm_u16x8_shr(d, 4), mask));
+  }
+}
+
+INLINE void unpack_block(const int two, uint8_t *panel, const uint8_t *hi, const uint8_t *lo) {
+  v128_t mask = wasm_i8x16_const_splat(0x0f);
+  KEEP(mask);
+  unpack_plane(panel, hi, mask);
+  if (two) unpack_plane(panel + PLANE_BLOCK, lo, mask);
+}
+
+INLINE void dot_plane(const int tokens, const uint8_t *panel, const int8_t *const *x, v128_t *sums) {
+  UNROLL for (int w = 0; w < 8; w++) {
+    v128_t a = wasm_v128_load(panel + 32 * w), b = wasm_v128_load(panel + 32 * w + 16);
+    UNROLL for (int t = 0; t < tokens; t++) {
+      v128_t splat = wasm_v128_load32_splat(x[t] + 4 * w);
+      sums[2 * t] = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(splat, a, sums[2 * t]);
+      sums[2 * t + 1] = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(splat, b, sums[2 * t + 1]);
+    }
+  }
+}
+
+INLINE void dot_block(const int tokens, const int two, const uint8_t *panel, const int8_t *const *x,
+                      v128_t *sums) {
+  dot_plane(tokens, panel, x, sums);
+  if (!two) return;
+  UNROLL for (int i = 0; i < 2 * tokens; i++) sums[i] = wasm_i32x4_shl(sums[i], 4);
+  dot_plane(tokens, panel + PLANE_BLOCK, x, sums);
+}
+
+enum { START_DIVISOR_TWO_PLANES = 16 };
+
+#else
+
+// int16 values: with two planes 16 * hi + lo, so both modes cost the same. Pairs in the order of
+// src/quantize.c.
+INLINE void unpack_block(const int two, uint8_t *panel, const uint8_t *hi, const uint8_t *lo) {
+  v128_t mask = wasm_i16x8_const_splat(0x000f);
+  UNROLL for (int i = 0; i < 8; i++) {
+    uint8_t *out = panel + 128 * (i / 2) + 16 * (i % 2);
+    v128_t d = wasm_v128_load(hi + 16 * i);
+    v128_t e = two ? wasm_v128_load(lo + 16 * i) : d;
+    UNROLL for (int n = 0; n < 4; n++) {
+      v128_t digit = wasm_v128_and(wasm_u16x8_shr(d, 4 * n), mask);
+      if (two) digit = wasm_v128_or(wasm_i16x8_shl(digit, 4), wasm_v128_and(wasm_u16x8_shr(e, 4 * n), mask));
+      wasm_v128_store(out + 32 * n, digit);
+    }
+  }
+}
+
+INLINE void dot_block(const int tokens, const int two, const uint8_t *panel, const int8_t *const *x,
+                      v128_t *sums) {
+  (void)two;
+  UNROLL for (int w = 0; w < 16; w++) {
+    v128_t a = wasm_v128_load(panel + 32 * w), b = wasm_v128_load(panel + 32 * w + 16);
+    UNROLL for (int t = 0; t < tokens; t++) {
+      v128_t splat = wasm_v128_load32_splat(x[t] + 4 * w);
+      sums[2 * t] = wasm_i32x4_add(sums[2 * t], wasm_i32x4_dot_i16x8(a, splat));
+      sums[2 * t + 1] = wasm_i32x4_add(sums[2 * t + 1], wasm_i32x4_dot_i16x8(b, splat));
+    }
+  }
+}
+
+enum { START_DIVISOR_TWO_PLANES = 1 };
+
+#endif
+
+typedef struct {
+  const uint8_t *panel, *scales;  // scales: the hi plane's blocks of this group and panel
+  uint32_t hi_bytes, first_block, count;
+} Panel;
+
+// Adds the panel's products to the partial sums of `tokens` tokens from `token` on.
+INLINE void multiply_tile(const int tokens, const int two, const int has_minimum, const Panel *panel,
+                          const Quantized *x, uint32_t blocks, uint32_t token, const Corrections *c,
+                          float *partial) {
+  const uint32_t x_bytes = BLOCK * activation_bytes();
+  const size_t first = (size_t)token * blocks + panel->first_block;
+  const int8_t *xs[TILE];
+  v128_t totals[2 * TILE], half_mask = wasm_i32x4_const_splat((int32_t)HALF_RAW_MASK);
+  KEEP(half_mask);
+  UNROLL for (int t = 0; t < tokens; t++) {
+    xs[t] = x->digits + (first + (size_t)t * blocks) * x_bytes;
+    totals[2 * t] = wasm_v128_load(partial + GROUP * t);
+    totals[2 * t + 1] = wasm_v128_load(partial + GROUP * t + 4);
+  }
+  const int32_t *start = c->start + first;
+  const float *scales = x->scales + first, *by = c->minimum_factor + first;
+  const uint8_t *halves_at = panel->scales, *digits = panel->panel;
+  for (uint32_t b = 0; b < panel->count; b++) {
+    v128_t sums[2 * TILE];
+    UNROLL for (int t = 0; t < tokens; t++) {
+      sums[2 * t] = sums[2 * t + 1] = wasm_v128_load32_splat(start + (size_t)t * blocks);
+    }
+    dot_block(tokens, two, digits, xs, sums);
+    v128_t halves = wasm_v128_load(halves_at);
+    v128_t low = half_raw_low(halves, half_mask), high = half_raw_high(halves, half_mask);
+    UNROLL for (int t = 0; t < tokens; t++) {
+      v128_t scale = wasm_v128_load32_splat(scales + (size_t)t * blocks);
+      v128_t a = wasm_f32x4_convert_i32x4(sums[2 * t]), e = wasm_f32x4_convert_i32x4(sums[2 * t + 1]);
+      totals[2 * t] = wasm_f32x4_add(totals[2 * t], wasm_f32x4_mul(a, wasm_f32x4_mul(low, scale)));
+      totals[2 * t + 1] = wasm_f32x4_add(totals[2 * t + 1], wasm_f32x4_mul(e, wasm_f32x4_mul(high, scale)));
+    }
+    if (has_minimum) {
+      halves = wasm_v128_load(halves_at + SCALE_BYTES);
+      low = half_raw_low(halves, half_mask), high = half_raw_high(halves, half_mask);
+      UNROLL for (int t = 0; t < tokens; t++) {
+        v128_t factor = wasm_v128_load32_splat(by + (size_t)t * blocks);
+        totals[2 * t] = wasm_f32x4_add(totals[2 * t], wasm_f32x4_mul(low, factor));
+        totals[2 * t + 1] = wasm_f32x4_add(totals[2 * t + 1], wasm_f32x4_mul(high, factor));
+      }
+    }
+    UNROLL for (int t = 0; t < tokens; t++) xs[t] += x_bytes;
+    start++, scales++, by++;
+    digits += PANEL_BLOCK;
+    halves_at += panel->hi_bytes;
+  }
+  UNROLL for (int t = 0; t < tokens; t++) {
+    wasm_v128_store(partial + GROUP * t, totals[2 * t]);
+    wasm_v128_store(partial + GROUP * t + 4, totals[2 * t + 1]);
+  }
+}
+
+INLINE void matmat_groups(const int two, const int has_minimum, const Matrix *m, const Quantized *x,
+                          uint32_t tokens, const Corrections *c, const float *bias, float factor,
+                          float *out, uint32_t group_begin, uint32_t group_end, float *partial,
+                          uint8_t *panel_bytes) {
+  const uint32_t blocks = m->columns / BLOCK, hi_bytes = SCALE_BYTES * (1 + has_minimum) + DIGIT_BYTES;
+  for (uint32_t group = group_begin; group < group_end; group++) {
+    __builtin_memset(partial, 0, (size_t)tokens * GROUP * 4);
+    for (uint32_t first = 0; first < blocks; first += PANEL_BLOCKS) {
+      size_t index = (size_t)group * blocks + first;
+      Panel panel = {panel_bytes, m->hi + index * hi_bytes, hi_bytes, first, min_u32(PANEL_BLOCKS, blocks - first)};
+      for (uint32_t b = 0; b < panel.count; b++) {
+        unpack_block(two, panel_bytes + b * PANEL_BLOCK, panel.scales + (b + 1) * hi_bytes - DIGIT_BYTES,
+                     two ? m->lo + (index + b) * DIGIT_BYTES : NULL);
+      }
+      uint32_t t = 0;
+      for (; t + TILE <= tokens; t += TILE)
+        multiply_tile(TILE, two, has_minimum, &panel, x, blocks, t, c, partial + GROUP * t);
+      for (; t < tokens; t++)
+        multiply_tile(1, two, has_minimum, &panel, x, blocks, t, c, partial + GROUP * t);
+    }
+    v128_t factors = wasm_f32x4_splat(factor);
+    for (uint32_t t = 0; t < tokens; t++) {
+      store_group(m, group, wasm_v128_load(partial + GROUP * t), wasm_v128_load(partial + GROUP * t + 4),
+                  factors, bias, out + (size_t)t * m->rows);
+    }
+  }
+}
+
+#define MATMAT_VARIANT(two, has_minimum)                                                              \
+  static void matmat_##two##_##has_minimum(const Matrix *m, const Quantized *x, uint32_t tokens,      \
+                                           const Corrections *c, const float *bias, float factor,     \
+                                           float *out, uint32_t begin, uint32_t end, float *partial,  \
+                                           uint8_t *panel) {                                          \
+    matmat_groups(two, has_minimum, m, x, tokens, c, bias, factor, out, begin, end, partial, panel);  \
+  }
+
+MATMAT_VARIANT(0, 0)
+MATMAT_VARIANT(0, 1)
+MATMAT_VARIANT(1, 0)
+MATMAT_VARIANT(1, 1)
+
+// out (tokens, rows) = x * matrix^T + bias for the groups [group_begin, group_end).
+EXPORT(matmat_planes_8x4)
+void matmat_planes_8x4(const Matrix *m, const Quantized *x, uint32_t tokens, uint32_t precision,
+                       const float *bias, float *out, uint32_t group_begin, uint32_t group_end,
+                       uint8_t *scratch) {
+  const Reading r = reading_of(m, precision);
+  const size_t count = (size_t)tokens * (m->columns / BLOCK);
+  Corrections c = {(int32_t *)scratch, (float *)scratch + count};
+  float *partial = (float *)(scratch + ((count * 8 + 15) & ~(size_t)15));
+  uint8_t *panel = (uint8_t *)(partial + (size_t)tokens * GROUP);
+  prepare_corrections(m, &r, x, 0, tokens, 1, r.two_planes ? START_DIVISOR_TWO_PLANES : 1, &c);
+  (r.two_planes ? (m->has_minimum ? matmat_1_1 : matmat_1_0) : (m->has_minimum ? matmat_0_1 : matmat_0_0))(
+      m, x, tokens, &c, bias, r.factor, out, group_begin, group_end, partial, panel);
+}

@@ -1,0 +1,37 @@
+/**
+ * Every kernel against its scalar twin and against plain double-precision arithmetic.
+ *
+ * Runs wherever the module's instructions do: the plain build in Node, both builds in browsers.
+ * Knows nothing of a test framework; the callers turn results into assertions.
+ */
+import { checkAttention, checkCacheWrite } from './attention-checks.ts';
+import {
+  checkEmbed,
+  checkMatmulDense,
+  checkMatmulPlanes,
+  checkQuantize,
+  checkTranscode,
+} from './matmul-checks.ts';
+import { checkElementwise, checkNorm, checkRope } from './operator-checks.ts';
+import { KernelBed, type Check, type CheckResult } from './kernel-bed.ts';
+
+/** Runs all checks on one build of the kernels. */
+export async function runKernelChecks(module: BufferSource): Promise<CheckResult[]> {
+  const bed = await KernelBed.create(module);
+  const checks: ((bed: KernelBed) => Check)[] = [
+    checkTranscode,
+    checkQuantize,
+    checkMatmulPlanes,
+    checkMatmulDense,
+    checkEmbed,
+    checkNorm,
+    checkRope,
+    checkCacheWrite,
+    checkAttention,
+    checkElementwise,
+  ];
+  return checks.map((check) => {
+    bed.reset();
+    return check(bed).result();
+  });
+}
