@@ -60,7 +60,7 @@ export function renderChatTemplate(request: ChatTemplateRequest): { readonly tex
       indent: maxIndent,
       textLength: outputPerInput * inputLength(request) + MEBIBYTE,
     });
-    return { text: String(interpreter.run(program).value) };
+    return { text: interpreter.run(program).toString() };
   } catch (error) {
     throw classify(error);
   }

