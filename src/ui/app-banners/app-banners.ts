@@ -1,0 +1,102 @@
+import { msg } from '@lit/localize';
+import { html, nothing } from 'lit';
+import { HermitElement, Observed } from '../hermit-element.ts';
+import { closeIcon, infoIcon, sparkIcon } from '../icons.ts';
+import { perform } from '../requests.ts';
+import { baseStyles, buttonStyles } from '../shared.styles.ts';
+import { appBannersStyles } from './app-banners.styles.ts';
+
+/**
+ * `<hermit-app-banners>`: lines at the top of the page that inform and never interrupt: an update is
+ * ready, this window keeps nothing.
+ *
+ * Properties, slots, parts: none. Events: `hermit-problem`.
+ */
+export class AppBanners extends HermitElement {
+  static override readonly styles = [baseStyles, buttonStyles, appBannersStyles];
+  static override readonly properties = {
+    updateLater: { state: true },
+    storageSeen: { state: true },
+    applying: { state: true },
+  };
+
+  declare private updateLater: boolean;
+  declare private storageSeen: boolean;
+  declare private applying: boolean;
+
+  readonly #update = new Observed(this, (services) => services.app.update);
+  readonly #storage = new Observed(this, (services) => services.app.storage);
+
+  constructor() {
+    super();
+    this.updateLater = false;
+    this.storageSeen = false;
+    this.applying = false;
+  }
+
+  protected override render(): unknown {
+    const update = this.#update.value === 'ready' && !this.updateLater;
+    const unkept = !this.#storage.value.kept && !this.storageSeen;
+    return html`${update ? this.#updateBanner() : nothing}
+    ${unkept ? this.#storageBanner() : nothing}`;
+  }
+
+  #updateBanner(): unknown {
+    return html`<div class="banner" role="status">
+      ${sparkIcon}
+      <p>${msg('A new version of Hermit is ready.', { id: 'banner.update' })}</p>
+      <button
+        type="button"
+        class="button small primary"
+        ?disabled=${this.applying}
+        @click=${this.#apply}
+      >
+        ${msg('Update', { id: 'banner.updateNow' })}
+      </button>
+      <button
+        type="button"
+        class="button small quiet"
+        @click=${() => {
+          this.updateLater = true;
+        }}
+      >
+        ${msg('Later', { id: 'banner.later' })}
+      </button>
+    </div>`;
+  }
+
+  #storageBanner(): unknown {
+    return html`<div class="banner warning" role="status">
+      ${infoIcon}
+      <p>
+        ${msg('This window keeps nothing: models and chats are gone when you close it.', {
+          id: 'banner.notKept',
+        })}
+      </p>
+      <button
+        type="button"
+        class="icon-button"
+        aria-label=${msg('Dismiss', { id: 'common.dismiss' })}
+        @click=${() => {
+          this.storageSeen = true;
+        }}
+      >
+        ${closeIcon}
+      </button>
+    </div>`;
+  }
+
+  readonly #apply = async (): Promise<void> => {
+    this.applying = true;
+    await perform(this, this.services.app.applyUpdate());
+    this.applying = false;
+  };
+}
+
+customElements.define('hermit-app-banners', AppBanners);
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'hermit-app-banners': AppBanners;
+  }
+}

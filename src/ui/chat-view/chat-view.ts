@@ -1,0 +1,291 @@
+import { msg, str } from '@lit/localize';
+import { html, nothing } from 'lit';
+import { repeat } from 'lit/directives/repeat.js';
+import '../chat-composer/chat-composer.ts';
+import type { ChatComposer } from '../chat-composer/chat-composer.ts';
+import '../chat-message/chat-message.ts';
+import type { ChatMessage } from '../chat-message/chat-message.ts';
+import { formatNumber, formatPercent } from '../format.ts';
+import { HermitElement, Observed } from '../hermit-element.ts';
+import { arrowDownIcon, hermitMark, lockIcon } from '../icons.ts';
+import '../model-row/model-row.ts';
+import { announce, perform } from '../requests.ts';
+import type { ActivityView, ChatView as ChatState } from '../services.ts';
+import { baseStyles, buttonStyles, progressStyles } from '../shared.styles.ts';
+import { chatViewStyles } from './chat-view.styles.ts';
+import { FollowScroll } from './follow-scroll.ts';
+import { readinessOf } from './readiness.ts';
+import type { Readiness } from './readiness.ts';
+
+/** Characters of an answer read out when it is complete; the rest is found in the message. */
+const announcedLength = 600;
+
+/**
+ * `<hermit-chat-view>`: the messages of the current chat and the composer below them.
+ *
+ * Methods: `fill(text)`, `focusComposer()`, `stop()`. Properties, slots, parts: none.
+ * Events: `hermit-announce` when an answer is complete, `hermit-problem`.
+ */
+export class ChatView extends HermitElement {
+  static override readonly styles = [baseStyles, buttonStyles, progressStyles, chatViewStyles];
+
+  readonly #chat = new Observed(
+    this,
+    (services) => services.chats.current,
+    (chat) => {
+      this.#onChat(chat);
+    },
+  );
+  readonly #models = new Observed(this, (services) => services.models.models);
+  readonly #active = new Observed(this, (services) => services.models.active);
+  readonly #scroll = new FollowScroll(this);
+  #wasWorking = false;
+  #shownId: string | null = null;
+
+  fill(text: string): void {
+    this.#composer?.fill(text);
+  }
+
+  focusComposer(): void {
+    this.#composer?.focus();
+  }
+
+  /** Ends the answer under way, if there is one. */
+  stop(): boolean {
+    if (this.#chat.value.activity.kind === 'idle') return false;
+    this.services.chats.stop();
+    return true;
+  }
+
+  protected override render(): unknown {
+    const chat = this.#chat.value;
+    const readiness = readinessOf(this.#models.value, this.#active.value);
+    return html`<div class="scroller" tabindex="-1">
+        <div class="content">
+          ${chat.messages.length === 0 ? this.#empty(readiness) : this.#messages(chat)}
+        </div>
+      </div>
+      <div class="dock">
+        <button
+          type="button"
+          class="jump"
+          ?hidden=${this.#scroll.following}
+          @click=${() => {
+            this.#scroll.jump('smooth');
+          }}
+        >
+          ${arrowDownIcon}${msg('Jump to latest', { id: 'chat.jump' })}
+        </button>
+        <hermit-chat-composer
+          .chatId=${chat.id}
+          .working=${chat.activity.kind !== 'idle'}
+          .blocked=${blockedText(readiness)}
+          @hermit-send=${this.#onSend}
+          @hermit-stop=${this.#onStop}
+          @hermit-edit-last=${this.#onEditLast}
+          >${this.#remedy(readiness)}</hermit-chat-composer
+        >
+        <p class="fine-print">
+          ${lockIcon}<span
+            >${msg('Answers are computed on this device and can be wrong.', { id: 'chat.finePrint' })}</span
+          >
+        </p>
+      </div>`;
+  }
+
+  #messages(chat: ChatState): unknown {
+    const locked = chat.activity.kind !== 'idle';
+    const lastId = chat.messages.at(-1)?.id;
+    return html`<h1 class="visually-hidden">
+        ${chat.title || msg('New chat', { id: 'sidebar.newChat' })}
+      </h1>
+      ${repeat(
+        chat.messages,
+        (message) => message.id,
+        (message) =>
+          html`<hermit-chat-message
+            .message=${message}
+            .locked=${locked}
+            ?last=${message.id === lastId}
+          ></hermit-chat-message>`,
+      )}
+      ${activity(chat.activity)}`;
+  }
+
+  #empty(readiness: Readiness): unknown {
+    return html`<div class="empty">
+      ${hermitMark}
+      <h1>${msg('What is on your mind?', { id: 'chat.emptyHeading' })}</h1>
+      ${
+        readiness.kind === 'arriving'
+          ? html`<div class="arriving">
+              <hermit-model-row .model=${readiness.model}></hermit-model-row>
+            </div>`
+          : html`<p>
+              ${msg('Whatever you write stays on this device.', { id: 'chat.emptyText' })}
+            </p>`
+      }
+      <ul class="chips" aria-label=${msg('Suggestions', { id: 'chat.suggestions' })}>
+        ${suggestions().map(
+          ([label, text]) =>
+            html`<li>
+              <button
+                type="button"
+                class="chip"
+                @click=${() => {
+                  this.fill(text);
+                }}
+              >
+                ${label}
+              </button>
+            </li>`,
+        )}
+      </ul>
+    </div>`;
+  }
+
+  /** The one press that removes what stands in the way. */
+  #remedy(readiness: Readiness): unknown {
+    switch (readiness.kind) {
+      case 'ready':
+        return nothing;
+      case 'choose': {
+        const { model } = readiness;
+        return html`<button
+          slot="reason"
+          type="button"
+          class="button small"
+          @click=${() => perform(this, this.services.models.select(model.id))}
+        >
+          ${msg(str`Use ${model.name}`, { id: 'chat.useModel' })}
+        </button>`;
+      }
+      case 'no-model':
+      case 'arriving':
+        return html`<a slot="reason" class="button small" href="#/models"
+          >${msg('Open Models', { id: 'chat.openModels' })}</a
+        >`;
+    }
+  }
+
+  protected override updated(): void {
+    const scroller = this.renderRoot.querySelector<HTMLElement>('.scroller');
+    const content = this.renderRoot.querySelector<HTMLElement>('.content');
+    if (scroller !== null && content !== null) this.#scroll.attach(scroller, content);
+    const { id } = this.#chat.value;
+    if (id !== this.#shownId) {
+      this.#shownId = id;
+      this.#scroll.jump();
+    }
+  }
+
+  get #composer(): ChatComposer | null {
+    return this.renderRoot.querySelector('hermit-chat-composer');
+  }
+
+  #onChat(chat: ChatState): void {
+    const working = chat.activity.kind !== 'idle';
+    const finished = this.#wasWorking && !working;
+    this.#wasWorking = working;
+    const answer = chat.messages.at(-1);
+    if (!finished || answer?.role !== 'assistant' || answer.status !== 'complete') return;
+    const text = answer.text.slice(0, announcedLength);
+    announce(this, msg(str`Answer complete. ${text}`, { id: 'chat.announce' }));
+  }
+
+  readonly #onSend = async (event: CustomEvent<string>): Promise<void> => {
+    const text = event.detail;
+    this.#scroll.jump();
+    const sent = await perform(
+      this,
+      this.services.chats.send(text).then(() => true),
+    );
+    // Refused before it became a message: the words go back to where they were written.
+    const kept = this.#chat.value.messages.some((message) => message.text === text);
+    if (sent === undefined && !kept) this.fill(text);
+  };
+
+  readonly #onStop = (): void => {
+    this.services.chats.stop();
+  };
+
+  readonly #onEditLast = (): void => {
+    const question = this.#chat.value.messages.findLast((message) => message.role === 'user');
+    const elements = this.renderRoot.querySelectorAll<ChatMessage>('hermit-chat-message');
+    for (const element of elements) {
+      if (element.message === question) void element.startEditing();
+    }
+  };
+}
+
+function blockedText(readiness: Readiness): string | null {
+  switch (readiness.kind) {
+    case 'ready':
+      return null;
+    case 'no-model':
+      return msg('To get answers, add a model first.', { id: 'chat.noModel' });
+    case 'choose':
+      return msg('No model is loaded.', { id: 'chat.choose' });
+    case 'arriving':
+      return msg('You can send as soon as the model is ready.', { id: 'chat.arriving' });
+  }
+}
+
+function activity(view: ActivityView): unknown {
+  switch (view.kind) {
+    case 'idle':
+    case 'answering':
+      return nothing;
+    case 'loading-model':
+      return progress(
+        msg(str`Loading the model… ${formatPercent(view.fraction)}`, { id: 'chat.loadingModel' }),
+        view.fraction,
+        1,
+      );
+    case 'reading-prompt':
+      return progress(
+        msg(str`Reading… ${formatNumber(view.done)} of ${formatNumber(view.total)} tokens`, {
+          id: 'chat.reading',
+        }),
+        view.done,
+        view.total,
+      );
+  }
+}
+
+function progress(label: string, value: number, max: number): unknown {
+  return html`<div class="activity">
+    <p id="activity">${label}</p>
+    <progress aria-labelledby="activity" max=${max} .value=${value}></progress>
+  </div>`;
+}
+
+/** Label and text: what fills the composer when chosen. Never sent by itself. */
+function suggestions(): readonly (readonly [string, string])[] {
+  return [
+    [
+      msg('Explain something', { id: 'suggest.explain' }),
+      msg('Explain in simple words how ', { id: 'suggest.explainText' }),
+    ],
+    [
+      msg('Improve my writing', { id: 'suggest.write' }),
+      msg('Make this text clearer and friendlier:\n\n', { id: 'suggest.writeText' }),
+    ],
+    [
+      msg('Sum up a text', { id: 'suggest.sum' }),
+      msg('Sum up the following text in three points:\n\n', { id: 'suggest.sumText' }),
+    ],
+    [
+      msg('Plan something', { id: 'suggest.plan' }),
+      msg('Help me plan ', { id: 'suggest.planText' }),
+    ],
+  ];
+}
+
+customElements.define('hermit-chat-view', ChatView);
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'hermit-chat-view': ChatView;
+  }
+}

@@ -1,0 +1,404 @@
+import { msg, str } from '@lit/localize';
+import { html, nothing } from 'lit';
+import { errorText } from '../error-text.ts';
+import { formatBytes, formatDate, formatDuration, formatPercent, formatSpeed } from '../format.ts';
+import { HermitElement, Observed } from '../hermit-element.ts';
+import {
+  checkIcon,
+  pauseIcon,
+  playIcon,
+  shieldIcon,
+  spinnerIcon,
+  trashIcon,
+  warningIcon,
+} from '../icons.ts';
+import { menuItemStyles } from '../popover-menu/popover-menu.styles.ts';
+import type { PopoverMenu } from '../popover-menu/popover-menu.ts';
+import '../popover-menu/popover-menu.ts';
+import { askConfirmation, perform } from '../requests.ts';
+import type { ModelView, ModelViewState } from '../services.ts';
+import { baseStyles, buttonStyles, progressStyles } from '../shared.styles.ts';
+import { modelRowStyles } from './model-row.styles.ts';
+
+type Downloading = Extract<ModelViewState, { kind: 'downloading' }>;
+type Paused = Extract<ModelViewState, { kind: 'paused' }>;
+
+/**
+ * `<hermit-model-row>`: one model of the library in whatever state it is, and what can be done with it.
+ *
+ * Properties: `model`. Events: `hermit-problem`, `hermit-confirm`. Slots, parts: none.
+ */
+export class ModelRow extends HermitElement {
+  static override readonly styles = [
+    baseStyles,
+    buttonStyles,
+    progressStyles,
+    menuItemStyles,
+    modelRowStyles,
+  ];
+  static override readonly properties = { model: { attribute: false } };
+
+  declare model: ModelView | null;
+
+  readonly #active = new Observed(this, (services) => services.models.active);
+  #countdown: ReturnType<typeof setInterval> | undefined;
+
+  constructor() {
+    super();
+    this.model = null;
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#stopCountdown();
+  }
+
+  /** While a retry is awaited its seconds are counted down, though nothing else changes. */
+  protected override updated(): void {
+    const state = this.model?.state;
+    const waiting = state?.kind === 'downloading' && state.retryAt !== null;
+    if (!waiting) this.#stopCountdown();
+    else
+      this.#countdown ??= setInterval(() => {
+        this.requestUpdate();
+      }, 1000);
+  }
+
+  #stopCountdown(): void {
+    clearInterval(this.#countdown);
+    this.#countdown = undefined;
+  }
+
+  protected override render(): unknown {
+    const { model } = this;
+    if (model === null) return nothing;
+    return html`<article aria-labelledby="name">
+      <div class="head">
+        <div class="title">
+          <h3 id="name">${model.name}</h3>
+          <p class="facts">${facts(model)}</p>
+        </div>
+        ${this.#actions(model)}
+      </div>
+      ${this.#state(model)}
+    </article>`;
+  }
+
+  #state(model: ModelView): unknown {
+    const { state } = model;
+    switch (state.kind) {
+      case 'downloading':
+        return downloading(model, state);
+      case 'paused':
+        return paused(model, state);
+      case 'verifying':
+        return html`${bar(model, state.bytesDone)}
+          <p class="line">
+            ${msg(str`Checking every byte… ${formatPercent(fraction(model, state.bytesDone))}`, {
+              id: 'model.verifying',
+            })}
+          </p>`;
+      case 'ready':
+        return details(model);
+      case 'damaged':
+      case 'failed':
+        return html`<p class="problem" role="alert">
+          ${warningIcon}<span>${errorText(state.error)}</span>
+        </p>`;
+      case 'deleting':
+        return html`<p class="line">${msg('Deleting…', { id: 'model.deleting' })}</p>`;
+    }
+  }
+
+  #actions(model: ModelView): unknown {
+    const { kind } = model.state;
+    if (kind === 'deleting') return html`<span class="busy">${spinnerIcon}</span>`;
+    return html`<div class="actions">
+      ${kind === 'ready' ? this.#useButton(model) : nothing}
+      ${kind === 'downloading' ? this.#pauseButton(model, model.state) : nothing}
+      ${kind === 'paused' ? this.#resumeButton(model) : nothing}
+      ${kind === 'damaged' || kind === 'failed' ? this.#repairButton(model, kind) : nothing}
+      ${
+        kind === 'downloading' || kind === 'paused'
+          ? html`<button
+              type="button"
+              class="button quiet small"
+              @click=${() => this.#cancel(model)}
+            >
+              ${msg('Cancel', { id: 'common.cancel' })}
+            </button>`
+          : nothing
+      }
+      ${kind === 'ready' || kind === 'damaged' || kind === 'failed' ? this.#menu(model) : nothing}
+    </div>`;
+  }
+
+  #useButton(model: ModelView): unknown {
+    const active = this.#active.value;
+    if (active.kind === 'ready' && active.id === model.id) {
+      return html`<span class="in-use">${checkIcon}${msg('In use', { id: 'model.inUse' })}</span>`;
+    }
+    const loading = active.kind === 'loading' && active.id === model.id;
+    return html`<button
+      type="button"
+      class="button primary small"
+      ?disabled=${loading}
+      aria-describedby="name"
+      @click=${() => perform(this, this.services.models.select(model.id))}
+    >
+      ${
+        loading
+          ? msg(str`Loading ${formatPercent(active.fraction)}`, { id: 'model.loading' })
+          : msg('Use', { id: 'model.use' })
+      }
+    </button>`;
+  }
+
+  #pauseButton(model: ModelView, state: Downloading): unknown {
+    return html`<button
+      type="button"
+      class="button small"
+      aria-describedby="name"
+      @click=${() => this.#pause(model, state)}
+    >
+      ${pauseIcon}${msg('Pause', { id: 'model.pause' })}
+    </button>`;
+  }
+
+  #resumeButton(model: ModelView): unknown {
+    return html`<button
+      type="button"
+      class="button primary small"
+      aria-describedby="name"
+      @click=${() => perform(this, this.services.models.resume(model.id))}
+    >
+      ${playIcon}${msg('Continue', { id: 'model.resume' })}
+    </button>`;
+  }
+
+  #repairButton(model: ModelView, kind: 'damaged' | 'failed'): unknown {
+    const { models } = this.services;
+    const act = (): Promise<unknown> =>
+      perform(this, kind === 'damaged' ? models.verify(model.id) : models.resume(model.id));
+    return html`<button type="button" class="button small" aria-describedby="name" @click=${act}>
+      ${
+        kind === 'damaged'
+          ? msg('Verify and repair', { id: 'model.repair' })
+          : msg('Try again', { id: 'common.retry' })
+      }
+    </button>`;
+  }
+
+  #menu(model: ModelView): unknown {
+    return html`<hermit-popover-menu
+      .label=${msg(str`Options for “${model.name}”`, { id: 'sidebar.options' })}
+    >
+      ${
+        model.state.kind === 'ready'
+          ? html`<button
+              type="button"
+              class="menu-item"
+              @click=${(event: Event) => this.#verify(event, model)}
+            >
+              ${shieldIcon}${msg('Verify', { id: 'model.verify' })}
+            </button>`
+          : nothing
+      }
+      <button
+        type="button"
+        class="menu-item danger"
+        @click=${(event: Event) => this.#remove(event, model)}
+      >
+        ${trashIcon}${msg('Delete', { id: 'common.delete' })}
+      </button>
+    </hermit-popover-menu>`;
+  }
+
+  async #pause(model: ModelView, state: Downloading): Promise<void> {
+    const confirmed =
+      state.resumable ||
+      (await askConfirmation(this, {
+        heading: msg('Pause this download?', { id: 'model.pauseHeading' }),
+        body: msg(
+          'This server cannot continue a download from the middle. After a pause it will start from the beginning.',
+          { id: 'model.pauseBody' },
+        ),
+        confirmLabel: msg('Pause', { id: 'model.pause' }),
+        danger: false,
+      }));
+    if (confirmed) await perform(this, this.services.models.pause(model.id));
+  }
+
+  async #cancel(model: ModelView): Promise<void> {
+    const { state } = model;
+    const done = 'bytesDone' in state ? state.bytesDone : 0;
+    const confirmed = await askConfirmation(this, {
+      heading: msg('Cancel this download?', { id: 'model.cancelHeading' }),
+      body: msg(
+        str`The ${formatBytes(done)} downloaded so far will be deleted. To keep them, pause instead.`,
+        { id: 'model.cancelBody' },
+      ),
+      confirmLabel: msg('Cancel the download', { id: 'model.cancelConfirm' }),
+      danger: true,
+    });
+    if (confirmed) await perform(this, this.services.models.cancel(model.id));
+  }
+
+  async #verify(event: Event, model: ModelView): Promise<void> {
+    closeMenu(event);
+    await perform(this, this.services.models.verify(model.id));
+  }
+
+  async #remove(event: Event, model: ModelView): Promise<void> {
+    closeMenu(event);
+    const confirmed = await askConfirmation(this, {
+      heading: msg(str`Delete ${model.name}?`, { id: 'model.deleteHeading' }),
+      body:
+        model.bytesTotal === null
+          ? msg(
+              'Its space is freed. Your chats stay. To use it again you would have to download it again.',
+              {
+                id: 'model.deleteBody',
+              },
+            )
+          : msg(
+              str`This frees about ${formatBytes(model.bytesTotal)}. Your chats stay. To use it again you would have to download it again.`,
+              { id: 'model.deleteBodySize' },
+            ),
+      confirmLabel: msg('Delete', { id: 'common.delete' }),
+      danger: true,
+    });
+    if (confirmed) await perform(this, this.services.models.remove(model.id));
+  }
+}
+
+function closeMenu(event: Event): void {
+  (event.currentTarget as HTMLElement).closest<PopoverMenu>('hermit-popover-menu')?.close();
+}
+
+function facts(model: ModelView): unknown {
+  const size = model.bytesTotal === null ? null : formatBytes(model.bytesTotal);
+  return html`${size === null ? nothing : html`${size} · `}${
+    model.sourceUrl === null
+      ? model.sourceLabel
+      : html`<a href=${model.sourceUrl} target="_blank" rel="noopener noreferrer"
+          >${model.sourceLabel}</a
+        >`
+  }${model.licence === null ? nothing : ` · ${model.licence}`}`;
+}
+
+function fraction(model: ModelView, done: number): number {
+  return model.bytesTotal === null || model.bytesTotal === 0 ? 0 : done / model.bytesTotal;
+}
+
+function bar(model: ModelView, done: number, still = false): unknown {
+  const label = msg(str`Progress of ${model.name}`, { id: 'model.progress' });
+  return model.bytesTotal === null
+    ? html`<progress aria-label=${label}></progress>`
+    : html`<progress
+        class=${still ? 'paused' : ''}
+        aria-label=${label}
+        max=${model.bytesTotal}
+        .value=${done}
+      ></progress>`;
+}
+
+function amount(model: ModelView, done: number): string {
+  return model.bytesTotal === null
+    ? formatBytes(done)
+    : msg(str`${formatBytes(done)} of ${formatBytes(model.bytesTotal)}`, { id: 'model.amount' });
+}
+
+function downloading(model: ModelView, state: Downloading): unknown {
+  const { retryAt, secondsLeft } = state;
+  const rest =
+    retryAt !== null
+      ? msg(
+          str`Connection lost. Trying again in ${formatDuration((retryAt - Date.now()) / 1000)}`,
+          { id: 'model.retryIn' },
+        )
+      : secondsLeft === null
+        ? formatSpeed(state.bytesPerSecond)
+        : msg(
+            str`${formatSpeed(state.bytesPerSecond)} · about ${formatDuration(secondsLeft)} left`,
+            { id: 'model.speedLeft' },
+          );
+  return html`${bar(model, state.bytesDone, retryAt !== null)}
+    <p class="line"><span>${amount(model, state.bytesDone)}</span><span>${rest}</span></p>`;
+}
+
+function paused(model: ModelView, state: Paused): unknown {
+  return html`${bar(model, state.bytesDone, true)}
+    <p class="line">
+      <span>${amount(model, state.bytesDone)}</span><span>${pausedText(state.reason)}</span>
+    </p>
+    ${
+      state.error === null
+        ? nothing
+        : html`<p class="problem" role="alert">
+            ${warningIcon}<span>${errorText(state.error)}</span>
+          </p>`
+    }`;
+}
+
+function pausedText(reason: Paused['reason']): string {
+  switch (reason) {
+    case 'user':
+      return msg('Paused', { id: 'model.paused' });
+    case 'quota':
+      return msg('Paused: storage is full', { id: 'model.pausedQuota' });
+    case 'offline':
+      return msg('Paused: offline', { id: 'model.pausedOffline' });
+    case 'error':
+      return msg('Paused after a problem', { id: 'model.pausedError' });
+    case 'interrupted':
+      return msg('Paused: the page was closed', { id: 'model.pausedInterrupted' });
+  }
+}
+
+function details(model: ModelView): unknown {
+  const verified = {
+    'published-hash': msg('Verified: equals the publisher’s checksum', {
+      id: 'model.verifiedPublished',
+    }),
+    computed: msg('Complete; its publisher gave no checksum to compare with', {
+      id: 'model.verifiedComputed',
+    }),
+    no: msg('Not verified', { id: 'catalog.unchecked' }),
+  }[model.verified];
+  return html`<details>
+    <summary>
+      <span class=${model.verified === 'published-hash' ? 'good' : ''}>${verified}</span>
+    </summary>
+    <dl>
+      <div>
+        <dt>${msg('File', { id: 'model.file' })}</dt>
+        <dd>${model.fileName}</dd>
+      </div>
+      <div>
+        <dt>SHA-256</dt>
+        <dd class="hash">${model.sha256 ?? msg('unknown', { id: 'common.unknown' })}</dd>
+      </div>
+      <div>
+        <dt>${msg('Added on', { id: 'catalog.addedOn' })}</dt>
+        <dd>${formatDate(model.addedAt)}</dd>
+      </div>
+      ${
+        model.lastUsedAt === null
+          ? nothing
+          : html`<div>
+              <dt>${msg('Last used', { id: 'model.lastUsed' })}</dt>
+              <dd>${formatDate(model.lastUsedAt)}</dd>
+            </div>`
+      }
+    </dl>
+  </details>`;
+}
+
+customElements.define('hermit-model-row', ModelRow);
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'hermit-model-row': ModelRow;
+  }
+}

@@ -1,0 +1,122 @@
+import { msg } from '@lit/localize';
+import { html, nothing } from 'lit';
+import { repeat } from 'lit/directives/repeat.js';
+import '../catalog-card/catalog-card.ts';
+import { errorText } from '../error-text.ts';
+import { HermitElement, Observed } from '../hermit-element.ts';
+import { fileIcon, infoIcon, linkIcon, spinnerIcon } from '../icons.ts';
+import '../model-row/model-row.ts';
+import { requestAddFile, requestAddUrl } from '../requests.ts';
+import { baseStyles, buttonStyles } from '../shared.styles.ts';
+import { pageStyles } from '../page.styles.ts';
+import '../storage-meter/storage-meter.ts';
+import { modelsViewStyles } from './models-view.styles.ts';
+import { suggestModel } from './suggest-model.ts';
+
+/**
+ * `<hermit-models-view>`: the page of models; those on this device, then the catalogue.
+ *
+ * Properties, slots, parts: none. Events: `hermit-add-url`, `hermit-add-file`.
+ */
+export class ModelsView extends HermitElement {
+  static override readonly styles = [baseStyles, buttonStyles, pageStyles, modelsViewStyles];
+
+  readonly #models = new Observed(this, (services) => services.models.models);
+  readonly #catalog = new Observed(this, (services) => services.models.catalog);
+
+  protected override render(): unknown {
+    return html`<div class="page wide">
+      <header class="page-head">
+        <h1 tabindex="-1">${msg('Models', { id: 'sidebar.models' })}</h1>
+        <div class="ways">
+          <button type="button" class="button" @click=${() => requestAddUrl(this)}>
+            ${linkIcon}${msg('From an address', { id: 'models.fromUrl' })}
+          </button>
+          <button type="button" class="button" @click=${() => requestAddFile(this)}>
+            ${fileIcon}${msg('From this device', { id: 'models.fromFile' })}
+          </button>
+        </div>
+      </header>
+      ${this.#installed()} ${this.#offered()}
+    </div>`;
+  }
+
+  #installed(): unknown {
+    const models = this.#models.value;
+    return html`<section aria-labelledby="installed">
+      <div class="section-head">
+        <h2 id="installed">${msg('On this device', { id: 'models.installed' })}</h2>
+        <hermit-storage-meter></hermit-storage-meter>
+      </div>
+      ${
+        models.length === 0
+          ? html`<p class="empty">
+              ${msg(
+                'No model yet. Choose one below, paste an address, or drop a .gguf file anywhere on this page.',
+                {
+                  id: 'models.empty',
+                },
+              )}
+            </p>`
+          : html`<ul class="installed">
+              ${repeat(
+                models,
+                (model) => model.id,
+                (model) => html`<li><hermit-model-row .model=${model}></hermit-model-row></li>`,
+              )}
+            </ul>`
+      }
+    </section>`;
+  }
+
+  #offered(): unknown {
+    return html`<section aria-labelledby="catalogue">
+      <h2 id="catalogue">${msg('Catalogue', { id: 'models.catalogue' })}</h2>
+      <p class="intro">
+        ${msg(
+          'Open models from Hugging Face. A download goes straight from their servers to this browser; after that the model works offline.',
+          { id: 'models.catalogueIntro' },
+        )}
+      </p>
+      ${this.#catalogue()}
+    </section>`;
+  }
+
+  #catalogue(): unknown {
+    const catalog = this.#catalog.value;
+    switch (catalog.kind) {
+      case 'loading':
+        return html`<p class="wait" role="status">
+          ${spinnerIcon}${msg('Reading the catalogue…', { id: 'models.catalogueLoading' })}
+        </p>`;
+      case 'failed':
+        return html`<p class="note" role="alert">${infoIcon}${errorText(catalog.error)}</p>`;
+      case 'ready': {
+        const suggested =
+          this.#models.value.length === 0 ? suggestModel(catalog.models)?.id : undefined;
+        return html`<ul class="cards">
+          ${repeat(
+            catalog.models,
+            (model) => model.id,
+            (model) =>
+              html`<li>
+                <hermit-catalog-card
+                  .model=${model}
+                  ?suggested=${model.id === suggested}
+                ></hermit-catalog-card>
+              </li>`,
+          )}
+          ${catalog.models.length === 0 ? html`<li>${msg('The catalogue is empty.', { id: 'models.catalogueEmpty' })}</li>` : nothing}
+        </ul>`;
+      }
+    }
+  }
+}
+
+customElements.define('hermit-models-view', ModelsView);
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'hermit-models-view': ModelsView;
+  }
+}

@@ -1,0 +1,95 @@
+import { toAppError } from '../common/errors.ts';
+import type { ErrorView } from './services.ts';
+
+/**
+ * What a component may ask of the shell around it, as composed events: say something to a screen
+ * reader, show a problem, ask a question, open the dialog for URLs, go somewhere.
+ */
+
+export interface ConfirmationOptions {
+  readonly heading: string;
+  readonly body: string;
+  readonly confirmLabel: string;
+  readonly danger: boolean;
+}
+
+export interface ConfirmationRequest extends ConfirmationOptions {
+  /** Called once with the answer. */
+  readonly answer: (confirmed: boolean) => void;
+}
+
+export interface RequestEventMap {
+  'hermit-announce': CustomEvent<string>;
+  'hermit-problem': CustomEvent<ErrorView>;
+  'hermit-confirm': CustomEvent<ConfirmationRequest>;
+  'hermit-add-url': CustomEvent<null>;
+  'hermit-add-file': CustomEvent<null>;
+  'hermit-model-added': CustomEvent<string>;
+  'hermit-fill-composer': CustomEvent<string>;
+}
+
+declare global {
+  // eslint-disable-next-line typescript/no-empty-object-type
+  interface HTMLElementEventMap extends RequestEventMap {}
+}
+
+function request<K extends keyof RequestEventMap>(
+  host: EventTarget,
+  type: K,
+  detail: RequestEventMap[K]['detail'],
+): void {
+  host.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
+}
+
+/** Says `text` in the polite live region. */
+export function announce(host: EventTarget, text: string): void {
+  request(host, 'hermit-announce', text);
+}
+
+/** Shows what went wrong until the person dismisses it. A stop the person asked for is no problem. */
+export function reportProblem(host: EventTarget, thrown: unknown): void {
+  const error = toAppError(thrown);
+  if (error.code === 'aborted') return;
+  request(host, 'hermit-problem', {
+    code: error.code,
+    message: error.message,
+    details: error.details,
+  });
+}
+
+/** Awaits an action of the services and shows its failure. Resolves `undefined` when it failed. */
+export async function perform<T>(host: EventTarget, action: Promise<T>): Promise<T | undefined> {
+  try {
+    return await action;
+  } catch (thrown) {
+    reportProblem(host, thrown);
+    return undefined;
+  }
+}
+
+/** Asks in a modal dialog; resolves false when dismissed. */
+export function askConfirmation(host: EventTarget, options: ConfirmationOptions): Promise<boolean> {
+  return new Promise((resolve) => {
+    request(host, 'hermit-confirm', { ...options, answer: resolve });
+  });
+}
+
+/** Opens the dialog that adds a model by URL. */
+export function requestAddUrl(host: EventTarget): void {
+  request(host, 'hermit-add-url', null);
+}
+
+/** Opens the picker for a model file on this device. */
+export function requestAddFile(host: EventTarget): void {
+  request(host, 'hermit-add-file', null);
+}
+
+/** Tells the shell that the person added a model, so that it can be made ready to answer. */
+export function modelAdded(host: EventTarget, id: string): void {
+  request(host, 'hermit-model-added', id);
+}
+
+/** Puts text into the composer without sending it. */
+export function fillComposer(host: EventTarget, text: string): void {
+  request(host, 'hermit-fill-composer', text);
+}

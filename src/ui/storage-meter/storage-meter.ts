@@ -1,0 +1,46 @@
+import { msg, str } from '@lit/localize';
+import { html, nothing } from 'lit';
+import { formatBytes } from '../format.ts';
+import { HermitElement, Observed } from '../hermit-element.ts';
+import { baseStyles, progressStyles } from '../shared.styles.ts';
+import { storageMeterStyles } from './storage-meter.styles.ts';
+
+/**
+ * `<hermit-storage-meter>`: about how much of the browser's storage is in use.
+ *
+ * "About", because browsers round and pad their estimates. Shows nothing where they give none.
+ * Properties, events, slots, parts: none.
+ */
+export class StorageMeter extends HermitElement {
+  static override readonly styles = [baseStyles, progressStyles, storageMeterStyles];
+
+  readonly #storage = new Observed(this, (services) => services.app.storage);
+
+  protected override render(): unknown {
+    const { usageBytes, quotaBytes } = this.#storage.value;
+    if (usageBytes === null) return nothing;
+    if (quotaBytes === null || quotaBytes === 0) {
+      return html`<p>
+        ${msg(str`About ${formatBytes(usageBytes)} in use`, { id: 'storage.usage' })}
+      </p>`;
+    }
+    return html`<p id="label">
+        ${msg(str`About ${formatBytes(usageBytes)} of ${formatBytes(quotaBytes)} in use`, {
+          id: 'storage.usageOf',
+        })}
+      </p>
+      <progress
+        aria-labelledby="label"
+        max=${quotaBytes}
+        .value=${Math.min(usageBytes, quotaBytes)}
+      ></progress>`;
+  }
+}
+
+customElements.define('hermit-storage-meter', StorageMeter);
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'hermit-storage-meter': StorageMeter;
+  }
+}
