@@ -1,0 +1,72 @@
+/**
+ * What is kept of a chat: a tree of messages, because a regenerated answer and an edited question
+ * are siblings of what they replace. Plain data that survives structured clone and JSON.
+ */
+import type { ErrorCode } from '../common/errors.ts';
+
+export const messageRoles = ['system', 'user', 'assistant', 'tool'] as const;
+export type MessageRole = (typeof messageRoles)[number];
+
+export const messageStatuses = ['complete', 'streaming', 'stopped', 'failed'] as const;
+export type MessageStatus = (typeof messageStatuses)[number];
+
+export const finishReasons = ['stop', 'length', 'context', 'aborted'] as const;
+export type MessageFinishReason = (typeof finishReasons)[number];
+
+export interface MessageStats {
+  readonly promptTokens: number;
+  readonly reusedTokens: number;
+  readonly answerTokens: number;
+  readonly timeToFirstTokenMs: number;
+  readonly prefillTokensPerSecond: number;
+  readonly decodeTokensPerSecond: number;
+}
+
+export interface MessageError {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+export interface Message {
+  readonly id: string;
+  /** Null for the first messages of a conversation. */
+  readonly parentId: string | null;
+  /** Position in the order of writing within the conversation; clocks may go back. */
+  readonly sequence: number;
+  readonly role: MessageRole;
+  readonly text: string;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  readonly status: MessageStatus;
+  readonly modelId: string | null;
+  /** As it was called when it wrote this; the model may be gone. */
+  readonly modelName: string | null;
+  readonly stats: MessageStats | null;
+  readonly finishReason: MessageFinishReason | null;
+  readonly error: MessageError | null;
+  /** Codes of things worth telling beside the message. */
+  readonly notices: readonly string[];
+}
+
+export interface Conversation {
+  readonly id: string;
+  readonly title: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  /** The end of the path that is shown; null without messages. */
+  readonly activeLeafId: string | null;
+  readonly nextSequence: number;
+  readonly messages: ReadonlyMap<string, Message>;
+}
+
+/** What a list of chats needs to know. */
+export interface ConversationSummary {
+  readonly id: string;
+  readonly title: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly messageCount: number;
+}
+
+/** Makes ids that never repeat; `crypto.randomUUID` outside tests. */
+export type IdSource = () => string;
