@@ -43,5 +43,8 @@ registerRoute(new PrecacheRoute(shell, { cleanURLs: false }));
 registerRoute(new NavigationRoute(shell.createHandlerBoundToURL('index.html')));
 registerRoute(
   ({ url, sameOrigin }) => sameOrigin && url.pathname.includes('/assets/'),
-  async ({ request }) => (await previousAsset(self.caches, request)) ?? fetch(request),
+  async ({ request }) => {
+    const kept = await previousAsset(self.caches, shell.strategy.cacheName, request);
+    return kept ?? fetch(request);
+  },
 );

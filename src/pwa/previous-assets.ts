@@ -34,11 +34,18 @@ export async function keepPreviousAssets(
   }
 }
 
-/** A file of the version before this one, or undefined. */
+/**
+ * A file of the version before this one, or undefined.
+ *
+ * Chromium delivers requests while a new version is still being activated, so the precache is asked
+ * first: a file leaves it only after it was put aside.
+ */
 export async function previousAsset(
   caches: Caches,
+  precacheName: string,
   request: Request,
 ): Promise<Response | undefined> {
+  const precache = await caches.open(precacheName);
   const previous = await caches.open(CACHE_NAME);
-  return previous.match(request);
+  return (await precache.match(request)) ?? previous.match(request);
 }
