@@ -1,0 +1,39 @@
+/**
+ * The C structs of wasm/include (planes.h, attention.h, command.h) as arrays of 32-bit words. The C
+ * side asserts the sizes; `KERNEL_ABI` ties both sides together.
+ */
+import type { KvType } from '../backend.ts';
+
+export const MATRIX_WORDS = 12;
+export const CACHE_WORDS = 9;
+export const COMMAND_WORDS = 16;
+export const STEP_WORDS = 8;
+
+export const commandCodes = {
+  embed: 0,
+  norm: 1,
+  quantize: 2,
+  matmul: 3,
+  rope: 4,
+  'cache-write': 5,
+  attention: 6,
+  gate: 7,
+  add: 8,
+  scale: 9,
+  'take-outputs': 10,
+} as const;
+
+export type CommandName = keyof typeof commandCodes;
+
+export const rowCodes = { tokens: 0, outputs: 1 } as const;
+export const gateCodes = { silu: 0, gelu: 1, 'gelu-tanh': 2 } as const;
+export const kvTypeCodes: Readonly<Record<KvType, number>> = { f32: 0, f16: 1, q8: 2 };
+
+const scratchFloat = new Float32Array(1);
+const scratchWord = new Uint32Array(scratchFloat.buffer);
+
+/** The bits of a float32, to be stored as a word. */
+export function floatWord(value: number): number {
+  scratchFloat[0] = value;
+  return scratchWord[0] as number;
+}

@@ -1,0 +1,510 @@
+/**
+ * Compiles a graph of operators into a command list in WASM memory.
+ *
+ * Every address and size that the C code will see is computed and checked here, from the shapes of
+ * the graph and of the weights, before anything runs. Two passes: the first turns operators into
+ * steps (adding one activation quantisation per distinct matmul input, shared by all matrices on
+ * planes that read it), the second plans the activation memory and writes the commands.
+ */
+import { alignUp } from '../../../common/bytes.ts';
+import { AppError } from '../../../common/errors.ts';
+import { planMemory, type PlannedBuffer } from '../../graph/memory-planner.ts';
+import type {
+  ActivationId,
+  ActivationSpec,
+  AttentionOp,
+  Graph,
+  MatmulOp,
+  NormOp,
+  Op,
+  RopeOp,
+  RowExtent,
+  WeightId,
+} from '../../graph/ops.ts';
+import { checkGraph } from '../../graph/shape-rules.ts';
+import type { CompileOptions } from '../backend.ts';
+import {
+  COMMAND_WORDS,
+  commandCodes,
+  floatWord,
+  gateCodes,
+  rowCodes,
+  STEP_WORDS,
+  type CommandName,
+} from './command-layout.ts';
+import type { Kernels } from './kernel-module.ts';
+import { BLOCK_COLUMNS } from './plane-formats.ts';
+import { WasmWeight } from './wasm-weight.ts';
+
+const ALIGNMENT = 64;
+
+/** Index of a buffer of activation memory; its address is known after planning. */
+type BufferId = number;
+
+interface Step {
+  readonly name: CommandName;
+  readonly rows: RowExtent;
+  readonly touches: readonly BufferId[];
+  /** The command's words after `op` and `rows`, once addresses are known. */
+  words(address: (buffer: BufferId) => number): readonly number[];
+}
+
+interface QuantizedBuffer {
+  readonly id: BufferId;
+  readonly scalesOffset: number;
+  readonly sumsOffset: number;
+}
+
+/** A table of cosines and sines, filled at every step, shared by equal rotations. */
+export interface RopeTable {
+  readonly inverseFrequencies: Float64Array;
+  readonly magnitude: number;
+  readonly address: number;
+}
+
+interface CacheHeads {
+  readonly kvHeads: number;
+  readonly headDim: number;
+}
+
+/** What the cache handed to `run` must look like: `width` is kvHeads * headDim. */
+export interface CacheNeeds {
+  readonly layers: number;
+  readonly width: number;
+  readonly heads: CacheHeads | null;
+}
+
+export interface CompiledGraph {
+  readonly commands: number;
+  readonly commandCount: number;
+  readonly step: number;
+  readonly tokens: number;
+  readonly scratch: number;
+  readonly result: number;
+  readonly resultColumns: number;
+  readonly ropeTables: readonly RopeTable[];
+  readonly cache: CacheNeeds | null;
+  /** Token ids below this are valid; Infinity where no embedding reads them. */
+  readonly vocabularySize: number;
+  readonly weights: readonly WasmWeight[];
+  /** All memory of the executable. */
+  readonly blocks: readonly number[];
+  readonly bytes: number;
+}
+
+/** Why this backend cannot compute `op`, or null. */
+export function unsupportedReason(op: Op): string | null {
+  switch (op.op) {
+    case 'attention':
+      if (op.headDim % 4 !== 0) return `a head of ${op.headDim} components (not a multiple of 4)`;
+      if (op.kvHeads < 1 || op.heads % op.kvHeads !== 0) {
+        return `${op.heads} heads shared by ${op.kvHeads} key-value heads`;
+      }
+      return null;
+    case 'rope':
+      return 2 * op.inverseFrequencies.length > op.headDim
+        ? 'a rotation wider than the head'
+        : null;
+    case 'embed':
+    case 'norm':
+    case 'matmul':
+    case 'cache-write':
+    case 'gate':
+    case 'add':
+    case 'scale':
+    case 'take-outputs':
+      return null;
+    default:
+      op satisfies never;
+      return 'an unknown operator';
+  }
+}
+
+function inconsistent(what: string): AppError {
+  return new AppError('internal', `The model's graph cannot be compiled: ${what}.`);
+}
+
+function checkCounts({ maxTokens, maxOutputs }: CompileOptions): void {
+  const whole = Number.isSafeInteger(maxTokens) && Number.isSafeInteger(maxOutputs);
+  if (whole && maxOutputs >= 1 && maxOutputs <= maxTokens) return;
+  throw new AppError(
+    'invalid-argument',
+    'The number of tokens or results of a step is out of range.',
+    {
+      details: { maxTokens, maxOutputs },
+    },
+  );
+}
+
+/** The graph's weights in order, checked to be this backend's and to have the shapes the graph needs. */
+function findWeights(graph: Graph, options: CompileOptions, kernels: Kernels): WasmWeight[] {
+  const weights = graph.weights.map((name) => {
+    const handle = options.weights.get(name);
+    if (handle === undefined) {
+      throw new AppError(
+        'model-file/missing-tensor',
+        `The model file lacks the weight "${name}" that its architecture needs. Choose another file of this model.`,
+        { details: { name } },
+      );
+    }
+    if (!(handle instanceof WasmWeight) || handle.owner !== kernels || handle.released) {
+      throw inconsistent(`the weight "${name}" is not in this backend's memory`);
+    }
+    return handle;
+  });
+  checkGraph(
+    graph,
+    weights.map((weight) => weight.spec),
+  );
+  return weights;
+}
+
+class GraphCompiler {
+  readonly #graph: Graph;
+  readonly #options: CompileOptions;
+  readonly #kernels: Kernels;
+  readonly #weights: readonly WasmWeight[];
+  readonly #steps: Step[] = [];
+  readonly #bufferBytes: number[];
+  readonly #quantized = new Map<ActivationId, QuantizedBuffer>();
+  readonly #ropeTables: RopeTable[] = [];
+  readonly #blocks: number[] = [];
+  #allocatedBytes = 0;
+  #scratchBytes = ALIGNMENT;
+  #cache: CacheNeeds | null = null;
+  #vocabularySize = Infinity;
+
+  constructor(graph: Graph, options: CompileOptions, kernels: Kernels) {
+    this.#graph = graph;
+    this.#options = options;
+    this.#kernels = kernels;
+    this.#weights = findWeights(graph, options, kernels);
+    this.#bufferBytes = graph.activations.map(
+      ({ rows, columns }) => this.#rowCount(rows) * columns * 4,
+    );
+  }
+
+  compile(): CompiledGraph {
+    try {
+      for (const op of this.#graph.ops) this.#addOp(op);
+      return this.#emit();
+    } catch (error) {
+      for (const block of this.#blocks) this.#kernels.heap.free(block);
+      throw error;
+    }
+  }
+
+  #rowCount(rows: RowExtent): number {
+    return rows === 'outputs' ? this.#options.maxOutputs : this.#options.maxTokens;
+  }
+
+  #allocate(bytes: number): number {
+    const address = this.#kernels.heap.allocate(bytes);
+    this.#blocks.push(address);
+    this.#allocatedBytes += bytes;
+    return address;
+  }
+
+  #activation(id: ActivationId): ActivationSpec {
+    return this.#graph.activations[id] as ActivationSpec;
+  }
+
+  #weight(id: WeightId): WasmWeight {
+    return this.#weights[id] as WasmWeight;
+  }
+
+  /** Address of a vector of float32 values, 0 for none. */
+  #vector(id: WeightId | null): number {
+    if (id === null) return 0;
+    const { spec, denseAddress } = this.#weight(id);
+    if (denseAddress === 0) {
+      throw inconsistent(`the vector "${spec.name}" was not stored dense`);
+    }
+    return denseAddress;
+  }
+
+  /** Appends the command of an operator that writes `out` (null: the cache). */
+  #add(
+    name: CommandName,
+    rows: RowExtent,
+    reads: readonly BufferId[],
+    out: BufferId | null,
+    words: Step['words'],
+  ): void {
+    this.#steps.push({ name, rows, touches: out === null ? reads : [...reads, out], words });
+    if (out !== null) this.#quantized.delete(out); // a quantised copy of the old value is stale
+  }
+
+  #addOp(op: Op): void {
+    const reason = unsupportedReason(op);
+    if (reason !== null) {
+      throw new AppError(
+        'not-supported',
+        `This model needs ${reason}, which the WASM backend cannot compute.`,
+      );
+    }
+    switch (op.op) {
+      case 'embed': {
+        const { spec, address } = this.#weight(op.table);
+        this.#vocabularySize = Math.min(this.#vocabularySize, spec.rows);
+        this.#add('embed', 'tokens', [], op.out, (at) => [
+          address,
+          floatWord(op.scale),
+          at(op.out),
+        ]);
+        return;
+      }
+      case 'norm':
+        this.#addNorm(op);
+        return;
+      case 'matmul':
+        this.#addMatmul(op);
+        return;
+      case 'rope': {
+        const table = this.#ropeTable(op);
+        const { heads, headDim, inverseFrequencies, layout } = op;
+        this.#add('rope', 'tokens', [], op.x, (at) => [
+          at(op.x),
+          table.address,
+          heads,
+          headDim,
+          inverseFrequencies.length,
+          layout === 'interleaved' ? 1 : 0,
+        ]);
+        return;
+      }
+      case 'cache-write':
+        this.#noteCache(op.layer, this.#activation(op.k).columns, null);
+        this.#add('cache-write', 'tokens', [op.k, op.v], null, (at) => [
+          op.layer,
+          at(op.k),
+          at(op.v),
+        ]);
+        return;
+      case 'attention':
+        this.#addAttention(op);
+        return;
+      case 'gate': {
+        const { rows, columns } = this.#activation(op.out);
+        const kind = gateCodes[op.activation];
+        this.#add('gate', rows, [op.gate, op.up], op.out, (at) => [
+          kind,
+          columns,
+          at(op.gate),
+          at(op.up),
+          at(op.out),
+        ]);
+        return;
+      }
+      case 'add': {
+        const { rows, columns } = this.#activation(op.out);
+        this.#add('add', rows, [op.a, op.b], op.out, (at) => [
+          columns,
+          at(op.a),
+          at(op.b),
+          at(op.out),
+        ]);
+        return;
+      }
+      case 'scale': {
+        const { rows, columns } = this.#activation(op.out);
+        const numbers = [floatWord(op.factor), floatWord(op.softcap)];
+        this.#add('scale', rows, [op.x], op.out, (at) => [
+          columns,
+          at(op.x),
+          ...numbers,
+          at(op.out),
+        ]);
+        return;
+      }
+      case 'take-outputs': {
+        const { columns } = this.#activation(op.out);
+        this.#add('take-outputs', 'outputs', [op.x], op.out, (at) => [
+          columns,
+          at(op.x),
+          at(op.out),
+        ]);
+        return;
+      }
+      default:
+        op satisfies never;
+    }
+  }
+
+  #addNorm(op: NormOp): void {
+    const { rows, columns } = this.#activation(op.x);
+    const weight = this.#vector(op.weight);
+    const bias = this.#vector(op.bias);
+    this.#add('norm', rows, [op.x], op.out, (at) => [
+      op.kind === 'layer' ? 1 : 0,
+      at(op.x),
+      weight,
+      bias,
+      floatWord(op.epsilon),
+      op.groupSize,
+      columns / op.groupSize,
+      at(op.out),
+    ]);
+  }
+
+  #addMatmul(op: MatmulOp): void {
+    const { rows, columns } = this.#activation(op.x);
+    const { address, denseAddress } = this.#weight(op.weight);
+    const bias = this.#vector(op.bias);
+    if (op.out === op.x) throw inconsistent('a product overwrites its input');
+    if (denseAddress !== 0) {
+      this.#add('matmul', rows, [op.x], op.out, (at) => [
+        address,
+        at(op.x),
+        0,
+        0,
+        0,
+        bias,
+        at(op.out),
+      ]);
+      return;
+    }
+    const quantized = this.#quantize(op.x);
+    this.#needScratch(this.#kernels.call('scratch_matmul_bytes', this.#rowCount(rows), columns));
+    this.#add('matmul', rows, [quantized.id], op.out, (at) => {
+      const digits = at(quantized.id);
+      const { scalesOffset, sumsOffset } = quantized;
+      return [address, 0, digits, digits + scalesOffset, digits + sumsOffset, bias, at(op.out)];
+    });
+  }
+
+  /** The quantised copy of an activation's present value, made at its first use. */
+  #quantize(x: ActivationId): QuantizedBuffer {
+    const known = this.#quantized.get(x);
+    if (known !== undefined) return known;
+    const { rows, columns } = this.#activation(x);
+    const count = this.#rowCount(rows);
+    const digitBytes = alignUp(count * columns * this.#kernels.activationBytes, ALIGNMENT);
+    const blockBytes = alignUp(count * (columns / BLOCK_COLUMNS) * 4, ALIGNMENT);
+    const quantized: QuantizedBuffer = {
+      id: this.#bufferBytes.length,
+      scalesOffset: digitBytes,
+      sumsOffset: digitBytes + blockBytes,
+    };
+    this.#bufferBytes.push(digitBytes + 2 * blockBytes);
+    this.#add('quantize', rows, [x], quantized.id, (at) => {
+      const digits = at(quantized.id);
+      const { scalesOffset, sumsOffset } = quantized;
+      return [at(x), columns, digits, digits + scalesOffset, digits + sumsOffset];
+    });
+    this.#quantized.set(x, quantized);
+    return quantized;
+  }
+
+  #addAttention(op: AttentionOp): void {
+    const { heads, kvHeads, headDim, layer, window } = op;
+    this.#noteCache(layer, kvHeads * headDim, { kvHeads, headDim });
+    this.#needScratch(this.#kernels.call('scratch_attention_bytes', heads, kvHeads, headDim));
+    const numbers = [floatWord(op.scale), floatWord(op.softcap)];
+    this.#add('attention', 'tokens', [op.q], op.out, (at) => [
+      at(op.q),
+      at(op.out),
+      layer,
+      heads,
+      kvHeads,
+      headDim,
+      window,
+      ...numbers,
+    ]);
+  }
+
+  #ropeTable(op: RopeOp): RopeTable {
+    const { inverseFrequencies, magnitude } = op;
+    const known = this.#ropeTables.find(
+      (table) =>
+        table.magnitude === magnitude &&
+        table.inverseFrequencies.length === inverseFrequencies.length &&
+        table.inverseFrequencies.every((value, i) => value === inverseFrequencies[i]),
+    );
+    if (known !== undefined) return known;
+    const bytes = this.#options.maxTokens * 2 * inverseFrequencies.length * 4;
+    const table = { inverseFrequencies, magnitude, address: this.#allocate(bytes) };
+    this.#ropeTables.push(table);
+    return table;
+  }
+
+  /** All layers share one cache, so their keys have one shape. `heads` null: not known from this operator. */
+  #noteCache(layer: number, width: number, heads: CacheHeads | null): void {
+    const before = this.#cache;
+    const known = before?.heads ?? heads;
+    const consistent =
+      Number.isSafeInteger(layer) &&
+      layer >= 0 &&
+      (before === null || before.width === width) &&
+      (heads === null || (heads.kvHeads === known?.kvHeads && heads.headDim === known.headDim));
+    if (!consistent) throw inconsistent('the layers differ in the shape of their keys');
+    this.#cache = { layers: Math.max(before?.layers ?? 0, layer + 1), width, heads: known };
+  }
+
+  #needScratch(bytes: number): void {
+    this.#scratchBytes = Math.max(this.#scratchBytes, bytes);
+  }
+
+  // ---- emitting ----
+
+  /** Lifetimes in steps; the result lives to the end. */
+  #lifetimes(): PlannedBuffer[] {
+    const first = new Array<number>(this.#bufferBytes.length).fill(0);
+    const last = new Array<number>(this.#bufferBytes.length).fill(-1);
+    this.#steps.forEach((step, index) => {
+      for (const buffer of step.touches) {
+        if (last[buffer] === -1) first[buffer] = index;
+        last[buffer] = index;
+      }
+    });
+    last[this.#graph.result] = this.#steps.length;
+    return this.#bufferBytes.map((bytes, i) => ({
+      bytes: last[i] === -1 ? 0 : bytes,
+      firstStep: first[i] as number,
+      lastStep: last[i] as number,
+    }));
+  }
+
+  #emit(): CompiledGraph {
+    const { heap } = this.#kernels;
+    const result = this.#activation(this.#graph.result);
+    const plan = planMemory(this.#lifetimes(), ALIGNMENT);
+    const arena = this.#allocate(plan.totalBytes);
+    const scratch = this.#allocate(this.#scratchBytes);
+    const tokens = this.#allocate(this.#options.maxTokens * 4);
+    const step = this.#allocate(STEP_WORDS * 4);
+    const commands = this.#allocate(this.#steps.length * COMMAND_WORDS * 4);
+    const address = (buffer: BufferId): number => arena + (plan.offsets[buffer] as number);
+    // Nothing allocates from here on, so this view stays valid.
+    const words = heap.u32(commands, this.#steps.length * COMMAND_WORDS);
+    words.fill(0);
+    this.#steps.forEach(({ name, rows, words: body }, index) => {
+      words.set([commandCodes[name], rowCodes[rows], ...body(address)], index * COMMAND_WORDS);
+    });
+    return {
+      commands,
+      commandCount: this.#steps.length,
+      step,
+      tokens,
+      scratch,
+      result: address(this.#graph.result),
+      resultColumns: result.columns,
+      ropeTables: this.#ropeTables,
+      cache: this.#cache,
+      vocabularySize: this.#vocabularySize,
+      weights: this.#weights,
+      blocks: this.#blocks,
+      bytes: this.#allocatedBytes,
+    };
+  }
+}
+
+/** @throws AppError `invalid-argument`, `not-supported`, `internal`, `model-file/missing-tensor`, `engine/out-of-memory` */
+export function compileGraph(
+  graph: Graph,
+  options: CompileOptions,
+  kernels: Kernels,
+): CompiledGraph {
+  checkCounts(options);
+  return new GraphCompiler(graph, options, kernels).compile();
+}

@@ -1,0 +1,106 @@
+/**
+ * How each tensor type lies in nibble planes (wasm/include/planes.h).
+ *
+ * Errors against the source: the integer types are exact. F16, BF16 and F32 are quantised to 8 bits
+ * per block of 32 like Q8_0: at most 1/254 of the block's largest magnitude. 4-bit mode of types
+ * with two planes replaces the low digit by its mean: at most 1/32 of the block's range.
+ */
+import type { TensorType } from '../../graph/dtype.ts';
+
+export const BLOCK_COLUMNS = 32;
+export const GROUP_ROWS = 8;
+/** Bytes of digits of one plane, 8 rows by 32 columns. */
+const DIGIT_BYTES = 128;
+const SCALE_BYTES = 16;
+
+export interface PlaneFormat {
+  /** Name of the transcoder in the kernel module. */
+  readonly transcoder: string;
+  /** Bytes of one block of 32 columns in the file. */
+  readonly blockBytes: number;
+  readonly planes: 1 | 2;
+  readonly hasMinimum: boolean;
+  /** value = factor * scale * (16 * hi + lo - zero), with one plane factor * scale * (hi - zero). */
+  readonly zero: number;
+  /** 4-bit mode of two planes: the zero point in 1/256 of the high digit, (zero - mean(lo)) * 16. */
+  readonly zero256: number;
+  readonly factor: number;
+  /** Whether the planes hold the source without loss. */
+  readonly exact: boolean;
+}
+
+/** The low digit of 8-bit sources is uniform over 0..15. */
+const EIGHT_BITS = {
+  planes: 2,
+  hasMinimum: false,
+  zero: 128,
+  zero256: 16 * (128 - 7.5),
+  factor: 1,
+} as const;
+/** Five bits times 8: the low digit is 0 or 8. */
+const FIVE_BITS = { planes: 2, factor: 1 / 8, exact: true } as const;
+const FOUR_BITS = { planes: 1, zero256: 0, factor: 1, exact: true } as const;
+
+export const planeFormats: Readonly<Record<TensorType, PlaneFormat>> = {
+  Q4_0: {
+    ...FOUR_BITS,
+    transcoder: 'transcode_q4_0_planes',
+    blockBytes: 18,
+    hasMinimum: false,
+    zero: 8,
+  },
+  Q4_1: {
+    ...FOUR_BITS,
+    transcoder: 'transcode_q4_1_planes',
+    blockBytes: 20,
+    hasMinimum: true,
+    zero: 0,
+  },
+  Q5_0: {
+    ...FIVE_BITS,
+    transcoder: 'transcode_q5_0_planes',
+    blockBytes: 22,
+    hasMinimum: false,
+    zero: 128,
+    zero256: 16 * (128 - 4),
+  },
+  Q5_1: {
+    ...FIVE_BITS,
+    transcoder: 'transcode_q5_1_planes',
+    blockBytes: 24,
+    hasMinimum: true,
+    zero: 0,
+    zero256: 16 * (0 - 4),
+  },
+  Q8_0: { ...EIGHT_BITS, transcoder: 'transcode_q8_0_planes', blockBytes: 34, exact: true },
+  F16: { ...EIGHT_BITS, transcoder: 'transcode_f16_planes', blockBytes: 64, exact: false },
+  BF16: { ...EIGHT_BITS, transcoder: 'transcode_bf16_planes', blockBytes: 64, exact: false },
+  F32: { ...EIGHT_BITS, transcoder: 'transcode_f32_planes', blockBytes: 128, exact: false },
+};
+
+/** Bytes of the high plane (digits, scales, minimums) for 8 rows by 32 columns. */
+export function highBlockBytes(format: PlaneFormat): number {
+  return DIGIT_BYTES + (format.hasMinimum ? 2 : 1) * SCALE_BYTES;
+}
+
+/** Bytes of both planes of a matrix; `lo` is 0 where there is one plane. */
+export function planeBytes(
+  format: PlaneFormat,
+  rows: number,
+  columns: number,
+): { readonly hi: number; readonly lo: number } {
+  const blocks = Math.ceil(rows / GROUP_ROWS) * (columns / BLOCK_COLUMNS);
+  return {
+    hi: blocks * highBlockBytes(format),
+    lo: format.planes === 2 ? blocks * DIGIT_BYTES : 0,
+  };
+}
+
+/** Bytes of one row in the file. Block types need whole blocks; F32, F16 and BF16 any length. */
+export function fileRowBytes(type: TensorType, columns: number): number {
+  return (columns * planeFormats[type].blockBytes) / BLOCK_COLUMNS;
+}
+
+export function isFloatType(type: TensorType): type is 'F32' | 'F16' | 'BF16' {
+  return type === 'F32' || type === 'F16' || type === 'BF16';
+}

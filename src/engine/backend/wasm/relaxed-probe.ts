@@ -1,0 +1,104 @@
+/**
+ * Whether relaxed SIMD does here what the kernels need, found by running it. An engine may compile
+ * the instructions and still compute something else: Node 20's baseline compiler doubles the sums of
+ * `i32x4.relaxed_dot_i8x16_i7x16_add`.
+ */
+import { MATRIX_WORDS, floatWord } from './command-layout.ts';
+import { compileKernels, instantiateKernels, type Kernels } from './kernel-module.ts';
+import { planeBytes, planeFormats } from './plane-formats.ts';
+
+const ROWS = 40;
+const COLUMNS = 96;
+const TOKENS = 5;
+const PROBE_MEMORY_BYTES = 4 * 1024 * 1024;
+
+/** Loud on purpose: extreme digits and activations, where saturating variants would differ. */
+function fillOperands(kernels: Kernels, source: number, x: number): void {
+  const blockBytes = planeFormats.Q8_0.blockBytes;
+  const bytes = kernels.heap.bytes();
+  for (let i = 0; i < (ROWS * COLUMNS) / 32; i++) {
+    const block = bytes.subarray(source + i * blockBytes, source + (i + 1) * blockBytes);
+    block.fill(i % 3 === 0 ? 0x7f : 0x81);
+    if (i % 3 === 2) block.forEach((_, j) => (block[j] = (j * 37 + i * 11) & 255));
+    block.set([i & 255, 0x2c], 0);
+  }
+  const values = kernels.heap.f32(x, TOKENS * COLUMNS);
+  values.forEach((_, i) => (values[i] = i % 5 === 0 ? -1 : Math.cos(i) > 0 ? 1 : -0.37));
+}
+
+/** Runs the build's products and their scalar twin on one fixed operand; they must agree to the bit. */
+export function productsAgree(kernels: Kernels): boolean {
+  const { heap, call } = kernels;
+  const format = planeFormats.Q8_0;
+  const { hi, lo } = planeBytes(format, ROWS, COLUMNS);
+  const blocks = (TOKENS * COLUMNS) / 32;
+  const sizes = [
+    (ROWS * COLUMNS * format.blockBytes) / 32,
+    hi,
+    lo,
+    MATRIX_WORDS * 4,
+    TOKENS * COLUMNS * 4,
+    TOKENS * COLUMNS * 2,
+    blocks * 4,
+    blocks * 4,
+    12,
+    TOKENS * ROWS * 4,
+    TOKENS * ROWS * 4,
+    call('scratch_matmul_bytes', TOKENS, COLUMNS),
+  ];
+  const at = sizes.map((bytes) => heap.allocate(bytes));
+  const [source, high, low, matrix, x, digits, scales, sums, quantized, fast, slow, scratch] =
+    at as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+  fillOperands(kernels, source, x);
+  call(format.transcoder, source, ROWS, COLUMNS, high, low);
+  const { zero, zero256 } = format;
+  heap
+    .i32(matrix, MATRIX_WORDS)
+    .set([ROWS, COLUMNS, high, low, 0, 0, zero, zero256, floatWord(1), format.planes, 0, 0]);
+  heap.u32(quantized, 3).set([digits, scales, sums]);
+  const groups = ROWS / 8;
+  let agree = true;
+  for (const precision of [8, 4]) {
+    call('quantize_f32_i8x32', x, COLUMNS, 0, TOKENS, 0, digits, scales, sums);
+    call('matmul_planes_scalar', matrix, quantized, TOKENS, precision, 0, slow);
+    const expected = heap.f32(slow, TOKENS * ROWS);
+    const actual = heap.f32(fast, TOKENS * ROWS);
+    const same = (length: number): boolean =>
+      actual.subarray(0, length).every((value, i) => value === expected[i]);
+    if (kernels.activationBytes !== 1) {
+      call('quantize_f32_i8x32', x, COLUMNS, 0, TOKENS, 2, digits, scales, sums);
+    }
+    call('matmat_planes_8x4', matrix, quantized, TOKENS, precision, 0, fast, 0, groups, scratch);
+    agree &&= same(TOKENS * ROWS);
+    if (kernels.activationBytes !== 1) {
+      call('quantize_f32_i8x32', x, COLUMNS, 0, TOKENS, 1, digits, scales, sums);
+    }
+    call('matvec_planes_8x32', matrix, quantized, 0, precision, 0, fast, 0, groups, scratch);
+    agree &&= same(ROWS);
+  }
+  for (const address of at) heap.free(address);
+  return agree;
+}
+
+/** Whether the relaxed build compiles here and computes the right sums. Never throws. */
+export async function probeRelaxedSimd(bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
+  try {
+    if (!WebAssembly.validate(bytes)) return false;
+    return productsAgree(instantiateKernels(await compileKernels(bytes), PROBE_MEMORY_BYTES));
+  } catch {
+    return false; // an engine that fails here has no usable relaxed SIMD, whatever the reason
+  }
+}

@@ -1,0 +1,307 @@
+/**
+ * The CPU backend: C kernels on nibble planes, one forward step per call into WASM.
+ *
+ * Owns one WASM memory with the weights, caches and activations of everything it holds; nothing else
+ * writes there. One thread. All addresses are checked when weights are created and graphs compiled;
+ * `run` checks what changes from step to step.
+ */
+import { AppError } from '../../../common/errors.ts';
+import type { Graph, Op } from '../../graph/ops.ts';
+import type {
+  Backend,
+  BackendMemory,
+  CompileOptions,
+  Executable,
+  KvCacheHandle,
+  KvCacheSpec,
+  StepInput,
+  WeightHandle,
+  WeightSpec,
+  WeightWriter,
+} from '../backend.ts';
+import { CACHE_WORDS, kvTypeCodes, STEP_WORDS } from './command-layout.ts';
+import {
+  compileGraph,
+  unsupportedReason,
+  type CompiledGraph,
+  type RopeTable,
+} from './compile-graph.ts';
+import { compileKernels, instantiateKernels, type Kernels } from './kernel-module.ts';
+import { productsAgree } from './relaxed-probe.ts';
+import { LARGEST_MEMORY_BYTES } from './wasm-heap.ts';
+import { StagingBuffer, WasmWeight, WasmWeightWriter } from './wasm-weight.ts';
+
+export interface WasmBackendOptions {
+  /** Whether `bytes` is the relaxed SIMD build; its behaviour is then probed first. */
+  readonly relaxed: boolean;
+  /** Most memory to take; default 4 GiB, what 32-bit WASM can address. */
+  readonly maximumBytes?: number;
+}
+
+class WasmExecutable implements Executable {
+  readonly maxTokens: number;
+  readonly maxOutputs: number;
+  readonly compiled: CompiledGraph;
+  readonly owner: Kernels;
+
+  constructor(owner: Kernels, compiled: CompiledGraph, options: CompileOptions) {
+    this.owner = owner;
+    this.compiled = compiled;
+    this.maxTokens = options.maxTokens;
+    this.maxOutputs = options.maxOutputs;
+  }
+
+  get bytes(): number {
+    return this.compiled.bytes;
+  }
+}
+
+const kvElementBytes = { f32: 4, f16: 2, q8: 1 } as const;
+
+class WasmCache implements KvCacheHandle {
+  readonly spec: KvCacheSpec;
+  readonly bytes: number;
+  readonly address: number;
+  readonly owner: Kernels;
+  readonly #blocks: number[] = [];
+  released = false;
+
+  constructor(owner: Kernels, spec: KvCacheSpec) {
+    const vectors = spec.layers * spec.kvHeads * spec.capacity;
+    const data = vectors * spec.headDim * kvElementBytes[spec.type];
+    const scales = spec.type === 'q8' ? vectors * 4 : 0;
+    this.owner = owner;
+    this.spec = spec;
+    this.bytes = 2 * (data + scales) + CACHE_WORDS * 4;
+    try {
+      for (const size of [CACHE_WORDS * 4, data, data, scales, scales]) {
+        this.#blocks.push(owner.heap.allocate(size));
+      }
+    } catch (error) {
+      this.release();
+      throw error;
+    }
+    const [address, ...parts] = this.#blocks as [number, ...number[]];
+    this.address = address;
+    const { layers, kvHeads, headDim, capacity, type } = spec;
+    owner.heap
+      .u32(address, CACHE_WORDS)
+      .set([layers, kvHeads, headDim, capacity, kvTypeCodes[type], ...parts]);
+  }
+
+  release(): void {
+    if (this.released) return;
+    this.released = true;
+    for (const block of this.#blocks) this.owner.heap.free(block);
+  }
+}
+
+export class WasmBackend implements Backend {
+  readonly kind = 'wasm';
+  readonly description: string;
+  readonly #kernels: Kernels;
+  readonly #staging: StagingBuffer;
+  readonly #weights = new Set<WasmWeight>();
+  readonly #caches = new Set<WasmCache>();
+  #weightBytes = 0;
+  #activationBytes = 0;
+  #disposed = false;
+
+  private constructor(kernels: Kernels, relaxed: boolean) {
+    this.#kernels = kernels;
+    this.#staging = new StagingBuffer(kernels);
+    this.description = `WASM ${relaxed ? 'relaxed SIMD' : 'SIMD'}, 1 thread`;
+  }
+
+  /**
+   * @throws AppError `engine/backend-unavailable` (no SIMD, or relaxed SIMD that miscomputes),
+   * `engine/asset-mismatch`, `engine/out-of-memory`
+   */
+  static async create(
+    source: Uint8Array<ArrayBuffer> | WebAssembly.Module,
+    options: WasmBackendOptions,
+  ): Promise<WasmBackend> {
+    const module = await compileKernels(source);
+    const kernels = instantiateKernels(module, options.maximumBytes ?? LARGEST_MEMORY_BYTES);
+    if (options.relaxed && !productsAgree(kernels)) {
+      throw new AppError(
+        'engine/backend-unavailable',
+        'Relaxed SIMD gives wrong results in this browser. The plain kernels can be used instead.',
+      );
+    }
+    return new WasmBackend(kernels, options.relaxed);
+  }
+
+  supports(op: Op): boolean {
+    return unsupportedReason(op) === null;
+  }
+
+  beginWeight(spec: WeightSpec): WeightWriter {
+    this.#checkAlive();
+    const weight = new WasmWeight(this.#kernels, spec);
+    this.#weights.add(weight);
+    this.#weightBytes += weight.bytes;
+    return new WasmWeightWriter(weight, this.#kernels, this.#staging, (abandoned) => {
+      this.#forget(abandoned);
+    });
+  }
+
+  releaseWeight(weight: WeightHandle): void {
+    if (weight instanceof WasmWeight && weight.owner === this.#kernels) this.#forget(weight);
+  }
+
+  createCache(spec: KvCacheSpec): KvCacheHandle {
+    this.#checkAlive();
+    const sizes = [spec.layers, spec.kvHeads, spec.headDim, spec.capacity];
+    if (!sizes.every((size) => Number.isSafeInteger(size) && size > 0) || spec.headDim % 4 !== 0) {
+      throw new AppError(
+        'invalid-argument',
+        'The shape of the conversation memory is out of range.',
+        {
+          details: { ...spec },
+        },
+      );
+    }
+    const cache = new WasmCache(this.#kernels, spec);
+    this.#caches.add(cache);
+    return cache;
+  }
+
+  releaseCache(cache: KvCacheHandle): void {
+    if (!(cache instanceof WasmCache) || !this.#caches.delete(cache)) return;
+    cache.release();
+  }
+
+  compile(graph: Graph, options: CompileOptions): Executable {
+    this.#checkAlive();
+    this.#staging.release(); // loading is over; it comes back when more weights arrive
+    const compiled = compileGraph(graph, options, this.#kernels);
+    this.#activationBytes += compiled.bytes;
+    return new WasmExecutable(this.#kernels, compiled, options);
+  }
+
+  run(executable: Executable, input: StepInput): Promise<Float32Array> {
+    try {
+      return Promise.resolve(this.#runStep(executable, input));
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  memory(): BackendMemory {
+    let cacheBytes = 0;
+    for (const cache of this.#caches) cacheBytes += cache.bytes;
+    return {
+      weightBytes: this.#weightBytes,
+      cacheBytes,
+      activationBytes: this.#activationBytes,
+      totalBytes: this.#disposed ? 0 : this.#kernels.heap.totalBytes,
+    };
+  }
+
+  /** Drops all references; the memory itself goes with the last reference to this object. */
+  dispose(): void {
+    this.#disposed = true;
+    this.#weights.clear();
+    this.#caches.clear();
+    this.#weightBytes = 0;
+    this.#activationBytes = 0;
+  }
+
+  #forget(weight: WasmWeight): void {
+    if (!this.#weights.delete(weight)) return;
+    this.#weightBytes -= weight.bytes;
+    weight.release();
+  }
+
+  #checkAlive(): void {
+    if (this.#disposed)
+      throw new AppError('engine/not-loaded', 'The model was closed. Load it again.');
+  }
+
+  #runStep(executable: Executable, input: StepInput): Float32Array {
+    this.#checkAlive();
+    const { compiled, cache } = this.#checkStep(executable, input);
+    const { heap } = this.#kernels;
+    const { tokens, position, outputs, precision } = input;
+    heap.i32(compiled.tokens, tokens.length).set(tokens);
+    for (const table of compiled.ropeTables) this.#fillRopeTable(table, position, tokens.length);
+    heap
+      .u32(compiled.step, STEP_WORDS)
+      .set([
+        compiled.tokens,
+        tokens.length,
+        position,
+        outputs,
+        precision,
+        cache.address,
+        compiled.scratch,
+        0,
+      ]);
+    this.#kernels.call('hermit_run', compiled.commands, compiled.commandCount, compiled.step);
+    return heap.f32(compiled.result, outputs * compiled.resultColumns);
+  }
+
+  #checkStep(
+    executable: Executable,
+    input: StepInput,
+  ): { readonly compiled: CompiledGraph; readonly cache: WasmCache } {
+    const { tokens, position, outputs, precision, cache } = input;
+    const refuse = (message: string): AppError =>
+      new AppError('invalid-argument', message, {
+        details: { tokens: tokens.length, position, outputs, precision },
+      });
+    if (!(executable instanceof WasmExecutable) || executable.owner !== this.#kernels) {
+      throw refuse('The step was compiled for another backend.');
+    }
+    const { compiled, maxTokens, maxOutputs } = executable;
+    if (compiled.weights.some((weight) => weight.released)) {
+      throw new AppError('engine/not-loaded', 'The model was closed. Load it again.');
+    }
+    if (tokens.length < 1 || tokens.length > maxTokens)
+      throw refuse('The step has too many tokens or none.');
+    const mostOutputs = Math.min(maxOutputs, tokens.length);
+    if (!Number.isInteger(outputs) || outputs < 0 || outputs > mostOutputs) {
+      throw refuse('The step asks for more results than it has tokens.');
+    }
+    if (precision !== 8 && precision !== 4) throw refuse('The precision must be 8 or 4 bits.');
+    for (const token of tokens) {
+      if (token < 0 || token >= compiled.vocabularySize) {
+        throw refuse(`The token ${token} is not in the model's vocabulary.`);
+      }
+    }
+    if (!(cache instanceof WasmCache) || cache.owner !== this.#kernels || cache.released) {
+      throw refuse('The conversation memory belongs to another backend or was closed.');
+    }
+    const { spec } = cache;
+    const needs = compiled.cache;
+    const fits =
+      needs === null ||
+      (spec.layers >= needs.layers &&
+        spec.kvHeads * spec.headDim === needs.width &&
+        spec.headDim === (needs.heads?.headDim ?? spec.headDim));
+    if (!fits) throw refuse('The conversation memory was made for another model.');
+    if (!Number.isInteger(position) || position < 0 || position + tokens.length > spec.capacity) {
+      throw new AppError(
+        'engine/context-overflow',
+        'The conversation is longer than the context. Start a new chat or load the model with a longer context.',
+        { details: { position, tokens: tokens.length, capacity: spec.capacity } },
+      );
+    }
+    return { compiled, cache };
+  }
+
+  /** Angles in double precision: at position 100,000 a float32 angle is off by 0.004. */
+  #fillRopeTable(table: RopeTable, position: number, tokens: number): void {
+    const { inverseFrequencies, magnitude } = table;
+    const pairs = inverseFrequencies.length;
+    const values = this.#kernels.heap.f32(table.address, tokens * 2 * pairs);
+    for (let t = 0; t < tokens; t++) {
+      for (let i = 0; i < pairs; i++) {
+        const angle = (position + t) * (inverseFrequencies[i] as number);
+        values[t * 2 * pairs + i] = Math.cos(angle) * magnitude;
+        values[t * 2 * pairs + pairs + i] = Math.sin(angle) * magnitude;
+      }
+    }
+  }
+}

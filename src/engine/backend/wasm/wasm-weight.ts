@@ -1,0 +1,301 @@
+/**
+ * Weights inside WASM memory: allocation, transcoding of the rows as they stream in, release.
+ */
+import { AppError } from '../../../common/errors.ts';
+import { bfloat16ToNumber, float16ToNumber } from '../../../common/float16.ts';
+import type { WeightHandle, WeightSpec, WeightWriter } from '../backend.ts';
+import { floatWord, MATRIX_WORDS } from './command-layout.ts';
+import type { Kernels } from './kernel-module.ts';
+import {
+  BLOCK_COLUMNS,
+  fileRowBytes,
+  GROUP_ROWS,
+  highBlockBytes,
+  isFloatType,
+  planeBytes,
+  planeFormats,
+  type PlaneFormat,
+} from './plane-formats.ts';
+
+/** Bytes of file rows transcoded at a time, at least one group of rows. */
+const PIECE_BYTES = 1024 * 1024;
+/** What one allocation may be: addresses are 32 bits wide. */
+const LARGEST_WEIGHT_BYTES = 4294967296 - 65536;
+
+/** A weight of one `WasmBackend`. */
+export class WasmWeight implements WeightHandle {
+  readonly spec: WeightSpec;
+  readonly bytes: number;
+  /** Address of the C `Matrix`. */
+  readonly address: number;
+  /** Address of the float32 values; 0 for planes. */
+  readonly denseAddress: number;
+  readonly owner: Kernels;
+  readonly #blocks: readonly number[];
+  #released = false;
+
+  constructor(owner: Kernels, spec: WeightSpec) {
+    const format = planeFormats[spec.type];
+    const sizes = weightSizes(spec);
+    const blocks: number[] = [];
+    const allocate = (bytes: number): number => {
+      if (bytes === 0) return 0;
+      const address = owner.heap.allocate(bytes);
+      blocks.push(address);
+      return address;
+    };
+    try {
+      this.address = allocate(MATRIX_WORDS * 4);
+      const hi = allocate(sizes.hi);
+      const lo = allocate(sizes.lo);
+      this.denseAddress = allocate(sizes.dense);
+      const planes = spec.storage === 'planes';
+      owner.heap
+        .i32(this.address, MATRIX_WORDS)
+        .set([
+          spec.rows,
+          spec.columns,
+          hi,
+          lo,
+          this.denseAddress,
+          planes && format.hasMinimum ? 1 : 0,
+          format.zero,
+          format.zero256,
+          floatWord(format.factor),
+          planes ? format.planes : 0,
+          0,
+          0,
+        ]);
+      this.hiAddress = hi;
+      this.loAddress = lo;
+    } catch (error) {
+      for (const block of blocks) owner.heap.free(block);
+      throw error;
+    }
+    this.owner = owner;
+    this.spec = spec;
+    this.bytes = MATRIX_WORDS * 4 + sizes.hi + sizes.lo + sizes.dense;
+    this.#blocks = blocks;
+  }
+
+  readonly hiAddress: number;
+  /** 0 where there is one plane. */
+  readonly loAddress: number;
+
+  get released(): boolean {
+    return this.#released;
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    for (const block of this.#blocks) this.owner.heap.free(block);
+  }
+}
+
+function weightSizes(spec: WeightSpec): { hi: number; lo: number; dense: number } {
+  const { rows, columns, storage, type, name } = spec;
+  const counts =
+    Number.isSafeInteger(rows) && Number.isSafeInteger(columns) && rows > 0 && columns > 0;
+  const wholeBlocks = columns % BLOCK_COLUMNS === 0 || (storage === 'dense' && isFloatType(type));
+  if (!counts || !wholeBlocks) {
+    throw new AppError(
+      'invalid-argument',
+      `The weight "${name}" has a shape that cannot be stored.`,
+      {
+        details: { name, rows, columns, storage, type },
+      },
+    );
+  }
+  const sizes =
+    storage === 'planes'
+      ? { ...planeBytes(planeFormats[type], rows, columns), dense: 0 }
+      : { hi: 0, lo: 0, dense: rows * columns * 4 };
+  if (Math.max(sizes.hi, sizes.lo, sizes.dense) > LARGEST_WEIGHT_BYTES) {
+    throw new AppError(
+      'engine/out-of-memory',
+      `The weight "${name}" alone is larger than the 4 GiB that WebAssembly can address. Choose a smaller model.`,
+      { details: { name, requestedBytes: sizes.hi + sizes.lo + sizes.dense } },
+    );
+  }
+  return sizes;
+}
+
+/** Memory for a piece of file rows, shared by all writers of a backend. */
+export class StagingBuffer {
+  readonly #kernels: Kernels;
+  #address = 0;
+  #bytes = 0;
+
+  constructor(kernels: Kernels) {
+    this.#kernels = kernels;
+  }
+
+  /** Address of at least `bytes` bytes, valid until the next call. */
+  reserve(bytes: number): number {
+    if (bytes > this.#bytes) {
+      this.release();
+      this.#address = this.#kernels.heap.allocate(bytes);
+      this.#bytes = bytes;
+    }
+    return this.#address;
+  }
+
+  release(): void {
+    if (this.#bytes > 0) this.#kernels.heap.free(this.#address);
+    this.#bytes = 0;
+  }
+}
+
+/** Transcodes pieces of rows into a `WasmWeight`; `giveUp` frees the weight. */
+export class WasmWeightWriter implements WeightWriter {
+  readonly rowsPerPiece: number;
+  readonly #weight: WasmWeight;
+  readonly #kernels: Kernels;
+  readonly #staging: StagingBuffer;
+  readonly #giveUp: (weight: WasmWeight) => void;
+  readonly #format: PlaneFormat;
+  readonly #rowBytes: number;
+  #rowsWritten = 0;
+  #invalid = false;
+
+  constructor(
+    weight: WasmWeight,
+    kernels: Kernels,
+    staging: StagingBuffer,
+    giveUp: (weight: WasmWeight) => void,
+  ) {
+    this.#weight = weight;
+    this.#kernels = kernels;
+    this.#staging = staging;
+    this.#giveUp = giveUp;
+    this.#format = planeFormats[weight.spec.type];
+    this.#rowBytes = fileRowBytes(weight.spec.type, weight.spec.columns);
+    const groups = Math.max(1, Math.floor(PIECE_BYTES / (this.#rowBytes * GROUP_ROWS)));
+    this.rowsPerPiece = groups * GROUP_ROWS;
+  }
+
+  write(rows: Uint8Array): void {
+    const { spec } = this.#weight;
+    const count = rows.byteLength / this.#rowBytes;
+    const fits = Number.isInteger(count) && this.#rowsWritten + count <= spec.rows;
+    if (!fits || (this.#rowsWritten % GROUP_ROWS !== 0 && count > 0)) {
+      throw new AppError(
+        'invalid-argument',
+        `The weight "${spec.name}" was given in wrong pieces.`,
+        {
+          details: { name: spec.name, bytes: rows.byteLength, rowBytes: this.#rowBytes },
+        },
+      );
+    }
+    for (let row = 0; row < count; row += this.rowsPerPiece) {
+      const end = Math.min(count, row + this.rowsPerPiece);
+      this.#writePiece(rows.subarray(row * this.#rowBytes, end * this.#rowBytes), end - row);
+    }
+  }
+
+  finish(): WeightHandle {
+    const { name, rows } = this.#weight.spec;
+    if (this.#rowsWritten !== rows || this.#invalid) this.abandon();
+    if (this.#rowsWritten !== rows) {
+      throw new AppError(
+        'model-file/truncated',
+        `The model file ends before the end of the weight "${name}". Download it again.`,
+        { details: { name, rows, rowsRead: this.#rowsWritten } },
+      );
+    }
+    if (this.#invalid) {
+      throw new AppError(
+        'model-file/invalid-numbers',
+        `The weight "${name}" contains values that are not numbers. The model file is damaged; download it again or choose another one.`,
+        { details: { name } },
+      );
+    }
+    return this.#weight;
+  }
+
+  abandon(): void {
+    this.#giveUp(this.#weight);
+  }
+
+  #writePiece(piece: Uint8Array, count: number): void {
+    const { spec, denseAddress } = this.#weight;
+    if (spec.storage === 'planes') {
+      const { hiAddress, loAddress } = this.#weight;
+      this.#transcode(piece, count, this.#rowsWritten, hiAddress, loAddress, 0);
+    } else if (isFloatType(spec.type)) {
+      const at = denseAddress + this.#rowsWritten * spec.columns * 4;
+      this.#writeFloats(piece, this.#kernels.heap.f32(at, count * spec.columns));
+    } else {
+      this.#writeDequantised(piece, count);
+    }
+    this.#rowsWritten += count;
+  }
+
+  /** Rows to planes; `extraBytes` of staging follow the file bytes. Returns where those begin. */
+  #transcode(
+    piece: Uint8Array,
+    count: number,
+    firstRow: number,
+    hi: number,
+    lo: number,
+    extraBytes: number,
+  ): number {
+    const { columns } = this.#weight.spec;
+    const sourceBytes = Math.ceil(piece.byteLength / 64) * 64;
+    const source = this.#staging.reserve(sourceBytes + extraBytes);
+    this.#kernels.heap.bytes().set(piece, source);
+    const extra = source + sourceBytes;
+    const blocks = (firstRow / GROUP_ROWS) * (columns / BLOCK_COLUMNS);
+    const hiAt = (hi === 0 ? extra : hi) + blocks * highBlockBytes(this.#format);
+    const loAt = hi === 0 ? extra + planeBytes(this.#format, count, columns).hi : lo + blocks * 128;
+    const invalid = this.#kernels.call(this.#format.transcoder, source, count, columns, hiAt, loAt);
+    if (invalid !== 0) this.#invalid = true;
+    return extra;
+  }
+
+  /** Quantised rows to float32: through planes, which are exact for these types, and a row lookup. */
+  #writeDequantised(piece: Uint8Array, count: number): void {
+    const { spec, denseAddress } = this.#weight;
+    const { hi, lo } = planeBytes(this.#format, count, spec.columns);
+    const matrixBytes = MATRIX_WORDS * 4;
+    const extra = this.#transcode(piece, count, 0, 0, 0, hi + lo + matrixBytes + 64 + count * 4);
+    const matrix = Math.ceil((extra + hi + lo) / 64) * 64;
+    const rows = matrix + matrixBytes;
+    const { format, heap } = { format: this.#format, heap: this.#kernels.heap };
+    heap
+      .i32(matrix, MATRIX_WORDS)
+      .set([
+        count,
+        spec.columns,
+        extra,
+        lo === 0 ? 0 : extra + hi,
+        0,
+        format.hasMinimum ? 1 : 0,
+        format.zero,
+        format.zero256,
+        floatWord(format.factor),
+        format.planes,
+        0,
+        0,
+      ]);
+    heap.i32(rows, count).set(Array.from({ length: count }, (_, row) => row));
+    const out = denseAddress + this.#rowsWritten * spec.columns * 4;
+    this.#kernels.call('embed_rows', matrix, rows, 1, 8, out, 0, count);
+  }
+
+  #writeFloats(piece: Uint8Array, out: Float32Array): void {
+    const view = new DataView(piece.buffer, piece.byteOffset, piece.byteLength);
+    const { type } = this.#weight.spec;
+    let sum = 0; // of differences that are 0 for finite values and NaN for the others
+    for (let i = 0; i < out.length; i++) {
+      let value: number;
+      if (type === 'F32') value = view.getFloat32(4 * i, true);
+      else if (type === 'F16') value = float16ToNumber(view.getUint16(2 * i, true));
+      else value = bfloat16ToNumber(view.getUint16(2 * i, true));
+      out[i] = value;
+      sum += value - value;
+    }
+    if (sum !== 0) this.#invalid = true;
+  }
+}
