@@ -89,11 +89,35 @@ describe("the rules of Python's Jinja", () => {
     ],
     ["{{ [{'a': 1}, {'a': 2}]|selectattr('a', 'odd')|list|length }}", '1'],
     ["{{ {'a': 1}|tojson(indent=2) }}", '{\n  "a": 1\n}'],
+    ["{{ M|selectattr('t', 'undefined')|map(attribute='r')|join(',') }}", 'user'],
+    ["{{ M|rejectattr('t', 'defined')|map(attribute='r')|join(',') }}", 'user'],
+    ["{{ M|rejectattr('r', 'equalto', 'tool')|map(attribute='r')|join(',') }}", 'user,bot'],
+    ["{{ M|selectattr('t')|map(attribute='r')|join(',') }}", 'tool'],
+    ["{{ M|rejectattr('t')|map(attribute='r')|join(',') }}", 'user,bot'],
+    ["{{ M|selectattr('r', 'in', ['tool', 'bot'])|map(attribute='r')|join(',') }}", 'tool,bot'],
+    [
+      "{{ M|selectattr('r', '==', 'bot')|selectattr('n.x', 'eq', 3)|map(attribute='r')|join(',') }}",
+      'bot',
+    ],
+    ["{{ M|selectattr('r', 'ne', 'user')|map(attribute='r')|join(',') }}", 'tool,bot'],
+    ["{{ M|selectattr('t', 'none')|map(attribute='r')|join(',') }}", 'bot'],
+    ["{{ (M|selectattr('t', 'undefined')|list)[0].r }}", 'user'],
+    ["{{ [1, 2, 3]|select('odd')|join(',') }}", '1,3'],
+    ["{{ [0, 1, none, '']|select|list|length }}", '1'],
+    ["{{ [0, 1, none, '']|reject|list|length }}", '3'],
+    ["{{ ['a ', ' b']|map('trim')|map('upper')|join(',') }}", 'A,B'],
+    ["{{ ['ab', 'cb']|map('replace', 'b', 'x')|join(',') }}", 'ax,cx'],
+    ["{{ 'abc'|select('in', 'ac')|join }}", 'ac'],
+    ["{{ {'a': 1}|map('upper')|join }}", 'A'],
   ])('%s', (template, expected) => {
-    expect(render(template)).toBe(expected);
+    const list = "[{'r': 'user'}, {'r': 'tool', 't': 1}, {'r': 'bot', 't': none, 'n': {'x': 3}}]";
+    expect(render(`{% set M = ${list} %}${template}`)).toBe(expected);
   });
 
   it.each([
+    ["{{ [{}]|selectattr('n.x', 'eq', 3)|list }}"],
+    ["{{ [1]|map('nosuch')|list }}"],
+    ["{{ [1]|select('nosuch')|list }}"],
     ["{{ 'a' + 1 }}"],
     ["{{ {} + 'a' }}"],
     ["{{ 'a' + nothing }}"],

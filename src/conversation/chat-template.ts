@@ -6,7 +6,8 @@ import { Environment, parse, tokenize } from '@huggingface/jinja';
 import { AppError } from '../common/errors.ts';
 import { KIBIBYTE, MEBIBYTE } from '../common/bytes.ts';
 import { strftime } from './python-strftime.ts';
-import { TemplateFlaw, TemplateInterpreter } from './template-interpreter.ts';
+import { TemplateInterpreter } from './template-interpreter.ts';
+import { TemplateFlaw } from './template-values.ts';
 
 /** A message as templates see it; `tool_calls` and the like pass through as they are. */
 export interface TemplateMessage {
