@@ -5,7 +5,7 @@
  * channel, gives one end away and iterates over the other. Order is kept; the stream ends exactly
  * once, with a value or an error; leaving the loop early or aborting cancels the producer.
  */
-import { AppError } from '../common/errors.ts';
+import type { AppError } from '../common/errors.ts';
 import { errorFromWire, errorToWire, type WireError } from './errors-over-wire.ts';
 
 type ToConsumer<T> =
@@ -38,6 +38,47 @@ export async function produceStream<T>(
     // Closing at once would drop what the other side has not read in some browsers: it closes after 'end'.
     port.onmessage = null;
   }
+}
+
+/** `produceStream` for work that reports by calling back. */
+export function produceCallbackStream<T>(
+  port: MessagePort,
+  work: (emit: (value: T) => void, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  return produceStream<T>(port, async function* (signal) {
+    const ready: T[] = [];
+    let wake = (): void => undefined;
+    const finished = { done: false };
+    const running = work((value) => {
+      ready.push(value);
+      wake();
+    }, signal).finally(() => {
+      finished.done = true;
+      wake();
+    });
+    // Its rejection is thrown by the await below; until then nobody else listens.
+    running.catch(() => undefined);
+    while (!finished.done || ready.length > 0) {
+      const value = ready.shift();
+      if (value !== undefined) yield value;
+      else {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    }
+    await running;
+  });
+}
+
+/** The first message on a port, which is closed after it. */
+export function receiveOne<T>(port: MessagePort): Promise<T> {
+  return new Promise((resolve) => {
+    port.onmessage = (event: MessageEvent<T>) => {
+      resolve(event.data);
+      port.close();
+    };
+  });
 }
 
 export interface ConsumedStream<T> extends AsyncIterable<T> {

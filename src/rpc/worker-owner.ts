@@ -67,7 +67,7 @@ export class WorkerOwner<Api extends object> {
         },
         (error: unknown) => {
           settle();
-          reject(error as Error);
+          reject(error);
         },
       );
     });

@@ -16,7 +16,7 @@ import { probeContentId } from './store-context.ts';
 import { toStoreError } from './store-errors.ts';
 
 /** Models larger than this are refused where nothing can be kept. */
-const memoryLimitBytes = 1 * GIBIBYTE;
+const memoryLimitBytes = GIBIBYTE;
 
 export interface OpenedModelStore {
   readonly store: ModelStore;
@@ -63,4 +63,17 @@ export async function probeChunkStore(chunks: ChunkStore): Promise<void> {
   } finally {
     await chunks.removeContent(probeContentId).catch(() => undefined);
   }
+}
+
+/**
+ * The kept store for threads that only read models: without the probe, which the store worker has
+ * passed by the time there is anything to read.
+ */
+export function openStoreForReading(lockManager: LockManagerLike): ModelStore {
+  return new ModelStore({
+    manifest: new IdbManifestStore(),
+    chunks: new IdbChunkStore(),
+    locks: new WebLocks(lockManager),
+    channel: new BroadcastChangeChannel(),
+  });
 }

@@ -1,0 +1,111 @@
+/**
+ * One answer: which messages fit, the prompt they make, and the text the model writes.
+ */
+import { fitToContext } from '../conversation/prompt-budget.ts';
+import type { PromptMessage } from '../conversation/conversation-tree.ts';
+import type { EngineEvent, LoadedModel } from '../engine/engine.ts';
+import type { ActivityView, NoticeCode, Settings } from '../ui/services.ts';
+import type { ModelRuntime } from './model-runtime.ts';
+import { randomSeed } from './page-api/generation-params.ts';
+import type { PromptRenderer, RenderedPrompt } from './prompt-renderer.ts';
+
+export interface AnswerRequest {
+  readonly model: LoadedModel;
+  /** The conversation so far, oldest first, ending with the question. */
+  readonly messages: readonly PromptMessage[];
+  readonly settings: Settings;
+  readonly signal: AbortSignal;
+  readonly onActivity: (activity: ActivityView) => void;
+  readonly onText: (text: string) => void;
+}
+
+export interface Answer {
+  readonly end: Extract<EngineEvent, { type: 'done' }>;
+  readonly notices: readonly NoticeCode[];
+}
+
+/** @throws AppError `engine/*`, `template/refused`, `model-file/invalid-numbers` */
+export async function writeAnswer(
+  runtime: ModelRuntime,
+  prompts: PromptRenderer,
+  request: AnswerRequest,
+): Promise<Answer> {
+  const { model, settings, signal, onActivity, onText } = request;
+  onActivity({ kind: 'reading-prompt', done: 0, total: 0 });
+  const prepared = await preparePrompt(runtime, prompts, request);
+  const notices = new Set<NoticeCode>(prepared.notices);
+  const events = runtime.generate(
+    {
+      prompt: { kind: 'tokens', tokens: prepared.tokens },
+      sampling: {
+        temperature: settings.temperature,
+        topK: settings.topK,
+        topP: settings.topP,
+        minP: settings.minP,
+        seed: settings.seed ?? randomSeed(),
+      },
+      penalties: { repetitionPenalty: settings.repetitionPenalty },
+      maxTokens: Math.min(settings.maxAnswerTokens, model.contextLength),
+      stop: prepared.stop,
+    },
+    signal,
+  );
+  for await (const event of events) {
+    switch (event.type) {
+      case 'prefill':
+        onActivity({ kind: 'reading-prompt', done: event.done, total: event.total });
+        break;
+      case 'token':
+        onActivity({ kind: 'answering' });
+        onText(event.text);
+        break;
+      case 'done':
+        onText(event.text);
+        if (event.reason === 'context') notices.add('context-full');
+        return { end: event, notices: [...notices] };
+      default:
+        event satisfies never;
+    }
+  }
+  throw signal.reason;
+}
+
+interface PreparedPrompt extends Pick<RenderedPrompt, 'stop'> {
+  readonly tokens: readonly number[];
+  readonly notices: readonly NoticeCode[];
+}
+
+/** Renders and counts; the oldest turns are left out until the rest and an answer fit. */
+async function preparePrompt(
+  runtime: ModelRuntime,
+  prompts: PromptRenderer,
+  { model, messages, settings }: AnswerRequest,
+): Promise<PreparedPrompt> {
+  const system = settings.systemPrompt.trim();
+  const whole: readonly PromptMessage[] =
+    system === '' ? messages : [{ role: 'system', content: system }, ...messages];
+  const rendered = new Map<readonly PromptMessage[], RenderedPrompt & { tokens: number[] }>();
+  const render = async (
+    part: readonly PromptMessage[],
+  ): Promise<RenderedPrompt & { tokens: number[] }> => {
+    const known = rendered.get(part);
+    if (known !== undefined) return known;
+    const prompt = await prompts.render(part);
+    const made = { ...prompt, tokens: await runtime.promptTokens(prompt.prompt) };
+    rendered.set(part, made);
+    return made;
+  };
+  const fitting = await fitToContext({
+    messages: whole,
+    contextTokens: model.contextLength,
+    answerTokens: settings.maxAnswerTokens,
+    countTokens: async (part) => (await render(part)).tokens.length,
+  });
+  const { tokens, stop, notices } = await render(fitting.messages);
+  return {
+    tokens,
+    stop,
+    notices:
+      fitting.dropped.length === 0 ? notices : [...notices, 'older-messages-dropped' as const],
+  };
+}

@@ -1,0 +1,75 @@
+/** The application as a whole, for the user interface: network, storage, device, updates, installing. */
+import { ObservableValue, type Observable } from '../common/observable.ts';
+import { probeCapabilities, type Capabilities } from '../platform/capabilities.ts';
+import { observeOnline } from '../platform/network.ts';
+import { estimateStorage, requestPersistence } from '../platform/storage-estimate.ts';
+import type { InstallPrompt } from '../pwa/install-prompt.ts';
+import type { UpdateController } from '../pwa/update-controller.ts';
+import type { AppService, DeviceView, StorageView } from '../ui/services.ts';
+
+export interface AppServiceOptions {
+  readonly version: string;
+  readonly updates: UpdateController;
+  readonly installing: InstallPrompt;
+  /** Whether models and chats outlive this window. */
+  readonly kept: () => Promise<boolean>;
+}
+
+export class BrowserAppService implements AppService {
+  readonly version: string;
+  readonly online = observeOnline();
+  readonly #options: AppServiceOptions;
+  readonly #capabilities = probeCapabilities();
+  readonly #device = new ObservableValue<DeviceView | null>(null);
+  readonly #storage = new ObservableValue<StorageView>({
+    usageBytes: null,
+    quotaBytes: null,
+    persisted: null,
+    kept: true,
+  });
+
+  constructor(options: AppServiceOptions) {
+    this.#options = options;
+    this.version = options.version;
+    void this.#capabilities.then((capabilities) => {
+      this.#device.set(capabilities);
+    });
+  }
+
+  get storage(): Observable<StorageView> {
+    return this.#storage;
+  }
+  get device(): Observable<DeviceView | null> {
+    return this.#device;
+  }
+  get update(): AppService['update'] {
+    return this.#options.updates.state;
+  }
+  get install(): AppService['install'] {
+    return this.#options.installing.state;
+  }
+
+  capabilities(): Promise<Capabilities> {
+    return this.#capabilities;
+  }
+
+  applyUpdate(): Promise<void> {
+    this.#options.updates.apply();
+    return Promise.resolve();
+  }
+
+  async promptInstall(): Promise<void> {
+    await this.#options.installing.prompt();
+  }
+
+  async requestPersistence(): Promise<boolean> {
+    const granted = await requestPersistence();
+    await this.refreshStorage();
+    return granted;
+  }
+
+  async refreshStorage(): Promise<void> {
+    const [estimate, kept] = await Promise.all([estimateStorage(), this.#options.kept()]);
+    this.#storage.set({ ...estimate, kept });
+  }
+}

@@ -1,0 +1,420 @@
+/**
+ * Chats as the user interface shows them: the open conversation, the answer being written into it,
+ * and the list of earlier ones. An answer goes on when another chat is opened; what it wrote is
+ * saved at least every second and a half, so that a crash loses at most that.
+ */
+import { AppError, isAbortError, toAppError } from '../common/errors.ts';
+import { ObservableValue, type Observable } from '../common/observable.ts';
+import { titleFromText } from '../conversation/auto-title.ts';
+import type { ConversationStore } from '../conversation/conversation-store.ts';
+import {
+  activePath,
+  addMessage,
+  createConversation,
+  getMessage,
+  pathTo,
+  promptMessages,
+  showSibling,
+  siblingsOf,
+  updateMessage,
+  type MessageChange,
+} from '../conversation/conversation-tree.ts';
+import type { Conversation, Message } from '../conversation/conversation-types.ts';
+import type { LoadedModel } from '../engine/engine.ts';
+import type {
+  ActivityView,
+  ChatSummaryView,
+  ChatsService,
+  ChatView,
+  ErrorView,
+  MessageView,
+  NoticeCode,
+  Settings,
+} from '../ui/services.ts';
+import { writeAnswer } from './answer.ts';
+import { errorView } from './error-view.ts';
+import type { ModelRuntime } from './model-runtime.ts';
+import type { PromptRenderer } from './prompt-renderer.ts';
+
+export interface ChatsServiceOptions {
+  readonly store: ConversationStore;
+  readonly runtime: ModelRuntime;
+  readonly prompts: PromptRenderer;
+  readonly settings: Observable<Settings>;
+  /** Makes a model ready to answer: the loaded one, else the one used last. */
+  readonly ensureModel: (onProgress: (fraction: number) => void) => Promise<void>;
+}
+
+const idle: ActivityView = { kind: 'idle' };
+const newChat: ChatView = { id: null, title: '', messages: [], activity: idle };
+
+/** Text of an answer reaches the screen at most this often: faster than this nobody reads. */
+const SHOW_EVERY_MS = 33;
+/** Text of an answer reaches the disk at least this often. */
+const SAVE_EVERY_MS = 1500;
+
+interface Running {
+  readonly conversationId: string;
+  readonly controller: AbortController;
+}
+
+export class StoredChatsService implements ChatsService {
+  readonly #options: ChatsServiceOptions;
+  readonly #summaries = new ObservableValue<readonly ChatSummaryView[]>([]);
+  readonly #current = new ObservableValue<ChatView>(newChat);
+  readonly #busy = new ObservableValue(false);
+  /** The open conversation and the one being answered: at most two. */
+  readonly #conversations = new Map<string, Conversation>();
+  /** What the disk has of them. */
+  readonly #saved = new Map<string, Conversation>();
+  /** Errors with their details, which are not stored with the messages. */
+  readonly #errors = new Map<string, ErrorView>();
+  #saving: Promise<void> = Promise.resolve();
+  #openId: string | null = null;
+  #running: Running | null = null;
+  #activity: ActivityView = idle;
+
+  constructor(options: ChatsServiceOptions) {
+    this.#options = options;
+  }
+
+  get summaries(): Observable<readonly ChatSummaryView[]> {
+    return this.#summaries;
+  }
+  get current(): Observable<ChatView> {
+    return this.#current;
+  }
+  /** True while an answer is written: an update must wait. */
+  get busy(): Observable<boolean> {
+    return this.#busy;
+  }
+
+  /** Reads the list of chats. */
+  async start(): Promise<void> {
+    await this.#refreshSummaries();
+  }
+
+  startNew(): void {
+    this.#show(null);
+  }
+
+  async open(id: string): Promise<void> {
+    if (!this.#conversations.has(id)) {
+      const { conversation } = await this.#options.store.load(id);
+      this.#conversations.set(id, conversation);
+      this.#saved.set(id, conversation);
+    }
+    this.#show(id);
+  }
+
+  async send(text: string): Promise<void> {
+    this.#refuseWhileRunning();
+    const conversation = this.#openConversation() ?? this.#begin(text);
+    const question = {
+      id: crypto.randomUUID(),
+      parentId: conversation.activeLeafId,
+      role: 'user' as const,
+      text,
+      createdAt: Date.now(),
+    };
+    this.#set(addMessage(conversation, question));
+    this.#openId = conversation.id;
+    await this.#answer(conversation.id, question.id);
+  }
+
+  stop(): void {
+    this.#running?.controller.abort();
+  }
+
+  async regenerate(messageId: string): Promise<void> {
+    this.#refuseWhileRunning();
+    const conversation = this.#needOpen();
+    const { parentId } = getMessage(conversation, messageId);
+    if (parentId !== null) await this.#answer(conversation.id, parentId);
+  }
+
+  async edit(messageId: string, text: string): Promise<void> {
+    this.#refuseWhileRunning();
+    const conversation = this.#needOpen();
+    const { parentId } = getMessage(conversation, messageId);
+    const id = crypto.randomUUID();
+    this.#set(
+      addMessage(conversation, { id, parentId, role: 'user', text, createdAt: Date.now() }),
+    );
+    await this.#answer(conversation.id, id);
+  }
+
+  async showVersion(messageId: string, index: number): Promise<void> {
+    this.#refuseWhileRunning();
+    this.#set(showSibling(this.#needOpen(), messageId, index));
+    await this.#save(this.#needOpen().id);
+  }
+
+  async rename(id: string, title: string): Promise<void> {
+    const conversation = this.#conversations.get(id);
+    if (conversation === undefined) await this.#options.store.rename(id, title);
+    else {
+      this.#set({ ...conversation, title });
+      await this.#save(id);
+    }
+    await this.#refreshSummaries();
+  }
+
+  async remove(id: string): Promise<void> {
+    if (this.#running?.conversationId === id) this.#running.controller.abort();
+    this.#conversations.delete(id);
+    this.#saved.delete(id);
+    if (this.#openId === id) this.#show(null);
+    await this.#saving;
+    await this.#options.store.remove(id);
+    await this.#refreshSummaries();
+  }
+
+  async exportChats(id?: string): Promise<Blob> {
+    await this.#saving;
+    return new Blob([await this.#options.store.exportJson(id)], { type: 'application/json' });
+  }
+
+  #begin(text: string): Conversation {
+    const title = titleFromText(text) ?? '';
+    return createConversation(crypto.randomUUID(), title, Date.now());
+  }
+
+  /** Writes an answer below `parentId`; failures become part of the answer's message. */
+  async #answer(conversationId: string, parentId: string): Promise<void> {
+    const messageId = crypto.randomUUID();
+    const running: Running = { conversationId, controller: new AbortController() };
+    this.#running = running;
+    this.#busy.set(true);
+    this.#change(conversationId, (conversation) =>
+      addMessage(conversation, {
+        id: messageId,
+        parentId,
+        role: 'assistant',
+        text: '',
+        createdAt: Date.now(),
+        status: 'streaming',
+      }),
+    );
+    await this.#save(conversationId);
+    void this.#refreshSummaries();
+    const text = new AnswerText((whole) => {
+      this.#changeMessage(conversationId, messageId, { text: whole });
+    });
+    const savingTimer = setInterval(() => {
+      void this.#save(conversationId);
+    }, SAVE_EVERY_MS);
+    let change: MessageChange;
+    try {
+      change = await this.#write(running, messageId, parentId, text);
+    } catch (thrown) {
+      change = this.#failure(messageId, thrown);
+    } finally {
+      clearInterval(savingTimer);
+      text.show();
+    }
+    this.#changeMessage(conversationId, messageId, change);
+    this.#running = null;
+    this.#activity = idle;
+    this.#busy.set(false);
+    this.#refreshView();
+    await this.#save(conversationId);
+    this.#forgetUnused();
+    await this.#refreshSummaries();
+  }
+
+  async #write(
+    { conversationId, controller }: Running,
+    messageId: string,
+    parentId: string,
+    text: AnswerText,
+  ): Promise<MessageChange> {
+    const model = await this.#readyModel(controller.signal);
+    const state = this.#options.runtime.state.value;
+    if (state.kind === 'ready') {
+      const { id: modelId, name: modelName } = state;
+      this.#changeMessage(conversationId, messageId, { modelId, modelName });
+    }
+    const conversation = this.#conversations.get(conversationId);
+    if (conversation === undefined) throw controller.signal.reason;
+    const path = pathTo(conversation, parentId);
+    const { end, notices } = await writeAnswer(this.#options.runtime, this.#options.prompts, {
+      model,
+      messages: promptMessages(path),
+      settings: this.#options.settings.value,
+      signal: controller.signal,
+      onActivity: (activity) => {
+        this.#setActivity(activity);
+      },
+      onText: (more) => {
+        text.append(more);
+      },
+    });
+    return {
+      status: end.reason === 'aborted' ? 'stopped' : 'complete',
+      finishReason: end.reason,
+      stats: end.stats,
+      notices: withoutRepeated(notices, path),
+    };
+  }
+
+  async #readyModel(signal: AbortSignal): Promise<LoadedModel> {
+    await this.#options.ensureModel((fraction) => {
+      this.#setActivity({ kind: 'loading-model', fraction });
+    });
+    if (signal.aborted) throw new AppError('aborted', 'The operation was stopped.');
+    return this.#options.runtime.need();
+  }
+
+  #failure(messageId: string, thrown: unknown): MessageChange {
+    if (isAbortError(thrown)) return { status: 'stopped', finishReason: 'aborted' };
+    const { code, message } = toAppError(thrown);
+    this.#errors.set(messageId, errorView(thrown));
+    return { status: 'failed', error: { code, message } };
+  }
+
+  #refuseWhileRunning(): void {
+    if (this.#running === null) return;
+    throw new AppError(
+      'engine/busy',
+      'An answer is still being written. Wait for it, or stop it first.',
+    );
+  }
+
+  #openConversation(): Conversation | undefined {
+    return this.#openId === null ? undefined : this.#conversations.get(this.#openId);
+  }
+
+  #needOpen(): Conversation {
+    const conversation = this.#openConversation();
+    if (conversation === undefined) {
+      throw new AppError('store/not-found', 'This chat does not exist any more.');
+    }
+    return conversation;
+  }
+
+  #set(conversation: Conversation): void {
+    this.#conversations.set(conversation.id, conversation);
+    this.#refreshView();
+  }
+
+  #change(id: string, change: (conversation: Conversation) => Conversation): void {
+    const conversation = this.#conversations.get(id);
+    // A chat that was removed while it was being answered is gone.
+    if (conversation !== undefined) this.#set(change(conversation));
+  }
+
+  #changeMessage(id: string, messageId: string, change: MessageChange): void {
+    this.#change(id, (conversation) => updateMessage(conversation, messageId, change));
+  }
+
+  #setActivity(activity: ActivityView): void {
+    const same = activity.kind === 'answering' && this.#activity.kind === 'answering';
+    this.#activity = activity;
+    if (!same) this.#refreshView();
+  }
+
+  #show(id: string | null): void {
+    this.#openId = id;
+    this.#forgetUnused();
+    this.#refreshView();
+  }
+
+  /** Conversations that are neither open nor being answered are on disk. */
+  #forgetUnused(): void {
+    for (const id of this.#conversations.keys()) {
+      if (id === this.#openId || id === this.#running?.conversationId) continue;
+      this.#conversations.delete(id);
+      this.#saved.delete(id);
+    }
+  }
+
+  #refreshView(): void {
+    const conversation = this.#openConversation();
+    if (conversation === undefined) {
+      this.#current.set(newChat);
+      return;
+    }
+    const here = this.#running?.conversationId === conversation.id;
+    this.#current.set({
+      id: conversation.id,
+      title: conversation.title,
+      messages: activePath(conversation)
+        .filter(({ role }) => role === 'user' || role === 'assistant')
+        .map((message) => this.#messageView(conversation, message)),
+      activity: here ? this.#activity : idle,
+    });
+  }
+
+  #messageView(conversation: Conversation, message: Message): MessageView {
+    const { messages, index } = siblingsOf(conversation, message.id);
+    const error = this.#errors.get(message.id);
+    return {
+      id: message.id,
+      role: message.role === 'user' ? 'user' : 'assistant',
+      text: message.text,
+      status: message.status,
+      error: error ?? (message.error === null ? null : { ...message.error, details: {} }),
+      notices: message.notices as readonly NoticeCode[],
+      stats: message.stats,
+      modelName: message.modelName,
+      version: { index, count: messages.length },
+    };
+  }
+
+  /** Saves in the order of the calls; a failure is kept for the message it concerns. */
+  #save(id: string): Promise<void> {
+    this.#saving = this.#saving.then(async () => {
+      const conversation = this.#conversations.get(id);
+      const saved = this.#saved.get(id) ?? null;
+      if (conversation === undefined || conversation === saved) return;
+      try {
+        await this.#options.store.save(conversation, saved);
+        this.#saved.set(id, conversation);
+      } catch (error) {
+        // The text stays on the screen and in memory; the message says that it could not be kept.
+        const leaf = conversation.activeLeafId;
+        if (leaf !== null) this.#errors.set(leaf, errorView(error));
+        this.#refreshView();
+      }
+    });
+    return this.#saving;
+  }
+
+  async #refreshSummaries(): Promise<void> {
+    const { summaries } = await this.#options.store.list();
+    this.#summaries.set(summaries.map(({ id, title, updatedAt }) => ({ id, title, updatedAt })));
+  }
+}
+
+/** A notice about the model is told once in a chat; one about an answer each time. */
+function withoutRepeated(notices: readonly NoticeCode[], path: readonly Message[]): NoticeCode[] {
+  const told = new Set(path.flatMap((message) => message.notices));
+  const once: ReadonlySet<NoticeCode> = new Set(['default-template', 'template-refused-system']);
+  return notices.filter((notice) => !once.has(notice) || !told.has(notice));
+}
+
+/** Gathers the text of an answer and shows it no faster than anybody reads. */
+class AnswerText {
+  readonly #show: (whole: string) => void;
+  #whole = '';
+  #timer: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(show: (whole: string) => void) {
+    this.#show = show;
+  }
+
+  append(text: string): void {
+    if (text === '') return;
+    this.#whole += text;
+    this.#timer ??= setTimeout(() => {
+      this.show();
+    }, SHOW_EVERY_MS);
+  }
+
+  show(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#show(this.#whole);
+  }
+}

@@ -1,0 +1,41 @@
+/** Entry point of the page. */
+import { toAppError } from '../common/errors.ts';
+import { reloadWhenPartsAreMissing } from '../pwa/preload-error-guard.ts';
+import { allowOwnScriptUrls } from '../pwa/trusted-script-urls.ts';
+import type { HermitApp } from '../ui/hermit-app/hermit-app.ts';
+import type { Hermit } from './page-api/hermit.ts';
+import { createApplication } from './services.ts';
+import '../ui/tokens.css';
+import '../ui/hermit-app/hermit-app.ts';
+
+declare global {
+  var hermit: Hermit;
+}
+
+declare const __HERMIT_VERSION__: string;
+
+/** Errors here have no place in the interface; the console is for the developer who looks. */
+function report(error: unknown): void {
+  const { code, message } = toAppError(error);
+  console.warn(`Hermit [${code}]: ${message}`, error);
+}
+
+allowOwnScriptUrls();
+reloadWhenPartsAreMissing({
+  events: globalThis,
+  memory: sessionStorage,
+  version: __HERMIT_VERSION__,
+  isOnline: () => navigator.onLine,
+  // Drafts are kept in sessionStorage while they are typed.
+  saveDraft: () => Promise.resolve(),
+  reload: () => {
+    location.reload();
+  },
+  report,
+});
+
+const application = await createApplication(__HERMIT_VERSION__);
+globalThis.hermit = application.hermit;
+const element = document.querySelector<HermitApp>('hermit-app');
+if (element !== null) element.services = application.services;
+await application.start().catch(report);

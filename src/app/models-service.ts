@@ -1,0 +1,254 @@
+/**
+ * The models of the user interface: what the store worker keeps, what the catalogue offers, and
+ * which model answers. Translates between the library's entries and what components show.
+ */
+import type { CatalogEntry } from '../download/catalog.ts';
+import { parseCatalog } from '../download/catalog.ts';
+import type { LibraryEntry } from '../download/library-entry.ts';
+import type { AddModelRequest } from '../download/model-request.ts';
+import { AppError } from '../common/errors.ts';
+import { ObservableValue, type Observable } from '../common/observable.ts';
+import { callback } from '../rpc/transfer.ts';
+import type { WorkerOwner } from '../rpc/worker-owner.ts';
+import type { StoreApi } from '../rpc/contracts.ts';
+import type {
+  ActiveModelView,
+  CatalogModelView,
+  CatalogView,
+  ModelsService,
+  ModelView,
+  ModelViewState,
+} from '../ui/services.ts';
+import { errorView } from './error-view.ts';
+import type { ModelRuntime } from './model-runtime.ts';
+
+export interface ModelsServiceOptions {
+  readonly store: WorkerOwner<StoreApi>;
+  readonly runtime: ModelRuntime;
+  readonly language: () => 'en' | 'zh-Hans';
+  /** Reads the bundled catalogue; same origin, precached. */
+  readonly fetchCatalog: () => Promise<unknown>;
+  /** Loads a model with the user's settings and remembers it as the one used last. */
+  readonly load: (modelId: string) => Promise<unknown>;
+}
+
+export class LibraryModelsService implements ModelsService {
+  readonly #options: ModelsServiceOptions;
+  readonly #models = new ObservableValue<readonly ModelView[]>([]);
+  readonly #catalog = new ObservableValue<CatalogView>({ kind: 'loading' });
+  readonly #active = new ObservableValue<ActiveModelView>({ kind: 'none' });
+  #catalogEntries: readonly CatalogEntry[] = [];
+  #entries: readonly LibraryEntry[] = [];
+
+  constructor(options: ModelsServiceOptions) {
+    this.#options = options;
+    options.runtime.state.subscribe((state) => {
+      this.#active.set(this.#activeView(state));
+    });
+  }
+
+  get models(): Observable<readonly ModelView[]> {
+    return this.#models;
+  }
+  get catalog(): Observable<CatalogView> {
+    return this.#catalog;
+  }
+  get active(): Observable<ActiveModelView> {
+    return this.#active;
+  }
+
+  /** True while bytes are being downloaded, checked or imported: an update must wait. */
+  get busy(): boolean {
+    return this.#entries.some(
+      ({ state }) =>
+        state.kind === 'waiting' || state.kind === 'downloading' || state.kind === 'verifying',
+    );
+  }
+
+  /** Begins to follow the store; resolves with the entries once they are known. */
+  async start(): Promise<readonly LibraryEntry[]> {
+    await this.#options.store.use((store) =>
+      store.observe(
+        callback((entries: readonly LibraryEntry[]) => {
+          this.#showEntries(entries);
+        }),
+      ),
+    );
+    return this.#entries;
+  }
+
+  /** Reads the catalogue and shows it in the user's language. */
+  async loadCatalog(): Promise<void> {
+    try {
+      this.#catalogEntries = parseCatalog(await this.#options.fetchCatalog()).models;
+      this.refreshCatalog();
+    } catch (error) {
+      this.#catalog.set({ kind: 'failed', error: errorView(error) });
+    }
+  }
+
+  /** Rebuilds the catalogue's texts, after a change of language or of the installed models. */
+  refreshCatalog(): void {
+    if (this.#catalogEntries.length === 0) return;
+    this.#catalog.set({
+      kind: 'ready',
+      models: this.#catalogEntries.map((entry) => this.#catalogView(entry)),
+    });
+  }
+
+  addFromUrl(url: string): Promise<string> {
+    return this.#add({ kind: 'url', url });
+  }
+
+  addFromFile(file: File): Promise<string> {
+    return this.#add({ kind: 'file', file });
+  }
+
+  async addFromCatalog(catalogId: string): Promise<string> {
+    const entry = this.#catalogEntries.find(({ id }) => id === catalogId);
+    if (entry === undefined) {
+      throw new AppError('store/not-found', 'The catalogue has no such model.', {
+        details: { id: catalogId },
+      });
+    }
+    return this.#add({ kind: 'catalog', entry });
+  }
+
+  pause(id: string): Promise<void> {
+    return this.#options.store.use((store) => store.pause(id));
+  }
+  resume(id: string): Promise<void> {
+    return this.#options.store.use((store) => store.resume(id));
+  }
+  cancel(id: string): Promise<void> {
+    return this.#options.store.use((store) => store.cancel(id));
+  }
+  verify(id: string): Promise<void> {
+    return this.#options.store.use((store) => store.verify(id));
+  }
+
+  async remove(id: string): Promise<void> {
+    await this.#options.runtime.unloadIf(id);
+    await this.#options.store.use((store) => store.remove(id));
+  }
+
+  async select(id: string): Promise<void> {
+    await this.#options.load(id);
+  }
+
+  #add(request: AddModelRequest): Promise<string> {
+    return this.#options.store.use((store) => store.add(request));
+  }
+
+  #showEntries(entries: readonly LibraryEntry[]): void {
+    const before = new Set(this.#entries.map(({ id }) => id));
+    const changed = entries.length !== before.size || entries.some(({ id }) => !before.has(id));
+    this.#entries = entries;
+    this.#options.runtime.setNames(entries);
+    this.#models.set(entries.map(modelView));
+    if (changed) this.refreshCatalog();
+  }
+
+  #catalogView(entry: CatalogEntry): CatalogModelView {
+    const { repository } = entry;
+    const installed = this.#entries.find(({ origin }) => origin.catalogId === entry.id);
+    return {
+      id: entry.id,
+      name: entry.name,
+      description: entry.description[this.#options.language()],
+      parameters: entry.parameters,
+      quantization: entry.quantization,
+      bytes: entry.bytes,
+      memoryBytes: entry.memoryBytes,
+      contextLength: entry.contextLength,
+      licence: entry.licence,
+      languages: entry.languages,
+      repository,
+      repositoryUrl: `https://huggingface.co/${repository}`,
+      checked: entry.verified,
+      installedAs: installed?.id ?? null,
+    };
+  }
+
+  #activeView(state: ModelRuntime['state']['value']): ActiveModelView {
+    switch (state.kind) {
+      case 'none':
+        return state;
+      case 'loading':
+        return { kind: 'loading', id: state.id, name: state.name, fraction: state.fraction };
+      case 'failed':
+        return { kind: 'failed', id: state.id, name: state.name, error: errorView(state.error) };
+      case 'ready':
+        return {
+          kind: 'ready',
+          id: state.id,
+          name: state.name,
+          architecture: state.model.info.architecture,
+          contextLength: state.model.contextLength,
+          backend: state.model.backend,
+          memoryBytes: state.model.memoryBytes,
+          notices: state.model.notices,
+        };
+      default:
+        return state satisfies never;
+    }
+  }
+}
+
+function modelView(entry: LibraryEntry): ModelView {
+  return {
+    id: entry.id,
+    name: entry.name,
+    fileName: entry.fileName,
+    bytesTotal: entry.bytesTotal,
+    ...sourceOf(entry),
+    licence: entry.licence,
+    sha256: entry.sha256,
+    verified: entry.verified,
+    addedAt: entry.addedAt,
+    lastUsedAt: entry.lastUsedAt,
+    state: viewState(entry.state),
+  };
+}
+
+function viewState(state: LibraryEntry['state']): ModelViewState {
+  switch (state.kind) {
+    case 'waiting':
+    case 'downloading':
+      return {
+        kind: 'downloading',
+        bytesDone: state.bytesDone,
+        bytesPerSecond: state.bytesPerSecond,
+        secondsLeft: state.secondsLeft,
+        resumable: state.resumable,
+        retryAt: state.retryAt ?? null,
+      };
+    case 'paused':
+      return {
+        kind: 'paused',
+        bytesDone: state.bytesDone,
+        reason: state.reason,
+        error: state.error ?? null,
+      };
+    case 'verifying':
+      return { kind: 'verifying', bytesDone: state.bytesDone };
+    case 'ready':
+    case 'deleting':
+    case 'damaged':
+    case 'failed':
+      return state;
+    default:
+      return state satisfies never;
+  }
+}
+
+function sourceOf({ origin }: LibraryEntry): { sourceLabel: string; sourceUrl: string | null } {
+  if (origin.repository !== null) {
+    return {
+      sourceLabel: origin.repository,
+      sourceUrl: `https://huggingface.co/${origin.repository}`,
+    };
+  }
+  if (origin.url === null) return { sourceLabel: '', sourceUrl: null };
+  return { sourceLabel: new URL(origin.url).host, sourceUrl: origin.url };
+}

@@ -1,0 +1,216 @@
+/**
+ * `globalThis.hermit`: what scripts of this page (and, by a port, of embedding pages) can do.
+ * The shapes follow the OpenAI API where there is one; errors are `AppError`.
+ */
+import { AppError, hasCode } from '../../common/errors.ts';
+import type { LibraryEntry } from '../../download/library-entry.ts';
+import type { AddModelRequest } from '../../download/model-request.ts';
+import type { LoadedModel } from '../../engine/engine.ts';
+import type { Capabilities } from '../../platform/capabilities.ts';
+import { callback } from '../../rpc/transfer.ts';
+import type { StoreApi } from '../../rpc/contracts.ts';
+import type { WorkerOwner } from '../../rpc/worker-owner.ts';
+import type { ModelRuntime, RuntimeLoadOptions } from '../model-runtime.ts';
+import {
+  ChatCompletions,
+  type CallOptions,
+  type CompletionDependencies,
+} from './chat-completions.ts';
+import { Completions } from './completions.ts';
+
+/** An address, a file of this device, or an address with the checksum its bytes must have. */
+export type InstallSource = string | File | { readonly url: string; readonly sha256?: string };
+
+export interface InstallOptions extends CallOptions {
+  readonly onProgress?: (progress: {
+    readonly bytesDone: number;
+    readonly bytesTotal: number | null;
+  }) => void;
+}
+
+export interface LoadOptions extends Partial<RuntimeLoadOptions>, CallOptions {
+  /** Only the CPU backend exists so far; `auto` picks it. */
+  readonly backend?: 'auto' | 'wasm';
+  readonly onProgress?: (fraction: number) => void;
+}
+
+export interface HermitDependencies extends CompletionDependencies {
+  readonly store: WorkerOwner<StoreApi>;
+  readonly runtime: ModelRuntime;
+  readonly loadDefaults: () => RuntimeLoadOptions;
+  readonly capabilities: () => Promise<Capabilities>;
+  readonly version: string;
+}
+
+export class Hermit {
+  readonly version: string;
+  readonly models: HermitModels;
+  readonly chat: { readonly completions: ChatCompletions };
+  readonly completions: Completions;
+  readonly device: { report(): Promise<DeviceReport> };
+  readonly #dependencies: HermitDependencies;
+
+  constructor(dependencies: HermitDependencies) {
+    this.#dependencies = dependencies;
+    this.version = dependencies.version;
+    this.models = new HermitModels(dependencies);
+    this.chat = { completions: new ChatCompletions(dependencies) };
+    this.completions = new Completions(dependencies);
+    this.device = { report: () => this.#report() };
+  }
+
+  /** Token ids of a text; `special` turns control spellings into their tokens, `boundary` adds BOS and EOS. */
+  async tokenize(
+    modelId: string,
+    text: string,
+    options: { readonly special?: boolean; readonly boundary?: boolean } = {},
+  ): Promise<number[]> {
+    await this.#dependencies.ensureModel(modelId);
+    const { special = false, boundary = false } = options;
+    return this.#dependencies.runtime.tokenize(text, { special, boundary });
+  }
+
+  /** Text of token ids; control tokens are shown only when `special`. */
+  async detokenize(
+    modelId: string,
+    ids: readonly number[],
+    options: { readonly special?: boolean } = {},
+  ): Promise<string> {
+    await this.#dependencies.ensureModel(modelId);
+    return this.#dependencies.runtime.detokenize(ids, { special: options.special ?? false });
+  }
+
+  async #report(): Promise<DeviceReport> {
+    const state = this.#dependencies.runtime.state.value;
+    return {
+      hermit: this.version,
+      ...(await this.#dependencies.capabilities()),
+      model: state.kind === 'ready' ? { id: state.id, ...state.model } : null,
+    };
+  }
+}
+
+/** Hardware profile and loaded model, plain JSON. */
+export interface DeviceReport extends Capabilities {
+  readonly hermit: string;
+  readonly model: ({ readonly id: string } & LoadedModel) | null;
+}
+
+class HermitModels {
+  readonly #dependencies: HermitDependencies;
+
+  constructor(dependencies: HermitDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  list(): Promise<readonly LibraryEntry[]> {
+    return this.#dependencies.store.use((store) => store.list());
+  }
+
+  /**
+   * Downloads or imports a model and resolves with its id once its bytes are verified and it can be
+   * loaded. Stopping by the signal gives the space back.
+   * @throws AppError `download/*`, `store/*`, `model-file/*`, `aborted`
+   */
+  async install(source: InstallSource, options: InstallOptions = {}): Promise<string> {
+    const { signal, onProgress } = options;
+    const { store } = this.#dependencies;
+    const id = await store.use((remote) => remote.add(requestOf(source)));
+    const cancel = (): void => {
+      void store.use((remote) => remote.cancel(id)).catch(() => undefined);
+    };
+    if (signal?.aborted === true) cancel();
+    else signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      return await new Promise<string>((resolve, reject) => {
+        const watch = (entries: readonly LibraryEntry[]): void => {
+          const entry = entries.find((candidate) => candidate.id === id);
+          const end = entry === undefined ? gone() : outcome(entry, onProgress);
+          if (end === 'ready') resolve(id);
+          else if (end !== null) reject(end);
+        };
+        store.use((remote) => remote.observe(callback(watch))).catch(reject);
+      });
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+    }
+  }
+
+  /** Makes an installed model the one that answers. */
+  load(id: string, options: LoadOptions = {}): Promise<LoadedModel> {
+    const defaults = this.#dependencies.loadDefaults();
+    const { precision = defaults.precision, contextLength = defaults.contextLength } = options;
+    return this.#dependencies.runtime.load(
+      id,
+      { precision, contextLength },
+      options.onProgress,
+      options.signal,
+    );
+  }
+
+  /** Frees the memory of the loaded model; without an id, of whichever is loaded. */
+  unload(id?: string): Promise<void> {
+    const { runtime } = this.#dependencies;
+    return id === undefined ? runtime.unload() : runtime.unloadIf(id);
+  }
+
+  /** Reads every stored byte again and compares it with its checksum. */
+  verify(id: string): Promise<void> {
+    return this.#dependencies.store.use((store) => store.verify(id));
+  }
+
+  /** Deletes the model's bytes. */
+  async remove(id: string): Promise<void> {
+    await this.unload(id);
+    await this.#dependencies.store.use((store) => store.remove(id));
+  }
+}
+
+function requestOf(source: InstallSource): AddModelRequest {
+  if (typeof source === 'string') return { kind: 'url', url: source };
+  if (source instanceof File) return { kind: 'file', file: source };
+  const { url, sha256 } = source;
+  return { kind: 'url', url, ...(sha256 === undefined ? {} : { sha256 }) };
+}
+
+function gone(): AppError {
+  return new AppError('aborted', 'The download was cancelled.');
+}
+
+/** `ready`, the error that ended it, or null while it goes on. */
+function outcome(
+  { state, bytesTotal }: LibraryEntry,
+  onProgress: InstallOptions['onProgress'],
+): 'ready' | AppError | null {
+  switch (state.kind) {
+    case 'ready':
+      return 'ready';
+    case 'waiting':
+    case 'downloading':
+    case 'verifying':
+      onProgress?.({ bytesDone: state.bytesDone, bytesTotal });
+      return null;
+    case 'paused':
+      // Being offline ends by itself; everything else waits for a person.
+      if (state.reason === 'offline') return null;
+      return state.error === undefined
+        ? new AppError('aborted', 'The download was paused.')
+        : errorOf(state.error);
+    case 'damaged':
+    case 'failed':
+      return errorOf(state.error);
+    case 'deleting':
+      return gone();
+    default:
+      return state satisfies never;
+  }
+}
+
+function errorOf({
+  code,
+  message,
+  details,
+}: Pick<AppError, 'code' | 'message' | 'details'>): AppError {
+  const error = new AppError(code, message, { details });
+  return hasCode(error, 'aborted') ? gone() : error;
+}

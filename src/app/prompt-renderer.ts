@@ -1,0 +1,59 @@
+/**
+ * Messages to the prompt of the loaded model: its own template in a disposable sandbox, special
+ * spellings of users' text shielded, a documented default where the file's template is no use.
+ */
+import { AppError } from '../common/errors.ts';
+import { createChatPrompt, type PromptNotice } from '../conversation/chat-prompt.ts';
+import type { TemplateMessage } from '../conversation/chat-template.ts';
+import type { EnginePrompt } from '../engine/engine.ts';
+import type { SandboxApi } from '../rpc/contracts.ts';
+import { useOnce } from '../rpc/worker-owner.ts';
+import type { ModelRuntime } from './model-runtime.ts';
+
+export interface RenderedPrompt {
+  readonly prompt: EnginePrompt;
+  /** Texts that end the answer besides the vocabulary's own ends. */
+  readonly stop: readonly string[];
+  readonly notices: readonly PromptNotice[];
+}
+
+/** Templates of published models render in milliseconds; two seconds is a template that never ends. */
+const TEMPLATE_DEADLINE_MS = 2000;
+
+export class PromptRenderer {
+  readonly #runtime: ModelRuntime;
+  readonly #createSandbox: () => Worker;
+
+  constructor(runtime: ModelRuntime, createSandbox: () => Worker) {
+    this.#runtime = runtime;
+    this.#createSandbox = createSandbox;
+  }
+
+  /** @throws AppError `engine/not-loaded`, `template/refused` */
+  async render(messages: readonly TemplateMessage[]): Promise<RenderedPrompt> {
+    const model = await this.#runtime.need();
+    const { architecture, name } = model.info;
+    const spellings = new Set(model.specialSpellings);
+    const { text, stop, notices } = await createChatPrompt(
+      {
+        template: model.chatTemplate,
+        messages,
+        specialSpellings: model.specialSpellings,
+        hints: { architecture, name, hasToken: (spelling) => spellings.has(spelling) },
+        addGenerationPrompt: true,
+        bosToken: model.bosToken,
+        eosToken: model.eosToken,
+      },
+      (request) =>
+        useOnce<SandboxApi, { readonly text: string }>(
+          { name: 'template', create: this.#createSandbox, deadlineMs: TEMPLATE_DEADLINE_MS },
+          () =>
+            new AppError('template/deadline', "The model's chat template takes too long.", {
+              details: { deadlineMs: TEMPLATE_DEADLINE_MS },
+            }),
+          (sandbox) => sandbox.renderTemplate(request),
+        ),
+    );
+    return { prompt: { kind: 'text', text, special: true }, stop, notices };
+  }
+}

@@ -1,0 +1,182 @@
+/**
+ * The composition root: makes every part, hands each what it needs, and gives the user interface
+ * its services and scripts of the page their API. All wiring is here and nowhere else.
+ */
+import { AppError } from '../common/errors.ts';
+import { ObservableValue } from '../common/observable.ts';
+import { openConversationStore } from '../conversation/conversation-store.ts';
+import { InstallPrompt } from '../pwa/install-prompt.ts';
+import { serviceWorkerOfThisPage } from '../pwa/service-worker-registration.ts';
+import { UpdateController } from '../pwa/update-controller.ts';
+import type { EngineApi, ModelReference, SandboxApi, StoreApi } from '../rpc/contracts.ts';
+import { transfer } from '../rpc/transfer.ts';
+import { WorkerOwner, useOnce } from '../rpc/worker-owner.ts';
+import { resolveLocale } from '../ui/localization.ts';
+import type { Services } from '../ui/services.ts';
+import { BrowserAppService } from './app-service.ts';
+import { StoredChatsService } from './chats-service.ts';
+import { LastModel } from './last-model.ts';
+import { ModelRuntime } from './model-runtime.ts';
+import { LibraryModelsService } from './models-service.ts';
+import { Hermit } from './page-api/hermit.ts';
+import { PromptRenderer } from './prompt-renderer.ts';
+import { browserStorage, StoredSettings } from './settings.ts';
+import { createEngineWorker, createSandboxWorker, createStoreWorker } from './workers.ts';
+
+/** Silence after which a CPU worker counts as hung: a slice of a large prompt stays far below it. */
+const SILENCE_LIMIT_MS = 15_000;
+/** The largest headers of published models parse in well under a second. */
+const HEADER_DEADLINE_MS = 10_000;
+
+export interface Application {
+  readonly services: Services;
+  readonly hermit: Hermit;
+  /** Starts the workers and loads the model used last. @throws AppError where a part cannot start */
+  readonly start: () => Promise<void>;
+}
+
+export async function createApplication(version: string): Promise<Application> {
+  const storage = browserStorage();
+  const settings = new StoredSettings(storage);
+  const lastModel = new LastModel(storage);
+  const store = new WorkerOwner<StoreApi>({
+    name: 'store',
+    create: createStoreWorker,
+    silenceLimitMs: SILENCE_LIMIT_MS * 4,
+  });
+  const engine = new WorkerOwner<EngineApi>({
+    name: 'engine',
+    create: createEngineWorker,
+    silenceLimitMs: SILENCE_LIMIT_MS,
+    onDeath: (error) => {
+      runtime.lost(error);
+    },
+  });
+  const kept = store.use((remote) => remote.kept());
+  const runtime = new ModelRuntime({
+    engine,
+    refer: async (id) => ((await kept) ? { kind: 'stored', id } : serveFromMemory(store, id)),
+    readHeader,
+  });
+  const prompts = new PromptRenderer(runtime, createSandboxWorker);
+  const load = async (id: string, onProgress?: (fraction: number) => void): Promise<void> => {
+    const { contextLength, precision } = settings.settings.value;
+    await lastModel.marked(id, () => runtime.load(id, { contextLength, precision }, onProgress));
+    lastModel.remember(id);
+  };
+  const models = new LibraryModelsService({
+    store,
+    runtime,
+    language: () => resolveLocale(settings.settings.value.language, navigator.languages),
+    fetchCatalog: readCatalog,
+    load,
+  });
+  const conversations = await openConversationStore();
+  const chats = new StoredChatsService({
+    store: conversations,
+    runtime,
+    prompts,
+    settings: settings.settings,
+    ensureModel: async (onProgress) => {
+      if (runtime.state.value.kind === 'ready') return;
+      const installed = models.models.value.filter(({ state }) => state.kind === 'ready');
+      const model = installed.find(({ id }) => id === lastModel.id) ?? installed[0];
+      if (model === undefined) throw noModel();
+      await load(model.id, onProgress);
+    },
+  });
+  const busy = new ObservableValue(false);
+  const refreshBusy = (): void => {
+    const loading = runtime.state.value.kind === 'loading';
+    busy.set(chats.busy.value || models.busy || loading || runtime.busy);
+  };
+  chats.busy.subscribe(refreshBusy);
+  models.models.subscribe(refreshBusy);
+  runtime.state.subscribe(refreshBusy);
+  const updates = new UpdateController({
+    client: serviceWorkerOfThisPage(),
+    busy,
+    reload: () => {
+      location.reload();
+    },
+  });
+  const app = new BrowserAppService({
+    version,
+    updates,
+    installing: new InstallPrompt({
+      events: globalThis,
+      standalone: matchMedia('(display-mode: standalone)').matches,
+      safariStandalone: (navigator as { readonly standalone?: boolean }).standalone,
+    }),
+    kept: async () => (await kept) && conversations.kept,
+  });
+  settings.settings.subscribe(() => {
+    models.refreshCatalog();
+  });
+  const hermit = new Hermit({
+    version,
+    store,
+    runtime,
+    prompts,
+    loadDefaults: () => {
+      const { contextLength, precision } = settings.settings.value;
+      return { contextLength, precision };
+    },
+    ensureModel: async (id) => {
+      const state = runtime.state.value;
+      if (state.kind === 'ready' && (id === undefined || id === state.id)) return state.id;
+      const wanted = id ?? lastModel.id;
+      if (wanted === null) throw noModel();
+      await load(wanted);
+      return wanted;
+    },
+    capabilities: () => app.capabilities(),
+  });
+  return { services: { models, chats, settings, app }, hermit, start };
+
+  /** What needs the workers, after the page is shown. */
+  async function start(): Promise<void> {
+    const entries = await models.start();
+    await Promise.all([chats.start(), models.loadCatalog(), app.refreshStorage(), updates.start()]);
+    const id = lastModel.loadAtStart;
+    const ready = entries.some((entry) => entry.id === id && entry.state.kind === 'ready');
+    if (id !== null && ready && runtime.state.value.kind === 'none') await load(id);
+  }
+}
+
+function noModel(): AppError {
+  return new AppError('engine/not-loaded', 'No model is loaded. Choose one first.');
+}
+
+/** Without storage the model is in the store worker's memory: reads go through a port. */
+async function serveFromMemory(store: WorkerOwner<StoreApi>, id: string): Promise<ModelReference> {
+  const { port1, port2 } = new MessageChannel();
+  const size = await store.use((remote) => remote.serveBytes(id, transfer(port1, [port1])));
+  return { kind: 'port', port: port2, size };
+}
+
+function readHeader(model: ModelReference, header: MessagePort): Promise<void> {
+  const late = (): AppError =>
+    new AppError(
+      'model-file/malformed',
+      'The header of this model file could not be read in a reasonable time. Choose another file.',
+      { details: { deadlineMs: HEADER_DEADLINE_MS } },
+    );
+  const reference = model.kind === 'port' ? transfer(model, [model.port]) : model;
+  return useOnce<SandboxApi, void>(
+    { name: 'sandbox', create: createSandboxWorker, deadlineMs: HEADER_DEADLINE_MS },
+    late,
+    (sandbox) => sandbox.readHeader(reference, transfer(header, [header])),
+  );
+}
+
+/** The bundled catalogue: same origin, precached. */
+async function readCatalog(): Promise<unknown> {
+  const response = await fetch('/catalog.json');
+  if (!response.ok) {
+    throw new AppError('catalog/invalid', 'The catalogue of models could not be read.', {
+      details: { status: response.status },
+    });
+  }
+  return response.json();
+}

@@ -1,0 +1,25 @@
+/**
+ * Starts the threads. The one place that names the worker files, so that Vite finds and bundles
+ * them; who owns which is decided in `services.ts`.
+ */
+
+export function createEngineWorker(): Worker {
+  return new Worker(new URL('../../workers/engine.worker.ts', import.meta.url), {
+    type: 'module',
+    name: 'hermit-engine',
+  });
+}
+
+export function createStoreWorker(): Worker {
+  return new Worker(new URL('../../workers/store.worker.ts', import.meta.url), {
+    type: 'module',
+    name: 'hermit-store',
+  });
+}
+
+export function createSandboxWorker(): Worker {
+  return new Worker(new URL('../../workers/sandbox.worker.ts', import.meta.url), {
+    type: 'module',
+    name: 'hermit-sandbox',
+  });
+}

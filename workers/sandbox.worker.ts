@@ -1,0 +1,22 @@
+/**
+ * Where untrusted files are read: made for one call and ended after it, without any connection. A
+ * header or template that never ends costs its deadline and nothing else.
+ */
+import { renderChatTemplate } from '../src/conversation/chat-template.ts';
+import { headerToMessage } from '../src/engine/formats/gguf/header-message.ts';
+import { readGguf } from '../src/engine/formats/gguf/reader.ts';
+import type { SandboxApi } from '../src/rpc/contracts.ts';
+import { exposeApi } from '../src/rpc/expose.ts';
+import { openReference } from './open-reference.ts';
+
+exposeApi({
+  readHeader: async (model, header) => {
+    const source = await openReference(model);
+    try {
+      header.postMessage(headerToMessage(await readGguf(source)));
+    } finally {
+      source.close();
+    }
+  },
+  renderTemplate: (request) => Promise.resolve(renderChatTemplate(request)),
+} satisfies SandboxApi);

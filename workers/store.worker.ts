@@ -1,0 +1,38 @@
+/** The only thread that may connect elsewhere: downloads, hashes, writes and repairs models. */
+import { browserNetwork } from '../src/download/browser-network.ts';
+import { ModelLibrary } from '../src/download/model-library.ts';
+import { serveByteSource } from '../src/rpc/byte-source-channel.ts';
+import type { StoreApi } from '../src/rpc/contracts.ts';
+import { exposeApi } from '../src/rpc/expose.ts';
+import { openModelStore } from '../src/store/open-model-store.ts';
+
+const opened = openModelStore(navigator.locks).then(({ store }) => {
+  const library = new ModelLibrary({
+    store,
+    fetch: (input, init) => fetch(input, init),
+    network: browserNetwork(self),
+    estimate: () => navigator.storage.estimate(),
+  });
+  return { store, library };
+});
+
+exposeApi({
+  list: async () => (await opened).library.list(),
+  observe: async (listener) => {
+    const { library } = await opened;
+    library.observe(listener);
+    listener(await library.list());
+  },
+  add: async (request) => (await opened).library.add(request),
+  pause: async (id) => (await opened).library.pause(id),
+  resume: async (id) => (await opened).library.resume(id),
+  cancel: async (id) => (await opened).library.cancel(id),
+  remove: async (id) => (await opened).library.remove(id),
+  verify: async (id) => (await opened).library.verify(id),
+  kept: async () => (await opened).store.isPersistent,
+  serveBytes: async (id, port) => {
+    const source = await (await opened).store.open(id);
+    serveByteSource(port, source);
+    return source.size;
+  },
+} satisfies StoreApi);
