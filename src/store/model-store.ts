@@ -37,6 +37,12 @@ export type ModelDraft = Pick<
 
 export type ModelPatch = Partial<ModelDraft & Pick<ModelRecord, 'halt'>>;
 
+/** `elsewhere`: in another tab or worker over the same storage. */
+export interface ModelChange {
+  readonly modelId: string;
+  readonly from: 'here' | 'elsewhere';
+}
+
 export interface ModelStoreOptions {
   readonly manifest: ManifestStore;
   readonly chunks: ChunkStore;
@@ -50,7 +56,7 @@ export interface ModelStoreOptions {
 export class ModelStore {
   readonly locks: Locks;
   readonly #context: StoreContext;
-  readonly #changes = new Emitter<string>();
+  readonly #changes = new Emitter<ModelChange>();
   readonly #channel: ChangeChannel | null;
   readonly #checkedBlocks = new Set<string>();
 
@@ -58,7 +64,7 @@ export class ModelStore {
     this.locks = options.locks ?? new LocalLocks();
     this.#channel = options.channel ?? null;
     this.#channel?.listen((modelId) => {
-      this.#changes.emit(modelId);
+      this.#changes.emit({ modelId, from: 'elsewhere' });
     });
     this.#context = {
       manifest: options.manifest,
@@ -67,7 +73,7 @@ export class ModelStore {
       sizes: options.sizes ?? defaultBlockSizes,
       now: options.now ?? Date.now,
       changed: (modelId) => {
-        this.#changes.emit(modelId);
+        this.#changes.emit({ modelId, from: 'here' });
         this.#channel?.announce(modelId);
       },
     };
@@ -96,8 +102,8 @@ export class ModelStore {
     return joinManifest(model, contentIn(tables, model.contentId));
   }
 
-  /** Calls `listener` with the id of every model that changed, here or in another tab. */
-  observe(listener: (modelId: string) => void): () => void {
+  /** Calls `listener` for every model that changed, here or in another tab. */
+  observe(listener: (change: ModelChange) => void): () => void {
     return this.#changes.on(listener);
   }
 
@@ -137,6 +143,25 @@ export class ModelStore {
     });
     this.#context.changed(id);
     return manifest;
+  }
+
+  /**
+   * Makes an unfinished model `ready` without fetching it, when its published hash is that of a
+   * stored file. Hold its exclusive lock. @returns whether it did
+   */
+  async shareIfStored(id: string): Promise<boolean> {
+    const result = await this.#context.manifest.change((tables) => {
+      const model = modelIn(tables, id);
+      const content = contentIn(tables, model.contentId);
+      const twin = findReady(tables, model.expectedSha256);
+      if (twin === null || twin.id === content.id) return null;
+      tables.models.set(id, { ...model, contentId: twin.id, halt: null });
+      return { released: releaseContent(tables, content.id) ? content.id : null };
+    });
+    if (result === null) return false;
+    this.#context.changed(id);
+    if (result.released !== null) await deleteContent(this.#context, result.released);
+    return true;
   }
 
   /** For filling a model with bytes; hold its exclusive lock. */
@@ -261,7 +286,7 @@ export class ModelStore {
           );
         },
         (error: unknown) => {
-          reject(error as Error);
+          reject(error);
         },
       );
     });

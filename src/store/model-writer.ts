@@ -98,6 +98,11 @@ export class ModelWriter {
     await this.#change((_tables, content) => ({ ...content, size }));
   }
 
+  /** Where block `index` lies in the file. */
+  range(index: number): BlockRange {
+    return blockRange(this.#content.sizes, this.#content.size, index);
+  }
+
   /** The first block that has to be fetched; null when all are there. */
   nextMissing(): BlockRange | null {
     const stored = new Set(
@@ -261,8 +266,10 @@ function settle(tables: ManifestTables, modelId: string, sha256: string): Outcom
     hashProgress: null,
     problem: null,
   };
+  const complete: ModelRecord = { ...model, halt: null };
   tables.contents.set(ready.id, ready);
-  return { manifest: joinManifest(model, ready), duplicate: false, error: null };
+  tables.models.set(modelId, complete);
+  return { manifest: joinManifest(complete, ready), duplicate: false, error: null };
 }
 
 function isShared(tables: ManifestTables, contentId: string): boolean {

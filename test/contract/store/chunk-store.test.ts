@@ -37,7 +37,7 @@ describe('IndexedDB chunk store', () => {
         return Promise.resolve();
       },
     });
-    const original = IDBObjectStore.prototype.put;
+    const original = Reflect.get<IDBObjectStore, 'put'>(IDBObjectStore.prototype, 'put');
     IDBObjectStore.prototype.put = function refuseBlobs(value: unknown, key?: IDBValidKey) {
       if (value instanceof Blob) {
         throw new DOMException('Failed to write blobs (InvalidBlob)', 'DataError');

@@ -1,5 +1,6 @@
 import 'fake-indexeddb/auto';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { deleteDB } from 'idb';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { hasCode } from '../../../src/common/errors.ts';
 import { defaultBlockSizes } from '../../../src/store/block-layout.ts';
 import { IdbManifestStore } from '../../../src/store/idb-manifest-store.ts';
@@ -103,23 +104,17 @@ describe('IndexedDB manifest', () => {
       },
     });
     await store.change((tables) => tables.contents.set('a', content('a', 7)));
-    const original = IDBDatabase.prototype.transaction;
-    let failures = 2;
-    IDBDatabase.prototype.transaction = function lose(...parameters) {
-      if (failures-- > 0) {
-        throw new DOMException('Connection to Indexed Database server lost.', 'UnknownError');
-      }
-      return original.apply(this, parameters);
+    const lose = (): never => {
+      throw new DOMException('Connection to Indexed Database server lost.', 'UnknownError');
     };
-    try {
-      expect((await store.read()).contents.get('a')?.size).toBe(7);
-      expect(sleeps).toEqual([100, 400]);
-      failures = Infinity;
-      await expect(store.read()).rejects.toSatisfy((error) => hasCode(error, 'store/unavailable'));
-      expect(sleeps.length).toBe(5);
-    } finally {
-      IDBDatabase.prototype.transaction = original;
-    }
+    const transaction = vi.spyOn(IDBDatabase.prototype, 'transaction');
+    transaction.mockImplementationOnce(lose).mockImplementationOnce(lose);
+    expect((await store.read()).contents.get('a')?.size).toBe(7);
+    expect(sleeps).toEqual([100, 400]);
+    transaction.mockImplementation(lose);
+    await expect(store.read()).rejects.toSatisfy((error) => hasCode(error, 'store/unavailable'));
+    expect(sleeps.length).toBe(5);
+    transaction.mockRestore();
     expect((await store.read()).contents.get('a')?.size).toBe(7);
     store.close();
   });
@@ -128,15 +123,7 @@ describe('IndexedDB manifest', () => {
     const name = `superseded-${databases++}`;
     const store = new IdbManifestStore({ name });
     await store.read();
-    await new Promise<void>((resolve, reject) => {
-      const request = indexedDB.deleteDatabase(name);
-      request.onsuccess = () => {
-        resolve();
-      };
-      request.onerror = () => {
-        reject(request.error as Error);
-      };
-    });
+    await deleteDB(name);
     expect(store.status.value).toBe('superseded');
     await expect(store.read()).rejects.toSatisfy((error) => hasCode(error, 'store/closed'));
   });
