@@ -1,0 +1,312 @@
+/**
+ * Fetches one model from its source into the store and sees to it that a failure costs little.
+ *
+ * Bytes are collected into blocks; a block is stored as soon as it is full. Bytes of an unfinished
+ * block survive a failed connection in memory, so a retry goes on at the very byte; after a kill at
+ * most one block is fetched again. The caller holds the model's exclusive lock.
+ */
+import { throwIfAborted } from '../common/abort.ts';
+import { AppError, hasCode } from '../common/errors.ts';
+import type { BlockRange } from '../store/block-layout.ts';
+import type { ModelManifest } from '../store/manifest.ts';
+import { type ModelStore, needsRestart } from '../store/model-store.ts';
+import type { ModelWriter } from '../store/model-writer.ts';
+import { checkModelStart, sniffBytes } from './content-sniffer.ts';
+import {
+  type ModelSource,
+  noValidators,
+  type OpenedRange,
+  type ResolvedFile,
+  validatorsOf,
+} from './model-source.ts';
+import { SpeedMeter } from './progress.ts';
+import { type Clock, RetryPolicy, stallTimeoutMs, withWatchdog } from './retry.ts';
+
+export interface Network {
+  online(): boolean;
+  /** Resolves as soon as there is a connection. @throws AppError `aborted` */
+  whenOnline(signal: AbortSignal): Promise<void>;
+}
+
+export type DownloadEvent =
+  | {
+      readonly kind: 'progress';
+      readonly bytesDone: number;
+      readonly bytesTotal: number | null;
+      readonly bytesPerSecond: number;
+      readonly secondsLeft: number | null;
+      readonly resumable: boolean;
+    }
+  /** Waiting to try again after `error`, until `retryAt` (milliseconds since the epoch). */
+  | { readonly kind: 'waiting'; readonly retryAt: number; readonly error: AppError }
+  | { readonly kind: 'offline'; readonly error: AppError }
+  | { readonly kind: 'verifying'; readonly bytesDone: number; readonly bytesTotal: number };
+
+export interface DownloadOptions {
+  readonly store: ModelStore;
+  readonly modelId: string;
+  readonly source: ModelSource;
+  readonly clock: Clock;
+  readonly network: Network;
+  readonly signal: AbortSignal;
+  readonly report: (event: DownloadEvent) => void;
+}
+
+/** One run of one download. */
+export class Downloader {
+  readonly #options: DownloadOptions;
+  readonly #retry: RetryPolicy;
+  readonly #speed: SpeedMeter;
+  #resolved = false;
+  #resumable = true;
+  #repairs = 0;
+  /** The furthest byte ever reached: only beyond it is there progress. */
+  #furthest = 0;
+  /** The block under way and how many of its bytes are in the buffer. */
+  #buffer = new Uint8Array(0);
+  #filled = 0;
+
+  constructor(options: DownloadOptions) {
+    this.#options = options;
+    this.#retry = new RetryPolicy(options.clock);
+    this.#speed = new SpeedMeter(() => options.clock.now());
+  }
+
+  /**
+   * Resolves when the model is `ready`.
+   * @throws AppError `download/*`, `store/*`, `model-file/not-gguf`, `aborted`
+   */
+  async run(): Promise<ModelManifest> {
+    const { store, modelId, signal } = this.#options;
+    if (needsRestart(await store.get(modelId))) await store.restart(modelId);
+    let writer: ModelWriter | null = null;
+    for (;;) {
+      try {
+        throwIfAborted(signal);
+        if (await this.#resolveOnce()) return await store.get(modelId);
+        writer ??= await this.#openWriter();
+        await this.#fetchMissing(writer);
+        return await this.#finish(writer);
+      } catch (error) {
+        throwIfAborted(signal);
+        const restart = await this.#recover(error as Error);
+        if (restart) {
+          await store.restart(modelId);
+          this.#filled = 0;
+        }
+        // Blocks may have been found damaged, or dropped: the writer's view is old.
+        if (restart || hasCode(error, 'store/damaged')) writer = null;
+      }
+    }
+  }
+
+  async #openWriter(): Promise<ModelWriter> {
+    const writer = await this.#options.store.openWriter(this.#options.modelId);
+    this.#buffer = new Uint8Array(writer.blockBytes);
+    this.#filled = 0;
+    return writer;
+  }
+
+  /** Waits as the failure demands. @returns whether to begin from the first byte; throws what is final */
+  async #recover(thrown: Error): Promise<boolean> {
+    const { clock, network, signal, report } = this.#options;
+    if (!(thrown instanceof AppError)) throw thrown;
+    if (thrown.code === 'download/offline') {
+      report({ kind: 'offline', error: thrown });
+      await network.whenOnline(signal);
+      return false;
+    }
+    // Found by reading back what was stored: fetched again like any missing block, but a disk that
+    // loses the same block twice will lose it again.
+    const repair = thrown.code === 'store/damaged' && this.#repairs++ === 0;
+    const wait = repair ? 0 : this.#retry.waitAfter(thrown);
+    if (wait === null) throw thrown;
+    if (wait > 0) {
+      report({ kind: 'waiting', retryAt: clock.now() + wait, error: thrown });
+      await clock.sleep(wait, signal);
+    }
+    return thrown.details['restart'] === true;
+  }
+
+  /** Pins the version. @returns true when the file turned out to be stored already */
+  async #resolveOnce(): Promise<boolean> {
+    if (this.#resolved) return false;
+    const { store, modelId, source, clock, signal } = this.#options;
+    const manifest = await store.get(modelId);
+    const pinned = manifest.origin.commit !== null && manifest.size !== null;
+    if (!pinned) {
+      const file = await withWatchdog(source.resolve(signal), stallTimeoutMs, clock);
+      checkPublished(manifest, file);
+      await store.update(modelId, {
+        origin: { ...manifest.origin, commit: file.commit },
+        expectedSize: file.size ?? manifest.expectedSize,
+        expectedSha256: file.sha256 ?? manifest.expectedSha256,
+        licence: manifest.licence ?? file.licence,
+      });
+    }
+    this.#resolved = true;
+    return manifest.state !== 'damaged' && (await store.shareIfStored(modelId));
+  }
+
+  async #fetchMissing(writer: ModelWriter): Promise<void> {
+    for (let block = writer.nextMissing(); block !== null; block = writer.nextMissing()) {
+      await this.#fetchFrom(writer, block);
+    }
+  }
+
+  /** One request: from the first missing byte as far as the server goes on, at most to the chunk's end. */
+  async #fetchFrom(writer: ModelWriter, first: BlockRange): Promise<void> {
+    const { source, store, modelId, clock, signal } = this.#options;
+    const { origin, expectedSize } = await store.get(modelId);
+    const start = first.offset + this.#filled;
+    const fresh = writer.isEmpty && this.#filled === 0;
+    // Ends the request when this attempt ends, for whatever reason.
+    const attempt = new AbortController();
+    const stop = (): void => {
+      attempt.abort(signal.reason);
+    };
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      const opening = source.open(
+        {
+          start,
+          end: writer.endOfGap(first.index),
+          total: writer.size ?? expectedSize,
+          validators: fresh ? noValidators : validatorsOf(origin),
+        },
+        attempt.signal,
+      );
+      const opened = await withWatchdog(opening, stallTimeoutMs, clock);
+      this.#resumable = opened.resumable;
+      if (opened.total !== null) await writer.setSize(opened.total);
+      if (fresh) await store.update(modelId, { origin: { ...origin, ...opened.validators } });
+      await this.#readInto(writer, first, opened, start);
+    } finally {
+      signal.removeEventListener('abort', stop);
+      attempt.abort();
+    }
+  }
+
+  async #readInto(
+    writer: ModelWriter,
+    first: BlockRange,
+    opened: OpenedRange,
+    start: number,
+  ): Promise<void> {
+    const reader = opened.stream.getReader();
+    let index = first.index;
+    let position = start;
+    for (;;) {
+      const piece = await this.#readPiece(reader);
+      if (piece === null) break;
+      if (opened.end !== null && position + piece.length > opened.end) {
+        throw new AppError('download/bad-range', 'The server sent more than was asked for.', {
+          details: { askedEnd: opened.end },
+        });
+      }
+      index = await this.#take(writer, index, piece);
+      position += piece.length;
+      this.#note(writer, position, piece.length);
+    }
+    if (opened.end !== null && position < opened.end) {
+      throw new AppError(
+        'download/network',
+        'The connection broke off. The download tries again by itself.',
+        { details: { received: position - start, promised: opened.end - start } },
+      );
+    }
+    // Without a promise of length, the end of the stream is the end of the file.
+    const asked = writer.endOfGap(first.index);
+    if (opened.end === null && (!opened.resumable || position < asked)) {
+      await writer.setSize(position);
+    }
+    if (this.#filled > 0 && writer.size === position) await this.#store(writer, index);
+  }
+
+  async #readPiece(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array | null> {
+    const { source, clock } = this.#options;
+    try {
+      const result = await withWatchdog(reader.read(), stallTimeoutMs, clock);
+      return result.done ? null : result.value;
+    } catch (error) {
+      throw source.explain(error);
+    }
+  }
+
+  /** Puts received bytes into blocks. @returns the block under way afterwards */
+  async #take(writer: ModelWriter, first: number, piece: Uint8Array): Promise<number> {
+    let index = first;
+    let rest = piece;
+    while (rest.length > 0) {
+      const room = writer.range(index).bytes - this.#filled;
+      const part = rest.subarray(0, room);
+      this.#buffer.set(part, this.#filled);
+      const before = this.#filled;
+      this.#filled += part.length;
+      rest = rest.subarray(part.length);
+      if (index === 0 && before < sniffBytes && this.#filled >= sniffBytes) {
+        const { fileName } = await this.#options.store.get(writer.modelId);
+        checkModelStart(this.#buffer.subarray(0, this.#filled), fileName);
+      }
+      if (part.length < room) break;
+      await this.#store(writer, index);
+      index++;
+    }
+    return index;
+  }
+
+  async #store(writer: ModelWriter, index: number): Promise<void> {
+    await writer.write(index, this.#buffer.subarray(0, this.#filled));
+    this.#filled = 0;
+  }
+
+  #note(writer: ModelWriter, position: number, bytes: number): void {
+    this.#speed.add(bytes);
+    if (position > this.#furthest) {
+      this.#furthest = position;
+      this.#retry.progressed();
+    }
+    const bytesDone = writer.bytesStored + this.#filled;
+    this.#options.report({
+      kind: 'progress',
+      bytesDone,
+      bytesTotal: writer.size,
+      bytesPerSecond: this.#speed.bytesPerSecond,
+      secondsLeft: this.#speed.secondsLeft(writer.size === null ? null : writer.size - bytesDone),
+      resumable: this.#resumable,
+    });
+  }
+
+  async #finish(writer: ModelWriter): Promise<ModelManifest> {
+    const total = writer.size ?? 0;
+    if (total < sniffBytes) {
+      const { fileName } = await this.#options.store.get(writer.modelId);
+      checkModelStart(new Uint8Array(0), fileName);
+    }
+    this.#options.report({ kind: 'verifying', bytesDone: 0, bytesTotal: total });
+    return writer.finish((bytesDone, bytesTotal) => {
+      this.#options.report({ kind: 'verifying', bytesDone, bytesTotal });
+    });
+  }
+}
+
+/** What the publisher says now must not contradict what was known when the model was added. */
+function checkPublished(known: ModelManifest, file: ResolvedFile): void {
+  const hashDiffers =
+    known.expectedSha256 !== null && file.sha256 !== null && known.expectedSha256 !== file.sha256;
+  const sizeDiffers =
+    known.expectedSize !== null && file.size !== null && known.expectedSize !== file.size;
+  if (!hashDiffers && !sizeDiffers) return;
+  throw new AppError(
+    hashDiffers ? 'download/hash-mismatch' : 'download/changed-upstream',
+    `"${known.fileName}" is not the file that was expected: its publisher gives another checksum or size.`,
+    {
+      details: {
+        expected: known.expectedSha256,
+        actual: file.sha256,
+        expectedBytes: known.expectedSize,
+        actualBytes: file.size,
+      },
+    },
+  );
+}

@@ -1,0 +1,401 @@
+/**
+ * The models on this device and the work on them: what the store worker exposes.
+ *
+ * One job at a time works on a model, under a lock that all tabs share; a tab that waits for it takes
+ * over when the holder dies. A model that is neither complete nor worked on is "interrupted" and
+ * waits for `resume`. Entries are plain data.
+ */
+import { type AppError, hasCode, toAppError } from '../common/errors.ts';
+import { Emitter } from '../common/events.ts';
+import { modelLockName } from '../store/locks.ts';
+import { type ModelManifest, toStoredError } from '../store/manifest.ts';
+import { type ModelStore, needsRestart } from '../store/model-store.ts';
+import { Downloader, type Network } from './downloader.ts';
+import { inUseError, LibraryJob } from './library-job.ts';
+import { type LibraryEntry, toLibraryEntry } from './library-entry.ts';
+import {
+  type AddModelRequest,
+  forgetVersion,
+  type SourceOptions,
+  sourceOf,
+  toDraft,
+} from './model-request.ts';
+import { hubUrl } from './hub-source.ts';
+import type { Fetch } from './range-fetcher.ts';
+import { type Clock, systemClock } from './retry.ts';
+
+export interface LibraryUsage {
+  /** Bytes of stored blocks, shared ones counted once. */
+  readonly modelBytes: number;
+  /** The browser's own estimates, which overstate; null where it does not say. */
+  readonly usageBytes: number | null;
+  readonly quotaBytes: number | null;
+  /** False when everything is forgotten with the page. */
+  readonly kept: boolean;
+}
+
+export interface ModelLibraryOptions {
+  readonly store: ModelStore;
+  readonly fetch: Fetch;
+  readonly network: Network;
+  readonly clock?: Clock;
+  readonly estimate?: () => Promise<{ readonly usage?: number; readonly quota?: number }>;
+  /** Where hub repositories are, for tests. */
+  readonly hubUrl?: string;
+  /** Shortest time between two reports of progress; the default is five a second. */
+  readonly reportEveryMs?: number;
+}
+
+/** Failures after which going on makes sense; anything else needs another decision. */
+const pausing = [
+  'download/network',
+  'download/offline',
+  'download/rate-limited',
+  'download/server-error',
+  'download/stalled',
+  'download/bad-range',
+  'store/quota',
+  'store/unavailable',
+  'store/closed',
+  'store/damaged',
+] as const;
+
+export class ModelLibrary {
+  readonly #options: ModelLibraryOptions;
+  readonly #store: ModelStore;
+  readonly #clock: Clock;
+  readonly #entries = new Emitter<LibraryEntry[]>();
+  readonly #jobs = new Map<string, LibraryJob>();
+  /** Local files chosen in this session: their handles do not survive it. */
+  readonly #files = new Map<string, File>();
+  readonly #started: Promise<void>;
+  readonly #stopObserving: () => void;
+  #reportTimer: ReturnType<typeof setTimeout> | null = null;
+  #reporting = false;
+  #reportAgain = false;
+  #closed = false;
+
+  constructor(options: ModelLibraryOptions) {
+    this.#options = options;
+    this.#store = options.store;
+    this.#clock = options.clock ?? systemClock;
+    this.#stopObserving = this.#store.observe(({ modelId, from }) => {
+      this.#scheduleReport();
+      if (from === 'elsewhere') void this.#followOtherTab(modelId);
+    });
+    this.#started = this.#recover();
+  }
+
+  /** The newest first. @throws AppError `store/*` */
+  async list(): Promise<LibraryEntry[]> {
+    await this.#started;
+    return this.#readEntries();
+  }
+
+  /** Calls `listener` with all entries when something changed, at most about five times a second. */
+  observe(listener: (entries: LibraryEntry[]) => void): () => void {
+    return this.#entries.on(listener);
+  }
+
+  /**
+   * Lists a model and begins to fetch it; adding what is there already continues it.
+   * @returns its id, at once
+   * @throws AppError `invalid-argument`, `download/insecure-url`, `catalog/invalid`, `store/*`
+   */
+  async add(request: AddModelRequest): Promise<string> {
+    const draft = toDraft(request);
+    await this.#started;
+    const { manifest } = await this.#store.begin(draft);
+    if (request.kind === 'file') this.#files.set(manifest.id, request.file);
+    if (manifest.state !== 'ready') await this.resume(manifest.id);
+    return manifest.id;
+  }
+
+  /** Stops fetching and keeps what is stored. */
+  async pause(id: string): Promise<void> {
+    await this.#started;
+    const { state } = await this.#store.get(id);
+    if (state === 'ready' || state === 'deleting') return;
+    // Written down first: a download in another tab sees it at its next block.
+    await this.#store.update(id, { halt: { kind: 'paused', reason: 'user', error: null } });
+    await this.#jobs.get(id)?.stop('pause');
+    // The job may have been between its first step and the note above, which clears it.
+    const after = await this.#store.get(id);
+    if (after.state !== 'ready' && after.halt === null) {
+      await this.#store.update(id, { halt: { kind: 'paused', reason: 'user', error: null } });
+    }
+  }
+
+  /**
+   * Goes on with a paused, interrupted, failed or damaged model; of a damaged one only the damaged
+   * parts are fetched. Where the file changed upstream it begins anew with the new version.
+   * @throws AppError `invalid-argument` when the local file must be chosen again
+   */
+  async resume(id: string): Promise<void> {
+    await this.#started;
+    const job = this.#jobs.get(id);
+    if (job !== undefined) {
+      if (job.intent === null) return;
+      await job.done;
+    }
+    const model = await this.#store.get(id);
+    if (model.state === 'ready' || model.state === 'deleting') return;
+    if (this.#jobs.has(id)) return;
+    // Asked for the error it throws when a local file is missing.
+    this.#sourceOf(model);
+    this.#startJob(id, 'asked');
+  }
+
+  /** Stops fetching and drops what is stored of it. Same as `remove` for a complete model. */
+  cancel(id: string): Promise<void> {
+    return this.remove(id);
+  }
+
+  /** @throws AppError `store/in-use` while the model is loaded somewhere */
+  async remove(id: string): Promise<void> {
+    await this.#started;
+    const model = await this.#store.get(id);
+    const lock = modelLockName(id);
+    if (model.state !== 'ready' && model.state !== 'damaged') {
+      // Makes a download in another tab let the lock go.
+      await this.#store.update(id, { halt: { kind: 'paused', reason: 'user', error: null } });
+      await this.#jobs.get(id)?.stop('remove');
+      await this.#store.locks.hold(lock, 'exclusive', () => this.#store.remove(id));
+    } else {
+      await this.#jobs.get(id)?.stop('remove');
+      const result = await this.#store.locks.tryHold(lock, 'exclusive', () =>
+        this.#store.remove(id),
+      );
+      if (!result.held) throw inUseError(model.name);
+    }
+    this.#files.delete(id);
+  }
+
+  /** Reads all bytes back and compares; resolves when done, the entry says what was found. */
+  async verify(id: string): Promise<void> {
+    await this.#started;
+    if (this.#jobs.has(id)) return;
+    const job = new LibraryJob(id);
+    this.#jobs.set(id, job);
+    const work = async (): Promise<void> => {
+      await this.#store.locks.hold(
+        modelLockName(id),
+        'shared',
+        () =>
+          this.#store.verify(id, {
+            signal: job.signal,
+            onProgress: (bytesDone, bytesTotal) => {
+              this.#showLive(job, { kind: 'verifying', bytesDone, bytesTotal });
+            },
+          }),
+        job.signal,
+      );
+    };
+    await job.run(work).finally(() => {
+      this.#endJob(job);
+    });
+  }
+
+  async usage(): Promise<LibraryUsage> {
+    await this.#started;
+    const estimate = (await this.#options.estimate?.().catch(() => undefined)) ?? {};
+    return {
+      modelBytes: await this.#store.bytesStored(),
+      usageBytes: estimate.usage ?? null,
+      quotaBytes: estimate.quota ?? null,
+      kept: this.#store.isPersistent,
+    };
+  }
+
+  /** Stops all work as if the page was closed: nothing is lost, everything can be resumed. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#stopObserving();
+    if (this.#reportTimer !== null) clearTimeout(this.#reportTimer);
+    await this.#started.catch(() => undefined);
+    await Promise.all([...this.#jobs.values()].map((job) => job.stop('close')));
+  }
+
+  /** At start: gives back lost space, and takes up what needs no network or is done elsewhere. */
+  async #recover(): Promise<void> {
+    await this.#store.collectGarbage();
+    for (const model of await this.#store.list()) {
+      const unfinished = model.state === 'downloading' || model.state === 'verifying';
+      if (!unfinished || model.halt !== null) continue;
+      if (model.size !== null && model.bytesStored === model.size) {
+        this.#startJob(model.id, 'takeover');
+      } else {
+        await this.#queueBehindOtherTab(model);
+      }
+    }
+  }
+
+  async #followOtherTab(id: string): Promise<void> {
+    if (this.#closed || this.#jobs.has(id)) return;
+    const model = await this.#store.get(id).catch(() => null);
+    const active = model?.state === 'reserved' || model?.state === 'downloading';
+    if (model === null || !active || model.halt !== null) return;
+    await this.#queueBehindOtherTab(model);
+  }
+
+  /** Where another tab is at work: show it, and take over when that tab dies. */
+  async #queueBehindOtherTab(model: ModelManifest): Promise<void> {
+    if (model.origin.kind === 'file') return;
+    const free = await this.#store.locks.tryHold(modelLockName(model.id), 'exclusive', () =>
+      Promise.resolve(),
+    );
+    if (!free.held && !this.#closed && !this.#jobs.has(model.id)) {
+      this.#startJob(model.id, 'takeover');
+    }
+  }
+
+  /** `takeover`: goes on only when nobody paused the model meanwhile. */
+  #startJob(id: string, reason: 'asked' | 'takeover'): void {
+    const job = new LibraryJob(id);
+    this.#jobs.set(id, job);
+    this.#scheduleReport();
+    const work = (): Promise<void> =>
+      this.#store.locks.hold(
+        modelLockName(id),
+        'exclusive',
+        () => this.#download(job, reason),
+        job.signal,
+      );
+    // Every failure was written down by `#download`; what is left is a stop while waiting.
+    void job
+      .run(work)
+      .catch(() => undefined)
+      .finally(() => {
+        this.#endJob(job);
+      });
+  }
+
+  async #download(job: LibraryJob, reason: 'asked' | 'takeover'): Promise<void> {
+    const { id } = job;
+    try {
+      const model = await this.#store.get(id);
+      if (model.state === 'ready' || model.state === 'deleting') return;
+      if (reason === 'takeover' && model.halt !== null) return;
+      await this.#prepare(model);
+      const downloader = new Downloader({
+        store: this.#store,
+        modelId: id,
+        source: this.#sourceOf(model),
+        clock: this.#clock,
+        network: this.#options.network,
+        signal: job.signal,
+        report: (event) => {
+          job.accept(event);
+          this.#scheduleReport();
+        },
+      });
+      await downloader.run();
+      this.#files.delete(id);
+    } catch (error) {
+      await this.#noteFailure(job, toAppError(error));
+    }
+  }
+
+  /** A file that changed is fetched anew: going on after that message is the user's consent. */
+  async #prepare(model: ModelManifest): Promise<void> {
+    const code = model.halt?.kind === 'failed' ? model.halt.error.code : null;
+    const changed = code === 'download/changed-upstream' || code === 'download/hash-mismatch';
+    if (!changed && !needsRestart(model)) return;
+    await this.#store.update(model.id, forgetVersion(model));
+    await this.#store.restart(model.id);
+  }
+
+  async #noteFailure(job: LibraryJob, error: AppError): Promise<void> {
+    const { id } = job;
+    if (error.code === 'aborted' || error.code === 'store/not-found') {
+      if (job.intent === 'pause') {
+        await this.#update(id, { halt: { kind: 'paused', reason: 'user', error: null } });
+      }
+      return;
+    }
+    // What does not belong to a model must not occupy space.
+    const worthless = hasCode(
+      error,
+      'download/not-a-model',
+      'model-file/not-gguf',
+      'download/local-file-changed',
+    );
+    if (worthless) await this.#store.restart(id).catch(() => undefined);
+    if (error.code === 'store/quota') {
+      const { bytesStored, size } = await this.#store.get(id);
+      const details = { ...error.details, bytesStored, bytesNeeded: size };
+      const stored = { ...toStoredError(error), details };
+      await this.#update(id, { halt: { kind: 'paused', reason: 'quota', error: stored } });
+      return;
+    }
+    const stored = toStoredError(error);
+    await this.#update(
+      id,
+      hasCode(error, ...pausing)
+        ? { halt: { kind: 'paused', reason: 'error', error: stored } }
+        : { halt: { kind: 'failed', error: stored } },
+    );
+  }
+
+  /** When even this cannot be written, the model is found interrupted next time, which is true. */
+  async #update(id: string, patch: Parameters<ModelStore['update']>[1]): Promise<void> {
+    await this.#store.update(id, patch).catch((error: unknown) => {
+      console.warn('The state of a download could not be written down.', error);
+    });
+  }
+
+  #sourceOf(model: ModelManifest): ReturnType<typeof sourceOf> {
+    const options: SourceOptions = {
+      fetch: this.#options.fetch,
+      isOnline: () => this.#options.network.online(),
+      now: () => this.#clock.now(),
+      hubUrl: this.#options.hubUrl ?? hubUrl,
+    };
+    return sourceOf(model, this.#files.get(model.id), options);
+  }
+
+  #showLive(job: LibraryJob, state: NonNullable<LibraryJob['live']>): void {
+    job.live = state;
+    this.#scheduleReport();
+  }
+
+  #endJob(job: LibraryJob): void {
+    if (this.#jobs.get(job.id) === job) this.#jobs.delete(job.id);
+    this.#scheduleReport();
+  }
+
+  async #readEntries(): Promise<LibraryEntry[]> {
+    const models = await this.#store.list();
+    return models.map((model) =>
+      toLibraryEntry(model, this.#jobs.get(model.id)?.stateOf(model) ?? null),
+    );
+  }
+
+  #scheduleReport(): void {
+    if (this.#closed || this.#reportTimer !== null) return;
+    this.#reportTimer = setTimeout(() => {
+      this.#reportTimer = null;
+      void this.#report();
+    }, this.#options.reportEveryMs ?? 200);
+  }
+
+  async #report(): Promise<void> {
+    if (this.#reporting) {
+      this.#reportAgain = true;
+      return;
+    }
+    this.#reporting = true;
+    try {
+      const entries = await this.#readEntries();
+      if (!this.#closed) this.#entries.emit(entries);
+    } catch (error) {
+      console.warn('The list of models could not be read.', error);
+    } finally {
+      this.#reporting = false;
+      if (this.#reportAgain) {
+        this.#reportAgain = false;
+        this.#scheduleReport();
+      }
+    }
+  }
+}
