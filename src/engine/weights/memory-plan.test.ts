@@ -34,7 +34,7 @@ describe('cacheBytesPerPosition', () => {
   it.each([
     ['f32', 4 * 80],
     ['f16', 2 * 80],
-    ['q8', 80 + 6],
+    ['q8', 80 + 4],
   ] as const)('%s keeps a head of 80 in %d bytes', (type, bytes) => {
     const cache = { layers: 3, kvHeads: 2, headDim: 80 };
     expect(cacheBytesPerPosition(cache, type)).toBe(2 * 3 * 2 * bytes);

@@ -62,8 +62,8 @@ export function cacheBytesPerPosition(
   const headBytes = {
     f32: 4 * cache.headDim,
     f16: 2 * cache.headDim,
-    // a float16 scale for every 32 components
-    q8: cache.headDim + 2 * Math.ceil(cache.headDim / 32),
+    // a float32 scale for every vector
+    q8: cache.headDim + 4,
   }[type];
   return 2 * cache.layers * cache.kvHeads * headBytes;
 }

@@ -6,7 +6,7 @@
  * caller are noted and otherwise ignored: `WeightSpec.storage` (always dense), `StepInput.precision`
  * (4 computes what 8 computes) and `KvCacheSpec.type` (always float32).
  */
-import { AppError } from '../../../common/errors.ts';
+import { AppError, toAppError } from '../../../common/errors.ts';
 import { quantType, rowBytes } from '../../formats/quants/registry.ts';
 import { checkGraph } from '../../graph/shape-rules.ts';
 import type { ActivationId, Graph, Op, WeightId } from '../../graph/ops.ts';
@@ -77,7 +77,7 @@ export class ReferenceBackend implements Backend {
     try {
       return Promise.resolve((executable as ReferenceExecutable).run(input));
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(toAppError(error));
     }
   }
 
