@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AppError } from '../../common/errors.ts';
+import type { AppError } from '../../common/errors.ts';
 import { greedySampling, Sampler } from './sampler.ts';
 import type { SamplingOptions } from './sampler.ts';
 import { Xoshiro128 } from './random.ts';

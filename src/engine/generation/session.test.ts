@@ -5,8 +5,8 @@ import { greedySampling } from './sampler.ts';
 import { Session, sliceTokensFor } from './session.ts';
 import type { DoneEvent, GenerateOptions, GenerationEvent, SessionOptions } from './session.ts';
 import { ByteTokenizer, byteVocabularySize, endToken } from './testing/byte-tokenizer.ts';
-import { ScriptedModel, ScriptedState, scriptAnswer } from './testing/scripted-model.ts';
-import type { Script } from './testing/scripted-model.ts';
+import { ScriptedModel, scriptAnswer } from './testing/scripted-model.ts';
+import type { Script, ScriptedState } from './testing/scripted-model.ts';
 
 const tokenizer = new ByteTokenizer();
 const bytes = (text: string): number[] => tokenizer.encode(text, { special: 'parse' });

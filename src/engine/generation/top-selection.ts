@@ -35,7 +35,7 @@ export function selectTop(values: Float32Array, count: number): Int32Array {
     if (at(i) > worst) {
       heap[0] = i;
       siftDown(0, size);
-      worst = at(heap[0] as number);
+      worst = at(heap[0]);
     }
   }
   for (let end = size - 1; end > 0; end--) {

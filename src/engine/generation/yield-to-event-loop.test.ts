@@ -8,15 +8,15 @@ afterEach(() => {
 describe('yieldToEventLoop', () => {
   it('lets messages of others through, which promises alone do not', async () => {
     const { port1, port2 } = new MessageChannel();
-    let heard = false;
-    port1.onmessage = () => {
-      heard = true;
+    const heard: unknown[] = [];
+    port1.onmessage = ({ data }) => {
+      heard.push(data);
     };
-    port2.postMessage(null);
+    port2.postMessage('stop');
     for (let i = 0; i < 1000; i++) await Promise.resolve();
-    expect(heard).toBe(false);
-    for (let i = 0; i < 1000 && !heard; i++) await yieldToEventLoop();
-    expect(heard).toBe(true);
+    expect(heard).toEqual([]);
+    for (let i = 0; i < 1000 && heard.length === 0; i++) await yieldToEventLoop();
+    expect(heard).toEqual(['stop']);
     port1.close();
   });
 
