@@ -208,12 +208,19 @@ class RowFeeder {
   }
 
   push(bytes: Uint8Array<ArrayBuffer>): void {
-    const pending = this.#rest.byteLength === 0 ? bytes : joined(this.#rest, bytes);
-    const whole = pending.byteLength - (pending.byteLength % this.#groupBytes);
-    for (let start = 0; start < whole; start += this.#groupBytes) {
-      this.#writer.write(pending.subarray(start, start + this.#groupBytes));
+    const group = this.#groupBytes;
+    let start = 0;
+    if (this.#rest.byteLength > 0) {
+      // only the group that two pieces share is copied together
+      start = Math.min(bytes.byteLength, group - this.#rest.byteLength);
+      this.#rest = joined(this.#rest, bytes.subarray(0, start));
+      if (this.#rest.byteLength < group) return;
+      this.#writer.write(this.#rest);
     }
-    this.#rest = pending.slice(whole);
+    for (; start + group <= bytes.byteLength; start += group) {
+      this.#writer.write(bytes.subarray(start, start + group));
+    }
+    this.#rest = bytes.subarray(start);
   }
 
   finish(): WeightHandle {

@@ -94,6 +94,20 @@ export function describeMatmul(suite: Suite): void {
     if (onePlane.has(type)) expect(four).toEqual(eight);
   });
 
+  it.each(tensorTypes)('multiplies large activations of one sign with %s', async (type) => {
+    const { bench, tolerances } = suite;
+    const large = randomValues(5 * 128, 4).map((value) => Math.abs(value) * 1e5);
+    bench.input('x', 5, 128, large);
+    const weights = randomValues(40 * 128, 5).map((value) => value * 50);
+    bench.weight('w', { rows: 40, columns: 128, type, storage: 'planes', values: weights });
+    const graph = bench.graph((g) => g.takeOutputs(g.matmul(g.embed('x'), 'w')));
+    const results = await bench.run(graph, [{ tokens: range(5) }, { tokens: range(1) }]);
+    for (const result of results) {
+      const error = productError(result, bench.rows('x').slice(0, result.length), bench.rows('w'));
+      expect(error).toBeLessThanOrEqual(planesLimit(type, 'planes', tolerances));
+    }
+  });
+
   it('gives rows of zeros for inputs of zeros', async () => {
     const { bench } = suite;
     bench.input('x', 2, 64, new Float32Array(128));
