@@ -9,9 +9,10 @@
  * As a program: `node wasm/build.mjs`. As a module: `await buildWasm()`.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, readdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 
 const wasmFolder = path.dirname(fileURLToPath(import.meta.url));
 const outputFolder = path.join(wasmFolder, '..', 'build', 'wasm');
@@ -142,6 +143,30 @@ async function writeAtomically(file, data) {
   await rename(temporary, file);
 }
 
+/** A lock older than this was left by a process that died. */
+const STALE_LOCK_MILLISECONDS = 120_000;
+
+/** Runs `task` in one process at a time: test workers ask for the same build at the same moment. */
+async function withLock(folder, task) {
+  const lock = path.join(folder, '.lock');
+  for (;;) {
+    try {
+      await mkdir(lock);
+      break;
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+      const age = Date.now() - (await stat(lock).catch(() => ({ mtimeMs: 0 }))).mtimeMs;
+      if (age > STALE_LOCK_MILLISECONDS) await rm(lock, { recursive: true, force: true });
+      else await pause(50);
+    }
+  }
+  try {
+    return await task();
+  } finally {
+    await rm(lock, { recursive: true, force: true });
+  }
+}
+
 /**
  * Builds what is not built yet.
  * @returns {Promise<{ key: string, abi: number, flags: Record<string, string>, files: { name: string, file: string, bytes: number, sha256: string, abi: number }[] }>}
@@ -152,8 +177,14 @@ export async function buildWasm() {
   const key = sha256(JSON.stringify([files, commonFlags, builds, version]));
   const cached = await readCached(key, outputFolder);
   if (cached !== undefined) return cached;
-  const abi = abiNumber(files);
   await mkdir(outputFolder, { recursive: true });
+  return withLock(outputFolder, async () => {
+    return (await readCached(key, outputFolder)) ?? compileAll(key, files, version);
+  });
+}
+
+async function compileAll(key, files, version) {
+  const abi = abiNumber(files);
   const entries = [];
   const flagsOfBuild = {};
   for (const [name, flags] of Object.entries(builds)) {

@@ -40,8 +40,11 @@ INLINE void prepare_corrections(const Matrix *m, const Reading *r, const Quantiz
     out->start[i] = -unit * (zero_correction(r, sums[i]) / divide_start);
   }
   if (!m->has_minimum) return;
+  // Without the 2^112 of the scales: times a sum of up to 4064 it would leave float's range.
   float inverse = r->inverse * (float)unit;
-  for (size_t i = 0; i < count; i++) out->minimum_factor[i] = scales[i] * (float)sums[i] * inverse;
+  for (size_t i = 0; i < count; i++) {
+    out->minimum_factor[i] = scales[i] * (1 / TWO_112) * (float)sums[i] * inverse;
+  }
 }
 
 // The sums of one group's 8 rows to the output row: the tail of the last group is dropped.

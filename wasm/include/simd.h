@@ -89,6 +89,14 @@ INLINE v128_t half_raw_high(v128_t halves, v128_t mask) {
   return wasm_v128_and(wasm_i32x4_shl(wasm_i32x4_extend_high_i16x8(halves), 13), mask);
 }
 
+INLINE v128_t half_low(v128_t halves, v128_t mask) {
+  return wasm_f32x4_mul(half_raw_low(halves, mask), wasm_f32x4_const_splat(TWO_112));
+}
+
+INLINE v128_t half_high(v128_t halves, v128_t mask) {
+  return wasm_f32x4_mul(half_raw_high(halves, mask), wasm_f32x4_const_splat(TWO_112));
+}
+
 INLINE float half_raw(uint16_t half) {
   return bits_float(((uint32_t)(int32_t)(int16_t)half << 13) & HALF_RAW_MASK);
 }

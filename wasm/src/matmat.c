@@ -133,7 +133,7 @@ INLINE void multiply_tile(const int tokens, const int two, const int has_minimum
     }
     if (has_minimum) {
       halves = wasm_v128_load(halves_at + SCALE_BYTES);
-      low = half_raw_low(halves, half_mask), high = half_raw_high(halves, half_mask);
+      low = half_low(halves, half_mask), high = half_high(halves, half_mask);
       UNROLL for (int t = 0; t < tokens; t++) {
         v128_t factor = wasm_v128_load32_splat(by + (size_t)t * blocks);
         totals[2 * t] = wasm_f32x4_add(totals[2 * t], wasm_f32x4_mul(low, factor));

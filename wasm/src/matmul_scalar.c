@@ -25,8 +25,8 @@ void matmul_planes_scalar(const Matrix *m, const Quantized *x, uint32_t tokens, 
         float scale = x->scales[t * blocks + b];
         sum += (float)dot * (half_raw(load_u16(hi + 2 * (row % GROUP))) * scale);
         if (m->has_minimum) {
-          float by = scale * (float)sum_x * r.inverse;
-          sum += half_raw(load_u16(hi + SCALE_BYTES + 2 * (row % GROUP))) * by;
+          float by = scale * (1 / TWO_112) * (float)sum_x * r.inverse;
+          sum += half_to_float(load_u16(hi + SCALE_BYTES + 2 * (row % GROUP))) * by;
         }
       }
       out[(size_t)t * m->rows + row] = sum * r.factor + (bias ? bias[row] : 0);

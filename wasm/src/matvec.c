@@ -107,9 +107,10 @@ INLINE void matvec_streams(const int streams, const int two, const int has_minim
       if (has_minimum) {
         v128_t minimums = wasm_v128_load(hi[s] + SCALE_BYTES);
         v128_t by = wasm_v128_load32_splat(corrections->minimum_factor + b);
-        sum[2 * s] = wasm_f32x4_add(sum[2 * s], wasm_f32x4_mul(half_raw_low(minimums, half_mask), by));
+        v128_t low_minimums = half_low(minimums, half_mask), high_minimums = half_high(minimums, half_mask);
+        sum[2 * s] = wasm_f32x4_add(sum[2 * s], wasm_f32x4_mul(low_minimums, by));
         sum[2 * s + 1] =
-            wasm_f32x4_add(sum[2 * s + 1], wasm_f32x4_mul(half_raw_high(minimums, half_mask), by));
+            wasm_f32x4_add(sum[2 * s + 1], wasm_f32x4_mul(high_minimums, by));
       }
       hi[s] += hi_bytes;
     }

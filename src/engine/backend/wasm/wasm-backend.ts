@@ -72,7 +72,7 @@ class WasmCache implements KvCacheHandle {
     const scales = spec.type === 'q8' ? vectors * 4 : 0;
     this.owner = owner;
     this.spec = spec;
-    this.bytes = 2 * (data + scales) + CACHE_WORDS * 4;
+    this.bytes = 2 * (data + scales);
     try {
       for (const size of [CACHE_WORDS * 4, data, data, scales, scales]) {
         this.#blocks.push(owner.heap.allocate(size));

@@ -74,7 +74,7 @@ export class WasmWeight implements WeightHandle {
     }
     this.owner = owner;
     this.spec = spec;
-    this.bytes = MATRIX_WORDS * 4 + sizes.hi + sizes.lo + sizes.dense;
+    this.bytes = sizes.hi + sizes.lo + sizes.dense;
     this.#blocks = blocks;
   }
 
@@ -158,6 +158,7 @@ export class WasmWeightWriter implements WeightWriter {
   readonly #rowBytes: number;
   #rowsWritten = 0;
   #invalid = false;
+  #finished = false;
 
   constructor(
     weight: WasmWeight,
@@ -211,11 +212,12 @@ export class WasmWeightWriter implements WeightWriter {
         { details: { name } },
       );
     }
+    this.#finished = true;
     return this.#weight;
   }
 
   abandon(): void {
-    this.#giveUp(this.#weight);
+    if (!this.#finished) this.#giveUp(this.#weight);
   }
 
   #writePiece(piece: Uint8Array, count: number): void {

@@ -1,0 +1,2 @@
+/** Bundles `entry` (absolute path) as a classic script that sets `globalThis[globalName]` to its exports. */
+export function bundleForPage(entry: string, globalName: string): Promise<string>;
