@@ -112,19 +112,22 @@ export const spinnerIcon = html`<svg
   <path d="M12 4a8 8 0 0 1 8 8" />
 </svg>`;
 
-/** The mark: a shell that closes around its own light. */
+/** The mark: a doorway that is a shell. Its whorl shows the ground it stands on (`--mark-ground`). */
 export const hermitMark = html`<svg
   class="mark"
   viewBox="0 0 48 48"
   fill="none"
-  stroke="currentColor"
-  stroke-width="3.25"
-  stroke-linecap="round"
-  stroke-linejoin="round"
   aria-hidden="true"
   focusable="false"
 >
   <path
-    d="M40.5 37.500H21a14.5 14.5 0 1 1 14.5-14.500c0 6-4.6 10-9.6 10a8.8 8.8 0 0 1-8.9-8.700c0-4.6 3.5-7.6 7-7.600a5.3 5.3 0 0 1 5.3 5.300c0 2.4-1.6 4-3.5 4"
+    fill="currentColor"
+    d="M24 4C14 4 6 12 6 23v17a4 4 0 0 0 4 4h28a4 4 0 0 0 4-4V23C42 12 34 4 24 4z"
+  />
+  <path
+    class="whorl"
+    stroke-width="3.25"
+    stroke-linecap="round"
+    d="M33 44V26.5a9 9 0 0 0-18 0 6.5 6.5 0 0 0 13 .5 3.8 3.8 0 0 0-7-1"
   />
 </svg>`;

@@ -49,6 +49,9 @@ export const baseStyles = css`
     flex: none;
     display: block;
   }
+  .mark .whorl {
+    stroke: var(--mark-ground, var(--canvas));
+  }
   :focus-visible {
     outline: 2px solid var(--focus);
     outline-offset: 2px;

@@ -6,9 +6,8 @@ export const appBannersStyles = css`
   }
   .banner {
     display: flex;
-    flex-wrap: wrap;
     align-items: center;
-    gap: var(--space-1) var(--space-3);
+    gap: var(--space-2);
     padding: var(--space-2) var(--space-4);
     background: var(--accent-soft);
     color: var(--on-accent-soft);
@@ -19,7 +18,8 @@ export const appBannersStyles = css`
     color: var(--warning);
   }
   p {
-    flex: 1 1 12rem;
+    flex: 1;
+    margin-inline-start: var(--space-1);
   }
   .banner .quiet,
   .banner .icon-button {

@@ -3,6 +3,7 @@ import { css } from 'lit';
 export const catalogCardStyles = css`
   :host {
     display: block;
+    height: 100%;
   }
   article {
     display: flex;

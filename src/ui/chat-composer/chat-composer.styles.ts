@@ -7,7 +7,7 @@ export const chatComposerStyles = css`
   form {
     display: grid;
     border: 1px solid var(--line-strong);
-    border-radius: var(--radius-xl);
+    border-radius: 1.75rem;
     background: var(--surface);
     box-shadow: var(--shadow-2);
     transition: border-color var(--quick) var(--ease);
@@ -16,18 +16,25 @@ export const chatComposerStyles = css`
     border-color: var(--accent);
     outline: 1px solid var(--accent);
   }
+  .line {
+    display: flex;
+    align-items: flex-end;
+    gap: var(--space-2);
+    padding: calc((3.5rem - var(--control)) / 2 - 1px);
+  }
   textarea {
-    display: block;
-    width: 100%;
-    min-height: 3.25rem;
+    flex: 1;
+    min-width: 0;
+    min-height: var(--control);
     max-height: min(16rem, 40dvh);
-    padding: 0.875rem var(--space-5) var(--space-1);
+    padding: calc((var(--control) - 1.5rem) / 2) 0 calc((var(--control) - 1.5rem) / 2)
+      var(--space-3);
     border: 0;
     background: none;
     color: var(--ink);
     font: inherit;
     font-size: 1rem;
-    line-height: 1.5;
+    line-height: 1.5rem;
     resize: none;
     field-sizing: content;
     scrollbar-width: thin;
@@ -39,19 +46,14 @@ export const chatComposerStyles = css`
     color: var(--ink-faint);
     opacity: 1;
   }
-  .bar {
-    display: flex;
-    align-items: center;
-    justify-content: flex-end;
-    gap: var(--space-3);
-    padding: 0 var(--space-2) var(--space-2) var(--space-5);
-  }
   .reason {
-    flex: 1;
     display: flex;
     flex-wrap: wrap;
     align-items: center;
+    justify-content: space-between;
     gap: var(--space-1) var(--space-3);
+    padding: var(--space-2) var(--space-2) var(--space-2) var(--space-5);
+    border-bottom: 1px solid var(--line);
     color: var(--ink-soft);
     font-size: var(--text-sm);
   }

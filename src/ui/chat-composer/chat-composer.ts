@@ -4,6 +4,7 @@ import type { PropertyValues } from 'lit';
 import { loadDraft, saveDraft } from '../drafts.ts';
 import { HermitElement } from '../hermit-element.ts';
 import { sendIcon, stopIcon } from '../icons.ts';
+import { isComposing } from '../keyboard.ts';
 import { baseStyles, buttonStyles } from '../shared.styles.ts';
 import { chatComposerStyles } from './chat-composer.styles.ts';
 
@@ -56,24 +57,24 @@ export class ChatComposer extends HermitElement {
   protected override render(): unknown {
     const { blocked } = this;
     return html`<form @submit=${this.#onSubmit}>
-      <textarea
-        part="field"
-        rows="1"
-        aria-label=${msg('Message', { id: 'composer.label' })}
-        aria-describedby=${blocked === null ? nothing : 'reason'}
-        placeholder=${msg('Write a message', { id: 'composer.placeholder' })}
-        enterkeyhint="send"
-        @input=${this.#onInput}
-        @keydown=${this.#onKeyDown}
-      ></textarea>
-      <div class="bar">
-        ${
-          blocked === null
-            ? nothing
-            : html`<p id="reason" class="reason">
-                <span>${blocked}</span><slot name="reason"></slot>
-              </p>`
-        }
+      ${
+        blocked === null
+          ? nothing
+          : html`<p id="reason" class="reason">
+              <span>${blocked}</span><slot name="reason"></slot>
+            </p>`
+      }
+      <div class="line">
+        <textarea
+          part="field"
+          rows="1"
+          aria-label=${msg('Message', { id: 'composer.label' })}
+          aria-describedby=${blocked === null ? nothing : 'reason'}
+          placeholder=${msg('Write a message', { id: 'composer.placeholder' })}
+          enterkeyhint="send"
+          @input=${this.#onInput}
+          @keydown=${this.#onKeyDown}
+        ></textarea>
         ${this.#button()}
       </div>
     </form>`;
@@ -106,10 +107,9 @@ export class ChatComposer extends HermitElement {
     if (!changed.has('chatId')) return;
     const field = this.#field;
     if (field === null) return;
-    const before = changed.get('chatId');
-    // A new chat gets its id when its first message is stored; what was typed since moves along.
-    const named = before === null && this.chatId !== null && field.value !== '';
-    if (named && loadDraft(this.chatId) === '') {
+    // A new chat gets its id when its first message is stored, while the answer is under way: what was
+    // typed since moves along.
+    if (changed.get('chatId') === null && this.working) {
       saveDraft(null, '');
       saveDraft(this.chatId, field.value);
       return;
@@ -127,7 +127,7 @@ export class ChatComposer extends HermitElement {
     const field = this.#field;
     if (field === null) return;
     this.empty = field.value.trim() === '';
-    if (globalThis.CSS?.supports('field-sizing', 'content') === true) return;
+    if (CSS.supports('field-sizing', 'content')) return;
     field.style.setProperty('height', 'auto');
     field.style.setProperty('height', `${String(field.scrollHeight)}px`);
   }
@@ -138,8 +138,7 @@ export class ChatComposer extends HermitElement {
   };
 
   readonly #onKeyDown = (event: KeyboardEvent): void => {
-    // keyCode 229: Safari ends a composition before the Enter that confirmed it arrives.
-    if (event.isComposing || event.keyCode === 229) return;
+    if (isComposing(event)) return;
     if (event.key === 'Enter' && !event.shiftKey && !event.altKey) {
       event.preventDefault();
       this.#send();

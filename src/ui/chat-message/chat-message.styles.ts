@@ -90,7 +90,9 @@ export const chatMessageStyles = css`
     height: 1.125rem;
   }
   @media (hover: hover) and (pointer: fine) {
+    /* They appear in the gap between messages, which need not be wider for them. */
     :host(:not([last])) .actions {
+      margin-bottom: calc(-1 * var(--space-5));
       opacity: 0;
     }
     :host(:is(:hover, :focus-within)) .actions {

@@ -15,6 +15,7 @@ import {
   retryIcon,
   warningIcon,
 } from '../icons.ts';
+import { isComposing } from '../keyboard.ts';
 import '../markdown/markdown-view.ts';
 import { noticeText } from '../notice-text.ts';
 import '../popover-menu/popover-menu.ts';
@@ -28,7 +29,8 @@ import { chatMessageStyles } from './chat-message.styles.ts';
  *
  * Properties: `message`, `last` whether it ends the chat (its actions are then always shown), `locked`
  * whether an answer is under way (nothing may be rewritten then).
- * Methods: `startEditing()`. Events: `hermit-problem`, `hermit-announce`. Slots, parts: none.
+ * Methods: `startEditing()`. Events: `hermit-problem`, `hermit-announce`. Parts: none.
+ * Slots: `activity` what is shown in place of the dot before the first word.
  */
 export class ChatMessage extends HermitElement {
   static override readonly styles = [baseStyles, buttonStyles, chatMessageStyles];
@@ -71,7 +73,8 @@ export class ChatMessage extends HermitElement {
   }
 
   #question(message: MessageView): unknown {
-    return html`<article class="question" aria-label=${msg('You said', { id: 'message.you' })}>
+    return html`<article class="question" aria-labelledby="author">
+      <h2 class="visually-hidden" id="author">${msg('You said', { id: 'message.you' })}</h2>
       ${
         this.editing
           ? this.#editor(message)
@@ -86,14 +89,17 @@ export class ChatMessage extends HermitElement {
     const author = message.modelName ?? 'Hermit';
     return html`<article
       class="answer"
-      aria-label=${msg(str`${author} said`, { id: 'message.model' })}
+      aria-labelledby="author"
       aria-busy=${streaming ? 'true' : 'false'}
     >
+      <h2 class="visually-hidden" id="author">
+        ${msg(str`${author} said`, { id: 'message.model' })}
+      </h2>
       <div class="author" aria-hidden="true">${hermitMark}<span>${author}</span></div>
       <div class="content">
         ${
           message.text === '' && streaming
-            ? html`<span class="waiting"></span>`
+            ? html`<slot name="activity"><span class="waiting"></span></slot>`
             : html`<hermit-markdown
                 .text=${message.text}
                 .streaming=${streaming}
@@ -221,7 +227,7 @@ export class ChatMessage extends HermitElement {
   };
 
   #onEditorKey(event: KeyboardEvent, message: MessageView): void {
-    if (event.isComposing || event.keyCode === 229) return;
+    if (isComposing(event)) return;
     if (event.key === 'Escape') {
       event.stopPropagation();
       this.editing = false;
@@ -284,7 +290,7 @@ function stats(values: AnswerStatsView): unknown {
   ];
   return html`<hermit-popover-menu
     align="start"
-    .label=${msg('How fast this was', { id: 'stats.label' })}
+    .label=${msg(str`${formatNumber(values.decodeTokensPerSecond, 1)} tokens/s, more about this`, { id: 'stats.label' })}
   >
     <span slot="trigger" class="speed"
       >${gaugeIcon}${msg(str`${formatNumber(values.decodeTokensPerSecond, 1)} tokens/s`, { id: 'stats.rate' })}</span

@@ -8,6 +8,7 @@ export const chatSidebarStyles = css`
     padding: max(var(--space-3), env(safe-area-inset-top)) var(--space-3)
       max(var(--space-3), env(safe-area-inset-bottom))
       max(var(--space-3), env(safe-area-inset-left));
+    --mark-ground: var(--surface-sunken);
     background: var(--surface-sunken);
     font-size: var(--text-md);
   }

@@ -14,6 +14,9 @@ export const chatViewStyles = css`
     scrollbar-width: thin;
     scrollbar-color: var(--line) transparent;
   }
+  .scroller {
+    mask-image: linear-gradient(transparent, #000 0.75rem);
+  }
   .scroller:focus {
     outline: none;
   }
@@ -87,6 +90,7 @@ export const chatViewStyles = css`
     display: grid;
     gap: var(--space-2);
     max-width: 20rem;
+    margin-block: var(--space-2);
     color: var(--ink-soft);
     font-size: var(--text-sm);
     font-variant-numeric: tabular-nums;

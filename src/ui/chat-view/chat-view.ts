@@ -87,7 +87,7 @@ export class ChatView extends HermitElement {
         >
         <p class="fine-print">
           ${lockIcon}<span
-            >${msg('Answers are computed on this device and can be wrong.', { id: 'chat.finePrint' })}</span
+            >${msg('Computed on this device; may be wrong.', { id: 'chat.finePrint' })}</span
           >
         </p>
       </div>`;
@@ -95,7 +95,8 @@ export class ChatView extends HermitElement {
 
   #messages(chat: ChatState): unknown {
     const locked = chat.activity.kind !== 'idle';
-    const lastId = chat.messages.at(-1)?.id;
+    const last = chat.messages.at(-1);
+    const progress = activity(chat.activity);
     return html`<h1 class="visually-hidden">
         ${chat.title || msg('New chat', { id: 'sidebar.newChat' })}
       </h1>
@@ -106,10 +107,11 @@ export class ChatView extends HermitElement {
           html`<hermit-chat-message
             .message=${message}
             .locked=${locked}
-            ?last=${message.id === lastId}
-          ></hermit-chat-message>`,
+            ?last=${message.id === last?.id}
+            >${message === last ? progress : nothing}</hermit-chat-message
+          >`,
       )}
-      ${activity(chat.activity)}`;
+      ${last?.role === 'assistant' ? nothing : progress}`;
   }
 
   #empty(readiness: Readiness): unknown {
@@ -119,6 +121,7 @@ export class ChatView extends HermitElement {
       ${
         readiness.kind === 'arriving'
           ? html`<div class="arriving">
+              <h2 class="visually-hidden">${msg('On this device', { id: 'models.installed' })}</h2>
               <hermit-model-row .model=${readiness.model}></hermit-model-row>
             </div>`
           : html`<p>
@@ -237,13 +240,13 @@ function activity(view: ActivityView): unknown {
     case 'answering':
       return nothing;
     case 'loading-model':
-      return progress(
+      return progressBar(
         msg(str`Loading the model… ${formatPercent(view.fraction)}`, { id: 'chat.loadingModel' }),
         view.fraction,
         1,
       );
     case 'reading-prompt':
-      return progress(
+      return progressBar(
         msg(str`Reading… ${formatNumber(view.done)} of ${formatNumber(view.total)} tokens`, {
           id: 'chat.reading',
         }),
@@ -253,8 +256,8 @@ function activity(view: ActivityView): unknown {
   }
 }
 
-function progress(label: string, value: number, max: number): unknown {
-  return html`<div class="activity">
+function progressBar(label: string, value: number, max: number): unknown {
+  return html`<div class="activity" slot="activity">
     <p id="activity">${label}</p>
     <progress aria-labelledby="activity" max=${max} .value=${value}></progress>
   </div>`;

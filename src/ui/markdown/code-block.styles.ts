@@ -49,9 +49,12 @@ export const codeBlockStyles = css`
     padding: var(--space-3) var(--space-4);
     overflow-x: auto;
     font-family: var(--font-mono);
-    font-size: 0.85em;
+    font-size: var(--text-sm);
     line-height: 1.6;
     tab-size: 4;
+  }
+  code {
+    font: inherit;
   }
   pre:focus-visible {
     outline-offset: -2px;

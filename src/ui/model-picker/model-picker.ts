@@ -82,7 +82,9 @@ function buttonLabel(active: ActiveModelView): string {
     case 'none':
       return msg('Choose a model', { id: 'picker.choose' });
     case 'loading':
-      return msg(str`${active.name}, loading`, { id: 'picker.loadingLabel' });
+      return msg(str`${active.name} ${formatPercent(active.fraction)}, loading`, {
+        id: 'picker.loadingLabel',
+      });
     case 'ready':
       return msg(str`Model: ${active.name}`, { id: 'picker.readyLabel' });
     case 'failed':

@@ -16,7 +16,7 @@ import { menuItemStyles } from '../popover-menu/popover-menu.styles.ts';
 import type { PopoverMenu } from '../popover-menu/popover-menu.ts';
 import '../popover-menu/popover-menu.ts';
 import { askConfirmation, perform } from '../requests.ts';
-import type { ModelView, ModelViewState } from '../services.ts';
+import type { ErrorView, ModelView, ModelViewState } from '../services.ts';
 import { baseStyles, buttonStyles, progressStyles } from '../shared.styles.ts';
 import { modelRowStyles } from './model-row.styles.ts';
 
@@ -117,7 +117,11 @@ export class ModelRow extends HermitElement {
       ${kind === 'ready' ? this.#useButton(model) : nothing}
       ${kind === 'downloading' ? this.#pauseButton(model, model.state) : nothing}
       ${kind === 'paused' ? this.#resumeButton(model) : nothing}
-      ${kind === 'damaged' || kind === 'failed' ? this.#repairButton(model, kind) : nothing}
+      ${
+        kind === 'damaged' || (kind === 'failed' && mayRetry(model.state.error))
+          ? this.#repairButton(model, kind)
+          : nothing
+      }
       ${
         kind === 'downloading' || kind === 'paused'
           ? html`<button
@@ -274,6 +278,11 @@ export class ModelRow extends HermitElement {
 
 function closeMenu(event: Event): void {
   (event.currentTarget as HTMLElement).closest<PopoverMenu>('hermit-popover-menu')?.close();
+}
+
+/** Fetching the same file again cannot help where the file itself is what Hermit cannot use. */
+function mayRetry(error: ErrorView): boolean {
+  return !error.code.startsWith('model-file/') || error.code === 'model-file/truncated';
 }
 
 function facts(model: ModelView): unknown {

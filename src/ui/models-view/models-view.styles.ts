@@ -50,7 +50,9 @@ export const modelsViewStyles = css`
     }
     .ways .button {
       flex: 1;
+      gap: var(--space-1);
       padding-inline: var(--space-2);
+      font-size: var(--text-sm);
     }
   }
 `;

@@ -59,6 +59,7 @@ export const settingsViewStyles = css`
   textarea.field {
     resize: vertical;
     field-sizing: content;
+    min-height: 5.5rem;
     max-height: 20rem;
   }
   .segments {
@@ -113,6 +114,23 @@ export const settingsViewStyles = css`
     color: var(--ink-soft);
     font-weight: 550;
     cursor: pointer;
+    list-style: none;
+  }
+  summary::-webkit-details-marker {
+    display: none;
+  }
+  summary::before {
+    content: '';
+    width: 0.45rem;
+    height: 0.45rem;
+    margin-inline: 0.2rem var(--space-3);
+    border: solid currentColor;
+    border-width: 0 1.75px 1.75px 0;
+    rotate: -45deg;
+    transition: rotate var(--quick) var(--ease);
+  }
+  details[open] > summary::before {
+    rotate: 45deg;
   }
   summary:focus-visible {
     outline-offset: -2px;
@@ -166,16 +184,25 @@ export const settingsViewStyles = css`
     .setting {
       padding-inline: var(--space-4);
     }
-    .setting:has(input, select) {
+    .setting:has(> :is(input, select), .segments) {
       grid-template-columns: minmax(0, 1fr);
       gap: var(--space-2);
     }
-    .setting:has(input, select) > * {
+    .setting > :is(input, select, .segments, .hint) {
       grid-column: 1;
+      grid-row: auto;
+    }
+    .setting:not(:has(.hint)) > * {
       grid-row: auto;
     }
     .setting > .hint {
       order: 1;
+    }
+    .setting.tall > .hint {
+      order: 0;
+    }
+    summary {
+      padding-inline: var(--space-4);
     }
     dl .setting {
       grid-template-columns: minmax(0, 1fr) auto;

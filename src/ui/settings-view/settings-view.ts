@@ -50,7 +50,7 @@ export class SettingsView extends HermitElement {
 
   #appearance(settings: Settings): unknown {
     const themes: readonly (readonly [Settings['theme'], string])[] = [
-      ['system', msg('Like the system', { id: 'settings.system' })],
+      ['system', msg('System', { id: 'settings.themeSystem' })],
       ['light', msg('Light', { id: 'settings.light' })],
       ['dark', msg('Dark', { id: 'settings.dark' })],
     ];

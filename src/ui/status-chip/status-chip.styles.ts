@@ -36,7 +36,7 @@ export const statusChipStyles = css`
     font-size: var(--text-md);
   }
   @media (max-width: 26rem) {
-    .chip:not(.offline) .text {
+    .text {
       display: none;
     }
   }
