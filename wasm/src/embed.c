@@ -9,7 +9,8 @@ static float plane_value(const Matrix *m, const Reading *r, uint32_t row, uint32
   const uint32_t at = 32 * (i / 4) + 4 * lane + i % 4;
   const int32_t digit = (hi[hi_bytes - DIGIT_BYTES + at] >> shift) & 15;
   const float scale = r->factor * half_to_float(load_u16(hi + 2 * lane));
-  const float minimum = m->has_minimum ? half_to_float(load_u16(hi + SCALE_BYTES + 2 * lane)) : 0;
+  const float minimum =
+      m->has_minimum ? m->minimum_factor * half_to_float(load_u16(hi + SCALE_BYTES + 2 * lane)) : 0;
   if (r->truncated) return scale * ((float)(256 * digit - r->zero256) * (1 / 256.0f)) + minimum;
   const int32_t low = r->two_planes ? (m->lo[index * DIGIT_BYTES + at] >> shift) & 15 : 0;
   return scale * (float)((r->two_planes ? 16 * digit + low : digit) - r->zero) + minimum;

@@ -1,8 +1,9 @@
 // Rows in a file's own encoding to nibble planes (include/planes.h), while a model is read.
 //
-// transcode_TYPE_planes(source, rows, columns, hi, lo) takes any number of rows that starts at a
-// group of 8 and returns 1 when a scale, minimum or value was NaN or infinite (or, for floating
-// point sources, too large for a half precision scale). Exact for the integer types; floating point
+// transcode_TYPE_planes(source, rows, columns, hi, lo, gain) takes any number of rows that starts at a
+// group of 8 and returns flags: 1 when a scale, minimum or value was NaN or infinite (or, for floating
+// point sources, too large for a half precision scale), 2 when a scale or minimum times `gain` (a
+// power of two, at least 1) overflowed a half: then rescale_planes and a gain of 1 help. Exact for the integer types; floating point
 // rows are quantised like Q8_0.
 #include "planes.h"
 
@@ -123,7 +124,9 @@ INLINE int decode_f16(const uint8_t *p, PlaneBlock *out) {
     x[2 * i] = wasm_f32x4_mul(half_raw_low(halves, mask), factor);
     x[2 * i + 1] = wasm_f32x4_mul(half_raw_high(halves, mask), factor);
   }
-  return quantize_floats(x, out) & !wasm_v128_any_true(bad);
+  int finite = quantize_floats(x, out) & !wasm_v128_any_true(bad);
+  if (!finite) out->scale = 0;
+  return finite;
 }
 
 INLINE int decode_bf16(const uint8_t *p, PlaneBlock *out) {
@@ -152,11 +155,25 @@ INLINE void store_interleaved(uint8_t *out, const v128_t *rows) {
   }
 }
 
+// Eight halves times a power of two; *overflow collects lanes that became too large.
+INLINE v128_t multiply_halves(v128_t halves, v128_t gain, v128_t *overflow) {
+  v128_t mask = wasm_i32x4_const_splat((int32_t)HALF_RAW_MASK);
+  v128_t largest = wasm_f32x4_const_splat(65504.0f);
+  v128_t low = wasm_f32x4_mul(half_low(halves, mask), gain);
+  v128_t high = wasm_f32x4_mul(half_high(halves, mask), gain);
+  v128_t over = wasm_v128_or(wasm_f32x4_gt(wasm_f32x4_abs(low), largest),
+                             wasm_f32x4_gt(wasm_f32x4_abs(high), largest));
+  *overflow = wasm_v128_or(*overflow, over);
+  return wasm_u16x8_narrow_i32x4(float_to_half_x4(low), float_to_half_x4(high));
+}
+
+enum { FLAG_NOT_FINITE = 1, FLAG_OVERFLOW = 2 };
+
 typedef int Decoder(const uint8_t *p, PlaneBlock *out);
 
 INLINE int transcode_group(Decoder *decode, int source_bytes, int has_minimum, int has_lo,
                            const uint8_t *source, uint32_t rows, uint32_t blocks, uint8_t *hi,
-                           uint8_t *lo) {
+                           uint8_t *lo, v128_t gain, v128_t *overflow) {
   int finite = 1;
   size_t row_bytes = (size_t)blocks * source_bytes;
   for (uint32_t b = 0; b < blocks; b++) {
@@ -170,10 +187,10 @@ INLINE int transcode_group(Decoder *decode, int source_bytes, int has_minimum, i
       scales[r] = block.scale;
       minimums[r] = block.minimum;
     }
-    __builtin_memcpy(hi, scales, SCALE_BYTES);
+    wasm_v128_store(hi, multiply_halves(wasm_v128_load(scales), gain, overflow));
     hi += SCALE_BYTES;
     if (has_minimum) {
-      __builtin_memcpy(hi, minimums, SCALE_BYTES);
+      wasm_v128_store(hi, multiply_halves(wasm_v128_load(minimums), gain, overflow));
       hi += SCALE_BYTES;
     }
     store_interleaved(hi, hi_rows);
@@ -188,27 +205,29 @@ INLINE int transcode_group(Decoder *decode, int source_bytes, int has_minimum, i
 
 INLINE int transcode_rows(Decoder *decode, int source_bytes, int has_minimum, int has_lo,
                           const uint8_t *source, uint32_t rows, uint32_t columns, uint8_t *hi,
-                          uint8_t *lo) {
+                          uint8_t *lo, float gain) {
   uint32_t blocks = columns / BLOCK;
   size_t hi_group = (size_t)blocks * (SCALE_BYTES * (1 + has_minimum) + DIGIT_BYTES);
   size_t lo_group = has_lo ? (size_t)blocks * DIGIT_BYTES : 0;
   int finite = 1;
+  v128_t gains = wasm_f32x4_splat(gain), overflow = wasm_i32x4_const_splat(0);
   for (uint32_t row = 0; row < rows; row += GROUP) {
     const uint8_t *group = source + (size_t)row * blocks * source_bytes;
     uint32_t count = min_u32(rows - row, GROUP);
-    finite &= transcode_group(decode, source_bytes, has_minimum, has_lo, group, count, blocks, hi, lo);
+    finite &= transcode_group(decode, source_bytes, has_minimum, has_lo, group, count, blocks, hi, lo,
+                              gains, &overflow);
     hi += hi_group;
     lo += lo_group;
   }
-  return !finite;
+  return (finite ? 0 : FLAG_NOT_FINITE) | (wasm_v128_any_true(overflow) ? FLAG_OVERFLOW : 0);
 }
 
 #define TRANSCODER(type, source_bytes, has_minimum, has_lo)                                        \
   EXPORT(transcode_##type##_planes)                                                                \
   int transcode_##type##_planes(const uint8_t *source, uint32_t rows, uint32_t columns,            \
-                                uint8_t *hi, uint8_t *lo) {                                        \
+                                uint8_t *hi, uint8_t *lo, float gain) {                            \
     return transcode_rows(decode_##type, source_bytes, has_minimum, has_lo, source, rows, columns, \
-                          hi, lo);                                                                 \
+                          hi, lo, gain);                                                           \
   }
 
 TRANSCODER(q4_0, 18, 0, 0)
@@ -219,3 +238,16 @@ TRANSCODER(q8_0, 34, 0, 1)
 TRANSCODER(f16, 64, 0, 1)
 TRANSCODER(bf16, 64, 0, 1)
 TRANSCODER(f32, 128, 0, 1)
+
+// Multiplies the scales and minimums of `blocks` plane blocks by a power of two that leaves them exact.
+EXPORT(rescale_planes)
+void rescale_planes(uint8_t *hi, uint32_t blocks, uint32_t has_minimum, float gain) {
+  v128_t gains = wasm_f32x4_splat(gain), overflow = wasm_i32x4_const_splat(0);
+  for (uint32_t b = 0; b < blocks; b++) {
+    for (uint32_t i = 0; i <= has_minimum; i++) {
+      uint8_t *halves = hi + i * SCALE_BYTES;
+      wasm_v128_store(halves, multiply_halves(wasm_v128_load(halves), gains, &overflow));
+    }
+    hi += SCALE_BYTES * (1 + has_minimum) + DIGIT_BYTES;
+  }
+}

@@ -66,18 +66,22 @@ static void scalar_decode(uint32_t type, const uint8_t *p, ScalarBlock *out) {
 
 EXPORT(transcode_planes_scalar)
 int transcode_planes_scalar(uint32_t type, const uint8_t *source, uint32_t rows, uint32_t columns,
-                            uint8_t *hi, uint8_t *lo) {
+                            uint8_t *hi, uint8_t *lo, float gain) {
   uint32_t blocks = columns / BLOCK, groups = (rows + GROUP - 1) / GROUP, bytes = scalar_block_bytes(type);
   int has_minimum = type == TYPE_Q4_1 || type == TYPE_Q5_1, one = type == TYPE_Q4_0 || type == TYPE_Q4_1;
   uint32_t header = SCALE_BYTES * (1 + has_minimum), hi_bytes = header + DIGIT_BYTES;
   __builtin_memset(hi, 0, (size_t)groups * blocks * hi_bytes);
   if (!one) __builtin_memset(lo, 0, (size_t)groups * blocks * DIGIT_BYTES);
-  int bad = 0;
+  int flags = 0;
   for (uint32_t row = 0; row < rows; row++) {
     for (uint32_t b = 0; b < blocks; b++) {
       ScalarBlock block;
       scalar_decode(type, source + ((size_t)row * blocks + b) * bytes, &block);
-      bad |= !block.finite;
+      if (!block.finite) flags |= 1;
+      float scale = half_to_float(block.scale) * gain, minimum = half_to_float(block.minimum) * gain;
+      if (absolute(scale) > 65504.0f || absolute(minimum) > 65504.0f) flags |= 2;
+      block.scale = float_to_half(scale);
+      block.minimum = float_to_half(minimum);
       size_t index = (size_t)(row / GROUP) * blocks + b;
       uint8_t *high = hi + index * hi_bytes, *low = lo + index * DIGIT_BYTES;
       __builtin_memcpy(high + 2 * (row % GROUP), &block.scale, 2);
@@ -91,5 +95,5 @@ int transcode_planes_scalar(uint32_t type, const uint8_t *source, uint32_t rows,
       }
     }
   }
-  return bad;
+  return flags;
 }

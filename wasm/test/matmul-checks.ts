@@ -3,6 +3,7 @@ import { float16ToNumber } from '../../src/common/float16.ts';
 import { Check, Random, type KernelBed } from './kernel-bed.ts';
 import {
   decodeBlocks,
+  GAIN,
   isFloatType,
   planeTypes,
   randomBlocks,
@@ -43,10 +44,11 @@ function makeMatrix(
   const hi = bed.allocate(hiBytes);
   const lo = loBytes > 0 ? bed.allocate(loBytes) : 0;
   const address = bed.allocate(48);
-  bed.call(`transcode_${type.kernel}_planes`, from, rows, columns, hi, lo);
+  bed.call(`transcode_${type.kernel}_planes`, from, rows, columns, hi, lo, GAIN);
   bed.u32(address, 12).set([rows, columns, hi, lo, 0, type.hasMinimum ? 1 : 0]);
   bed.i32(address, 12).set([type.zero, type.zero256], 6);
-  bed.f32(address, 12)[8] = type.factor;
+  bed.f32(address, 12)[8] = type.factor / GAIN;
+  bed.f32(address, 12)[10] = 1 / GAIN;
   bed.u32(address, 12)[9] = type.planes;
   return { type, rows, columns, address, hi, hiBytes, lo, loBytes, source };
 }
@@ -70,13 +72,23 @@ export function checkTranscode(bed: KernelBed): Check {
       const from = bed.putBytes(matrix.source);
       const hi = bed.allocate(matrix.hiBytes);
       const lo = bed.allocate(matrix.loBytes);
-      const flag = bed.call('transcode_planes_scalar', type.typeId, from, rows, columns, hi, lo);
+      const flag = bed.call(
+        'transcode_planes_scalar',
+        type.typeId,
+        from,
+        rows,
+        columns,
+        hi,
+        lo,
+        GAIN,
+      );
       check.same(`${label} hi`, bed.u8(matrix.hi, matrix.hiBytes), bed.u8(hi, matrix.hiBytes));
       check.same(`${label} lo`, bed.u8(matrix.lo, matrix.loBytes), bed.u8(lo, matrix.loBytes));
-      const again = bed.call(`transcode_${type.kernel}_planes`, from, rows, columns, hi, lo);
+      const again = bed.call(`transcode_${type.kernel}_planes`, from, rows, columns, hi, lo, GAIN);
       check.same(`${label} flags`, [flag, again], [0, 0]);
     }
     checkBadNumbers(bed, check, type, random);
+    checkOverflow(bed, check, type, random);
   }
   return check;
 }
@@ -100,10 +112,63 @@ function checkBadNumbers(bed: KernelBed, check: Check, type: PlaneType, random: 
       const from = bed.putBytes(source);
       const hi = bed.allocate(2 * 2 * 160);
       const lo = bed.allocate(2 * 2 * 128);
-      const flag = bed.call(`transcode_${type.kernel}_planes`, from, rows, columns, hi, lo);
-      const twin = bed.call('transcode_planes_scalar', type.typeId, from, rows, columns, hi, lo);
-      check.same(`${type.kernel} ${pattern.toString(16)} in block ${block}`, [flag, twin], [1, 1]);
+      const flag = bed.call(`transcode_${type.kernel}_planes`, from, rows, columns, hi, lo, GAIN);
+      const twin = bed.call(
+        'transcode_planes_scalar',
+        type.typeId,
+        from,
+        rows,
+        columns,
+        hi,
+        lo,
+        GAIN,
+      );
+      check.same(
+        `${type.kernel} ${pattern.toString(16)} in block ${block}`,
+        [flag & 1, twin],
+        [1, flag],
+      );
     }
+  }
+}
+
+/** A scale of 64 times the gain does not fit; what was written can be rescaled, and a gain of 1 fits. */
+function checkOverflow(bed: KernelBed, check: Check, type: PlaneType, random: Random): void {
+  bed.reset();
+  const rows = 8;
+  const columns = 64;
+  const source = randomBlocks(type, (rows * columns) / 32, random);
+  const from = bed.putBytes(source);
+  const hiBytes = 2 * (type.hasMinimum ? 160 : 144);
+  const [gained, plain, lo] = [hiBytes, hiBytes, 256].map((size) => bed.allocate(size)) as [
+    number,
+    number,
+    number,
+  ];
+  const transcode = (to: number, gain: number): number =>
+    bed.call(`transcode_${type.kernel}_planes`, from, rows, columns, to, lo, gain);
+  check.same(`${type.kernel} gains`, [transcode(gained, GAIN), transcode(plain, 1)], [0, 0]);
+  bed.call('rescale_planes', gained, 2, type.hasMinimum ? 1 : 0, 1 / GAIN);
+  check.same(`${type.kernel} rescaled`, bed.u8(gained, hiBytes), bed.u8(plain, hiBytes));
+  if (isFloatType(type)) return;
+  for (const [bits, flag] of [
+    [0x53ff, 0],
+    [0x5400, 2],
+    [0xd400, 2],
+  ] as const) {
+    bed.u16(from, 1)[0] = bits;
+    const twin = bed.call(
+      'transcode_planes_scalar',
+      type.typeId,
+      from,
+      rows,
+      columns,
+      plain,
+      lo,
+      GAIN,
+    );
+    check.same(`${type.kernel} scale ${bits}`, [transcode(gained, GAIN), twin], [flag, flag]);
+    check.same(`${type.kernel} scale ${bits} gain 1`, [transcode(gained, 1)], [0]);
   }
 }
 
@@ -194,8 +259,10 @@ function planeWeights(
       const lo = matrix.lo === 0 ? null : bed.u8(matrix.lo + index * 128, 128);
       const halves = new DataView(hi.buffer, hi.byteOffset);
       const lane = row % 8;
-      const scale = float16ToNumber(halves.getUint16(2 * lane, true)) * type.factor;
-      const minimum = type.hasMinimum ? float16ToNumber(halves.getUint16(16 + 2 * lane, true)) : 0;
+      const scale = float16ToNumber(halves.getUint16(2 * lane, true)) * (type.factor / GAIN);
+      const minimum = type.hasMinimum
+        ? float16ToNumber(halves.getUint16(16 + 2 * lane, true)) / GAIN
+        : 0;
       cell[row * blocks + b] = 16 * scale;
       for (let c = 0; c < 32; c++) {
         const i = c % 16;

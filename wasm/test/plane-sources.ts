@@ -2,6 +2,9 @@
 import { bfloat16ToNumber, float16ToNumber, numberToFloat16 } from '../../src/common/float16.ts';
 import type { Random } from './kernel-bed.ts';
 
+/** What the tests store scales and minimums times. */
+export const GAIN = 1024;
+
 export interface PlaneType {
   readonly kernel: string;
   readonly typeId: number;

@@ -3,6 +3,7 @@
  * side asserts the sizes; `KERNEL_ABI` ties both sides together.
  */
 import type { KvType } from '../backend.ts';
+import type { PlaneFormat } from './plane-formats.ts';
 
 export const MATRIX_WORDS = 12;
 export const CACHE_WORDS = 9;
@@ -36,4 +37,31 @@ const scratchWord = new Uint32Array(scratchFloat.buffer);
 export function floatWord(value: number): number {
   scratchFloat[0] = value;
   return scratchWord[0] as number;
+}
+
+export interface MatrixPlacement {
+  readonly rows: number;
+  readonly columns: number;
+  /** Addresses; 0 for none. */
+  readonly hi: number;
+  readonly lo: number;
+  readonly dense: number;
+}
+
+/** The words of a C `Matrix`; `gain` is what scales and minimums are stored times. */
+export function matrixWords(format: PlaneFormat, at: MatrixPlacement, gain: number): number[] {
+  return [
+    at.rows,
+    at.columns,
+    at.hi,
+    at.lo,
+    at.dense,
+    format.hasMinimum ? 1 : 0,
+    format.zero,
+    format.zero256,
+    floatWord(format.factor / gain),
+    format.planes,
+    floatWord(1 / gain),
+    0,
+  ];
 }

@@ -13,6 +13,13 @@ export const GROUP_ROWS = 8;
 const DIGIT_BYTES = 128;
 const SCALE_BYTES = 16;
 
+/**
+ * What scales and minimums are stored times, so that the subnormal halves of a file become normal
+ * numbers, with which processors are fast. Scales of 64 and more, which no trained model has, make a
+ * matrix fall back to 1.
+ */
+export const SCALE_GAIN = 1024;
+
 export interface PlaneFormat {
   /** Name of the transcoder in the kernel module. */
   readonly transcoder: string;

@@ -3,9 +3,9 @@
  * the instructions and still compute something else: Node 20's baseline compiler doubles the sums of
  * `i32x4.relaxed_dot_i8x16_i7x16_add`.
  */
-import { MATRIX_WORDS, floatWord } from './command-layout.ts';
+import { MATRIX_WORDS, matrixWords } from './command-layout.ts';
 import { compileKernels, instantiateKernels, type Kernels } from './kernel-module.ts';
-import { planeBytes, planeFormats } from './plane-formats.ts';
+import { planeBytes, planeFormats, SCALE_GAIN } from './plane-formats.ts';
 
 const ROWS = 40;
 const COLUMNS = 96;
@@ -63,11 +63,9 @@ export function productsAgree(kernels: Kernels): boolean {
       number,
     ];
   fillOperands(kernels, source, x);
-  call(format.transcoder, source, ROWS, COLUMNS, high, low);
-  const { zero, zero256 } = format;
-  heap
-    .i32(matrix, MATRIX_WORDS)
-    .set([ROWS, COLUMNS, high, low, 0, 0, zero, zero256, floatWord(1), format.planes, 0, 0]);
+  call(format.transcoder, source, ROWS, COLUMNS, high, low, SCALE_GAIN);
+  const placement = { rows: ROWS, columns: COLUMNS, hi: high, lo: low, dense: 0 };
+  heap.i32(matrix, MATRIX_WORDS).set(matrixWords(format, placement, SCALE_GAIN));
   heap.u32(quantized, 3).set([digits, scales, sums]);
   const groups = ROWS / 8;
   let agree = true;

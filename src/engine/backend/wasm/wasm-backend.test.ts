@@ -313,6 +313,40 @@ describe('WasmBackend', () => {
     }).toThrowError(/wrong pieces/);
   });
 
+  it('keeps the values of a matrix whose later scales are too large for the usual gain', async () => {
+    const backend = await create();
+    const spec: WeightSpec = {
+      name: 'table',
+      type: 'Q8_0',
+      rows: 16,
+      columns: 32,
+      storage: 'planes',
+    };
+    const rows = new Uint8Array(16 * 34);
+    for (let row = 0; row < 16; row++) {
+      const half = row < 8 ? 0x0001 : 0x5640; // 2^-24 and 100
+      new DataView(rows.buffer).setUint16(row * 34, half, true);
+      rows.fill(row + 1, row * 34 + 2, row * 34 + 34);
+    }
+    const writer = backend.beginWeight(spec);
+    writer.write(rows.subarray(0, 8 * 34));
+    writer.write(rows.subarray(8 * 34));
+    const weights = new Map([['table', writer.finish()]]);
+    const builder = new GraphBuilder(new Map([['table', spec]]));
+    const graph = builder.finish(builder.takeOutputs(builder.embed('table')));
+    const executable = backend.compile(graph, { weights, maxTokens: 2, maxOutputs: 2 });
+    const cache = backend.createCache({
+      layers: 1,
+      kvHeads: 1,
+      headDim: 4,
+      capacity: 4,
+      type: 'f32',
+    });
+    const values = await logits(backend, { executable, cache, weights }, [2, 9], 0, 8, 2);
+    expect(values.slice(0, 32)).toEqual(new Array(32).fill(3 * 2 ** -24));
+    expect(values.slice(32)).toEqual(new Array(32).fill(1000));
+  });
+
   it('probes what the dot products do, not only that they compile', async () => {
     expect(await probeRelaxedSimd(bytes)).toBe(true); // the plain build computes the same products
     expect(await probeRelaxedSimd(new Uint8Array([1, 2, 3]))).toBe(false);

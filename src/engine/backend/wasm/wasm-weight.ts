@@ -4,7 +4,7 @@
 import { AppError } from '../../../common/errors.ts';
 import { bfloat16ToNumber, float16ToNumber } from '../../../common/float16.ts';
 import type { WeightHandle, WeightSpec, WeightWriter } from '../backend.ts';
-import { floatWord, MATRIX_WORDS } from './command-layout.ts';
+import { MATRIX_WORDS, matrixWords } from './command-layout.ts';
 import type { Kernels } from './kernel-module.ts';
 import {
   BLOCK_COLUMNS,
@@ -14,9 +14,13 @@ import {
   isFloatType,
   planeBytes,
   planeFormats,
+  SCALE_GAIN,
   type PlaneFormat,
 } from './plane-formats.ts';
 
+/** What transcoders return, see wasm/src/transcode.c. */
+const FLAG_NOT_FINITE = 1;
+const FLAG_OVERFLOW = 2;
 /** Bytes of file rows transcoded at a time, at least one group of rows. */
 const PIECE_BYTES = 1024 * 1024;
 /** What one allocation may be: addresses are 32 bits wide. */
@@ -49,23 +53,9 @@ export class WasmWeight implements WeightHandle {
       const hi = allocate(sizes.hi);
       const lo = allocate(sizes.lo);
       this.denseAddress = allocate(sizes.dense);
-      const planes = spec.storage === 'planes';
-      owner.heap
-        .i32(this.address, MATRIX_WORDS)
-        .set([
-          spec.rows,
-          spec.columns,
-          hi,
-          lo,
-          this.denseAddress,
-          planes && format.hasMinimum ? 1 : 0,
-          format.zero,
-          format.zero256,
-          floatWord(format.factor),
-          planes ? format.planes : 0,
-          0,
-          0,
-        ]);
+      const { rows, columns } = spec;
+      const at = { rows, columns, hi, lo, dense: this.denseAddress };
+      owner.heap.i32(this.address, MATRIX_WORDS).set(matrixWords(format, at, SCALE_GAIN));
       this.hiAddress = hi;
       this.loAddress = lo;
     } catch (error) {
@@ -159,6 +149,7 @@ export class WasmWeightWriter implements WeightWriter {
   #rowsWritten = 0;
   #invalid = false;
   #finished = false;
+  #gain = SCALE_GAIN;
 
   constructor(
     weight: WasmWeight,
@@ -251,9 +242,28 @@ export class WasmWeightWriter implements WeightWriter {
     const blocks = (firstRow / GROUP_ROWS) * (columns / BLOCK_COLUMNS);
     const hiAt = (hi === 0 ? extra : hi) + blocks * highBlockBytes(this.#format);
     const loAt = hi === 0 ? extra + planeBytes(this.#format, count, columns).hi : lo + blocks * 128;
-    const invalid = this.#kernels.call(this.#format.transcoder, source, count, columns, hiAt, loAt);
-    if (invalid !== 0) this.#invalid = true;
+    const run = (): number =>
+      this.#kernels.call(this.#format.transcoder, source, count, columns, hiAt, loAt, this.#gain);
+    let flags = run();
+    if ((flags & FLAG_OVERFLOW) !== 0 && this.#gain !== 1 && (flags & FLAG_NOT_FINITE) === 0) {
+      this.#dropGain(hi, blocks);
+      flags = run();
+    }
+    if (flags !== 0) this.#invalid = true;
     return extra;
+  }
+
+  /** A scale is too large for the gain: takes it back from the `blocks` already written at `hi`. */
+  #dropGain(hi: number, blocks: number): void {
+    const { hasMinimum } = this.#format;
+    if (hi !== 0) {
+      const { call, heap } = this.#kernels;
+      call('rescale_planes', hi, blocks, hasMinimum ? 1 : 0, 1 / this.#gain);
+      const { rows, columns } = this.#weight.spec;
+      const at = { rows, columns, hi, lo: this.#weight.loAddress, dense: 0 };
+      heap.i32(this.#weight.address, MATRIX_WORDS).set(matrixWords(this.#format, at, 1));
+    }
+    this.#gain = 1;
   }
 
   /** Quantised rows to float32: through planes, which are exact for these types, and a row lookup. */
@@ -264,23 +274,15 @@ export class WasmWeightWriter implements WeightWriter {
     const extra = this.#transcode(piece, count, 0, 0, 0, hi + lo + matrixBytes + 64 + count * 4);
     const matrix = Math.ceil((extra + hi + lo) / 64) * 64;
     const rows = matrix + matrixBytes;
-    const { format, heap } = { format: this.#format, heap: this.#kernels.heap };
-    heap
-      .i32(matrix, MATRIX_WORDS)
-      .set([
-        count,
-        spec.columns,
-        extra,
-        lo === 0 ? 0 : extra + hi,
-        0,
-        format.hasMinimum ? 1 : 0,
-        format.zero,
-        format.zero256,
-        floatWord(format.factor),
-        format.planes,
-        0,
-        0,
-      ]);
+    const { heap } = this.#kernels;
+    const at = {
+      rows: count,
+      columns: spec.columns,
+      hi: extra,
+      lo: lo === 0 ? 0 : extra + hi,
+      dense: 0,
+    };
+    heap.i32(matrix, MATRIX_WORDS).set(matrixWords(this.#format, at, this.#gain));
     heap.i32(rows, count).set(Array.from({ length: count }, (_, row) => row));
     const out = denseAddress + this.#rowsWritten * spec.columns * 4;
     this.#kernels.call('embed_rows', matrix, rows, 1, 8, out, 0, count);
