@@ -5,7 +5,8 @@
 
 enum { KV_F32 = 0, KV_F16 = 1, KV_Q8 = 2 };
 
-// (layer, kvHead, position, headDim), keys and values apart. q8: int8 with one scale per head vector.
+// (layer, kvHead, position, headDim), keys and values apart. q8: int8 with one scale per head
+// vector.
 typedef struct {
   uint32_t layers, kv_heads, head_dim, capacity, type;
   uint8_t *keys, *values;
@@ -41,14 +42,17 @@ INLINE void decode_tile(const Cache *c, const uint8_t *data, const float *scales
       v128_t factor = wasm_f32x4_const_splat(TWO_112);
       for (uint32_t i = 0; i < n; i += 4) {
         v128_t halves = wasm_v128_load64_zero(from + i);
-        wasm_v128_store(out + (size_t)p * n + i, wasm_f32x4_mul(half_raw_low(halves, mask), factor));
+        wasm_v128_store(out + (size_t)p * n + i,
+                        wasm_f32x4_mul(half_raw_low(halves, mask), factor));
       }
     } else {
       const int8_t *from = (const int8_t *)data + (index + p) * n;
       v128_t scale = wasm_v128_load32_splat(scales + index + p);
       for (uint32_t i = 0; i < n; i += 4) {
-        v128_t wide = wasm_i32x4_extend_low_i16x8(wasm_i16x8_extend_low_i8x16(wasm_v128_load32_zero(from + i)));
-        wasm_v128_store(out + (size_t)p * n + i, wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wide), scale));
+        v128_t wide = wasm_i32x4_extend_low_i16x8(
+            wasm_i16x8_extend_low_i8x16(wasm_v128_load32_zero(from + i)));
+        wasm_v128_store(out + (size_t)p * n + i,
+                        wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wide), scale));
       }
     }
   }
@@ -61,7 +65,8 @@ typedef struct {
   float scale, softcap;
 } AttentionArguments;
 
-// Tokens whose attention is computed together, so that a decoded tile of keys and values serves all.
+// Tokens whose attention is computed together, so that a decoded tile of keys and values serves
+// all.
 enum { TOKEN_TILE = 8, POSITION_TILE = 32 };
 
 uint32_t scratch_attention_bytes(uint32_t heads, uint32_t kv_heads, uint32_t head_dim);

@@ -48,7 +48,7 @@ typedef struct {
     } quantize;
     struct {
       const Matrix *matrix;
-      const float *x;  // dense matrices
+      const float *x;       // dense matrices
       Quantized quantized;  // matrices on planes
       const float *bias;
       float *out;
@@ -98,7 +98,7 @@ typedef struct {
   uint32_t outputs;
   uint32_t precision;  // 8 or 4
   const Cache *cache;
-  uint8_t *scratch;  // of one thread
+  uint8_t *scratch;   // of one thread
   uint32_t progress;  // commands done, for a watcher
 } Step;
 

@@ -1,4 +1,5 @@
-// Vector and scalar exp, tanh, erf. Scalar and vector versions do the same steps and agree to the bit.
+// Vector and scalar exp, tanh, erf. Scalar and vector versions do the same steps and agree to the
+// bit.
 #pragma once
 
 #include "simd.h"
@@ -49,8 +50,9 @@ INLINE float exp_f32(float x) {
 
 // tanh: an odd polynomial near 0 (Cephes), 1 - 2 / (exp(2|x|) + 1) elsewhere.
 #define TANH_SMALL 0.625f
-static const float tanh_coefficients[5] = {-5.70498872745e-3f, 2.06390887954e-2f, -5.37397155531e-2f,
-                                           1.33314422036e-1f, -3.33332819422e-1f};
+static const float tanh_coefficients[5] = {-5.70498872745e-3f, 2.06390887954e-2f,
+                                           -5.37397155531e-2f, 1.33314422036e-1f,
+                                           -3.33332819422e-1f};
 
 INLINE v128_t tanh_f32x4(v128_t x) {
   v128_t magnitude = wasm_f32x4_abs(x), square = wasm_f32x4_mul(x, x);
@@ -61,7 +63,8 @@ INLINE v128_t tanh_f32x4(v128_t x) {
   v128_t small = wasm_f32x4_add(wasm_f32x4_mul(wasm_f32x4_mul(p, square), x), x);
   v128_t one = wasm_f32x4_const_splat(1);
   v128_t e = exp_f32x4(wasm_f32x4_add(magnitude, magnitude));
-  v128_t large = wasm_f32x4_sub(one, wasm_f32x4_div(wasm_f32x4_const_splat(2), wasm_f32x4_add(e, one)));
+  v128_t large =
+      wasm_f32x4_sub(one, wasm_f32x4_div(wasm_f32x4_const_splat(2), wasm_f32x4_add(e, one)));
   v128_t sign = wasm_v128_and(x, wasm_i32x4_const_splat((int32_t)0x80000000));
   return wasm_v128_bitselect(small, wasm_v128_or(large, sign),
                              wasm_f32x4_lt(magnitude, wasm_f32x4_const_splat(TANH_SMALL)));

@@ -65,5 +65,6 @@ INLINE void store_group(const Matrix *m, uint32_t group, v128_t low, v128_t high
   float values[GROUP];
   wasm_v128_store(values, low);
   wasm_v128_store(values + 4, high);
-  for (uint32_t r = 0; row + r < m->rows; r++) out[row + r] = values[r] + (bias ? bias[row + r] : 0);
+  for (uint32_t r = 0; row + r < m->rows; r++)
+    out[row + r] = values[r] + (bias ? bias[row + r] : 0);
 }

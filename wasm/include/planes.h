@@ -18,9 +18,10 @@
 // zero256 places the reconstruction at the mean of the cell that the missing low digit leaves open.
 // Rows are padded to whole groups with scale 0.
 //
-// Scales and minimums are stored times a gain (usually 1024, its reciprocal is part of both factors)
-// that lifts the file's subnormal halves into the normal range: x86 processors take a hundred cycles
-// for a product with a subnormal number, and one such scale in ten blocks halves the speed.
+// Scales and minimums are stored times a gain (usually 1024, its reciprocal is part of both
+// factors) that lifts the file's subnormal halves into the normal range: x86 processors take a
+// hundred cycles for a product with a subnormal number, and one such scale in ten blocks halves the
+// speed.
 #pragma once
 
 #include "simd.h"
@@ -46,12 +47,12 @@ _Static_assert(sizeof(Matrix) == 48, "mirrored by src/engine/backend/wasm/comman
 
 // How a matrix is read in one step: which planes, and what the integers must be corrected by.
 typedef struct {
-  int two_planes;   // both planes are read
-  int truncated;    // there are two, only the high one is read: zero256 counts, not zero
-  int32_t zero;     // of the whole value; with two planes a multiple of 16
+  int two_planes;  // both planes are read
+  int truncated;   // there are two, only the high one is read: zero256 counts, not zero
+  int32_t zero;    // of the whole value; with two planes a multiple of 16
   int32_t zero256;
-  float factor;     // of the accumulated sum
-  float inverse;    // minimum_factor / factor, a power of two
+  float factor;   // of the accumulated sum
+  float inverse;  // minimum_factor / factor, a power of two
 } Reading;
 
 INLINE Reading reading_of(const Matrix *m, uint32_t precision) {
@@ -61,8 +62,8 @@ INLINE Reading reading_of(const Matrix *m, uint32_t precision) {
   return (Reading){two, truncated, m->zero, m->zero256, factor, m->minimum_factor / factor};
 }
 
-// What the zero point takes from the sum of digit * activation over a block whose activations sum up
-// to `sum`. Integer, so that all kernels and their scalar twins agree to the bit.
+// What the zero point takes from the sum of digit * activation over a block whose activations sum
+// up to `sum`. Integer, so that all kernels and their scalar twins agree to the bit.
 INLINE int32_t zero_correction(const Reading *r, int32_t sum) {
   return r->truncated ? (r->zero256 * sum + 128) >> 8 : r->zero * sum;
 }
@@ -75,7 +76,8 @@ INLINE uint32_t groups_of(const Matrix *m) { return (m->rows + GROUP - 1) / GROU
 
 // Activations of one matmul input, quantised per token and block of 32.
 typedef struct {
-  const int8_t *digits;  // bytes (tokens, columns), or int16 pairs (tokens, columns), see quantize.c
-  const float *scales;   // (tokens, blocks), times 2^112
-  const int32_t *sums;   // (tokens, blocks), sum of the 32 integers
+  const int8_t
+      *digits;          // bytes (tokens, columns), or int16 pairs (tokens, columns), see quantize.c
+  const float *scales;  // (tokens, blocks), times 2^112
+  const int32_t *sums;  // (tokens, blocks), sum of the 32 integers
 } Quantized;

@@ -1,8 +1,9 @@
 // Causal grouped-query attention over the KV cache, softmax computed online (Milakov & Gimelshein
-// 2018, arXiv:1805.02867). A unit of work is one kv head and up to 8 tokens: a tile of 32 positions is
-// decoded once and serves all its tokens and query heads. Tiles begin at multiples of 32, so a token's
-// result does not depend on how a prompt was cut into steps.
+// 2018, arXiv:1805.02867). A unit of work is one kv head and up to 8 tokens: a tile of 32 positions
+// is decoded once and serves all its tokens and query heads. Tiles begin at multiples of 32, so a
+// token's result does not depend on how a prompt was cut into steps.
 #include "attention.h"
+
 #include "math.h"
 
 // Running softmax of one (token, head): largest score, sum of weights, weighted sum of values.
@@ -13,7 +14,8 @@ typedef struct {
 EXPORT(scratch_attention_bytes)
 uint32_t scratch_attention_bytes(uint32_t heads, uint32_t kv_heads, uint32_t head_dim) {
   const uint32_t rows = TOKEN_TILE * (heads / kv_heads);
-  return 2 * POSITION_TILE * head_dim * 4 + rows * head_dim * 4 + ((rows * sizeof(SoftmaxState) + 15) & ~15u);
+  return 2 * POSITION_TILE * head_dim * 4 + rows * head_dim * 4 +
+         ((rows * sizeof(SoftmaxState) + 15) & ~15u);
 }
 
 uint32_t attention_units(uint32_t kv_heads, uint32_t tokens) {
@@ -21,8 +23,8 @@ uint32_t attention_units(uint32_t kv_heads, uint32_t tokens) {
 }
 
 // Scores of a tile's positions; those outside [first, last] become -infinity.
-INLINE void tile_scores(const AttentionArguments *a, const float *q, const float *keys, uint32_t count,
-                        int32_t first, int32_t last, float *scores) {
+INLINE void tile_scores(const AttentionArguments *a, const float *q, const float *keys,
+                        uint32_t count, int32_t first, int32_t last, float *scores) {
   const uint32_t n = a->head_dim;
   v128_t scale = wasm_f32x4_splat(a->scale), cap = wasm_f32x4_splat(a->softcap);
   v128_t lowest = wasm_f32x4_const_splat(-__builtin_inff());
@@ -49,7 +51,8 @@ INLINE void tile_scores(const AttentionArguments *a, const float *q, const float
   }
 }
 
-// Turns scores into weights relative to the new maximum; returns what older sums must be multiplied by.
+// Turns scores into weights relative to the new maximum; returns what older sums must be multiplied
+// by.
 INLINE float tile_softmax(SoftmaxState *state, float *scores) {
   v128_t largest = wasm_v128_load(scores);
   for (uint32_t p = 4; p < POSITION_TILE; p += 4) {
@@ -75,7 +78,8 @@ INLINE void accumulate_values(const float *weights, const float *values, uint32_
   uint32_t i = 0;
   for (; i + 16 <= n; i += 16) {
     v128_t sums[4];
-    UNROLL for (int j = 0; j < 4; j++) sums[j] = wasm_f32x4_mul(wasm_v128_load(total + i + 4 * j), keeps);
+    UNROLL for (int j = 0; j < 4; j++) sums[j] =
+        wasm_f32x4_mul(wasm_v128_load(total + i + 4 * j), keeps);
     for (uint32_t p = 0; p < count; p++) {
       v128_t weight = wasm_v128_load32_splat(weights + p);
       UNROLL for (int j = 0; j < 4; j++) {
@@ -100,9 +104,11 @@ INLINE uint32_t window_start(uint32_t window, uint32_t position) {
 }
 
 static void attend_unit(const AttentionArguments *a, const Cache *cache, uint32_t kv_head,
-                        uint32_t token_begin, uint32_t token_end, uint32_t position, uint8_t *scratch) {
+                        uint32_t token_begin, uint32_t token_end, uint32_t position,
+                        uint8_t *scratch) {
   const uint32_t n = a->head_dim, shared = a->heads / a->kv_heads;
-  float *keys = (float *)scratch, *values = keys + POSITION_TILE * n, *totals = values + POSITION_TILE * n;
+  float *keys = (float *)scratch, *values = keys + POSITION_TILE * n,
+        *totals = values + POSITION_TILE * n;
   SoftmaxState *states = (SoftmaxState *)(totals + TOKEN_TILE * shared * n);
   const uint32_t rows = (token_end - token_begin) * shared;
   __builtin_memset(totals, 0, (size_t)rows * n * sizeof(float));
@@ -123,7 +129,8 @@ static void attend_unit(const AttentionArguments *a, const Cache *cache, uint32_
       const float *q = a->q + ((size_t)token * a->heads + head) * n;
       tile_scores(a, q, keys, count, (int32_t)(first - p), (int32_t)(last - p), scores);
       const float keep = tile_softmax(&states[r], scores);
-      accumulate_values(scores, values, min_u32(count, last - p + 1), n, keep, totals + (size_t)r * n);
+      accumulate_values(scores, values, min_u32(count, last - p + 1), n, keep,
+                        totals + (size_t)r * n);
     }
   }
   for (uint32_t r = 0; r < rows; r++) {
@@ -141,7 +148,8 @@ void attention_cache_tile32(const AttentionArguments *a, const Cache *cache, uin
   const uint32_t tiles = (tokens + TOKEN_TILE - 1) / TOKEN_TILE;
   for (uint32_t unit = begin; unit < end; unit++) {
     const uint32_t token = unit % tiles * TOKEN_TILE;
-    attend_unit(a, cache, unit / tiles, token, min_u32(tokens, token + TOKEN_TILE), position, scratch);
+    attend_unit(a, cache, unit / tiles, token, min_u32(tokens, token + TOKEN_TILE), position,
+                scratch);
   }
 }
 
@@ -159,7 +167,8 @@ void attention_cache_scalar(const AttentionArguments *a, const Cache *cache, uin
       float maximum = -__builtin_inff(), sum = 0;
       for (uint32_t p = first; p <= last; p++) {
         float dot = 0;
-        for (uint32_t i = 0; i < n; i++) dot += q[i] * cache_value(cache, cache->keys, cache->key_scales, base + p, i);
+        for (uint32_t i = 0; i < n; i++)
+          dot += q[i] * cache_value(cache, cache->keys, cache->key_scales, base + p, i);
         dot *= a->scale;
         weights[p] = a->softcap > 0 ? a->softcap * tanh_f32(dot / a->softcap) : dot;
         if (weights[p] > maximum) maximum = weights[p];

@@ -1,7 +1,8 @@
 // Writing keys and values into the KV cache.
 #include "attention.h"
 
-INLINE void write_vector(const Cache *c, uint8_t *data, float *scales, size_t index, const float *x) {
+INLINE void write_vector(const Cache *c, uint8_t *data, float *scales, size_t index,
+                         const float *x) {
   const uint32_t n = c->head_dim;
   if (c->type == KV_F32) {
     __builtin_memcpy((float *)data + index * n, x, n * sizeof(float));
@@ -57,7 +58,8 @@ void cache_write_scalar(const Cache *c, uint32_t layer, const float *k, const fl
         float maximum = 0;
         for (uint32_t i = 0; i < n; i++) maximum = larger_magnitude(maximum, x[i]);
         const int tiny = maximum < 1e-30f;
-        if (c->type == KV_Q8) (values ? c->value_scales : c->key_scales)[index] = tiny ? 0 : maximum / 127.0f;
+        if (c->type == KV_Q8)
+          (values ? c->value_scales : c->key_scales)[index] = tiny ? 0 : maximum / 127.0f;
         const float inverse = tiny ? 0 : 127.0f / maximum;
         for (uint32_t i = 0; i < n; i++) {
           if (c->type == KV_F32) ((float *)data)[index * n + i] = x[i];

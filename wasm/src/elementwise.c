@@ -1,4 +1,5 @@
-// Operators on elements: gated activation, addition, scale with soft cap. [begin, end) counts elements.
+// Operators on elements: gated activation, addition, scale with soft cap. [begin, end) counts
+// elements.
 #include "math.h"
 
 enum { GATE_SILU = 0, GATE_GELU = 1, GATE_GELU_TANH = 2 };

@@ -25,7 +25,8 @@ void embed_rows(const Matrix *m, const int32_t *tokens, float scale, uint32_t pr
     float *row = out + (size_t)t * m->columns;
     const uint32_t token = (uint32_t)tokens[t];
     for (uint32_t c = 0; c < m->columns; c++) {
-      float value = m->dense ? m->dense[(size_t)token * m->columns + c] : plane_value(m, &r, token, c);
+      float value =
+          m->dense ? m->dense[(size_t)token * m->columns + c] : plane_value(m, &r, token, c);
       row[c] = value * scale;
     }
   }

@@ -1,6 +1,6 @@
 // Matrix on nibble planes times several quantised vectors (prefill): 8 rows x 4 tokens of sums in
-// registers. The digits of 8 rows are unpacked once into a panel that stays in the first-level cache
-// and is read by every tile of 4 tokens; long rows are cut into panels of 64 blocks.
+// registers. The digits of 8 rows are unpacked once into a panel that stays in the first-level
+// cache and is read by every tile of 4 tokens; long rows are cut into panels of 64 blocks.
 #include "matmul.h"
 
 enum {
@@ -39,7 +39,8 @@ INLINE void unpack_block(const int two, uint8_t *panel, const uint8_t *hi, const
   if (two) unpack_plane(panel + PLANE_BLOCK, lo, mask);
 }
 
-INLINE void dot_plane(const int tokens, const uint8_t *panel, const int8_t *const *x, v128_t *sums) {
+INLINE void dot_plane(const int tokens, const uint8_t *panel, const int8_t *const *x,
+                      v128_t *sums) {
   UNROLL for (int w = 0; w < 8; w++) {
     v128_t a = wasm_v128_load(panel + 32 * w), b = wasm_v128_load(panel + 32 * w + 16);
     UNROLL for (int t = 0; t < tokens; t++) {
@@ -72,7 +73,9 @@ INLINE void unpack_block(const int two, uint8_t *panel, const uint8_t *hi, const
     v128_t e = two ? wasm_v128_load(lo + 16 * i) : d;
     UNROLL for (int n = 0; n < 4; n++) {
       v128_t digit = wasm_v128_and(wasm_u16x8_shr(d, 4 * n), mask);
-      if (two) digit = wasm_v128_or(wasm_i16x8_shl(digit, 4), wasm_v128_and(wasm_u16x8_shr(e, 4 * n), mask));
+      if (two)
+        digit =
+            wasm_v128_or(wasm_i16x8_shl(digit, 4), wasm_v128_and(wasm_u16x8_shr(e, 4 * n), mask));
       wasm_v128_store(out + 32 * n, digit);
     }
   }
@@ -101,9 +104,9 @@ typedef struct {
 } Panel;
 
 // Adds the panel's products to the partial sums of `tokens` tokens from `token` on.
-INLINE void multiply_tile(const int tokens, const int two, const int has_minimum, const Panel *panel,
-                          const Quantized *x, uint32_t blocks, uint32_t token, const Corrections *c,
-                          float *partial) {
+INLINE void multiply_tile(const int tokens, const int two, const int has_minimum,
+                          const Panel *panel, const Quantized *x, uint32_t blocks, uint32_t token,
+                          const Corrections *c, float *partial) {
   const uint32_t x_bytes = BLOCK * activation_bytes();
   const size_t first = (size_t)token * blocks + panel->first_block;
   const int8_t *xs[TILE];
@@ -127,9 +130,11 @@ INLINE void multiply_tile(const int tokens, const int two, const int has_minimum
     v128_t low = half_raw_low(halves, half_mask), high = half_raw_high(halves, half_mask);
     UNROLL for (int t = 0; t < tokens; t++) {
       v128_t scale = wasm_v128_load32_splat(scales + (size_t)t * blocks);
-      v128_t a = wasm_f32x4_convert_i32x4(sums[2 * t]), e = wasm_f32x4_convert_i32x4(sums[2 * t + 1]);
+      v128_t a = wasm_f32x4_convert_i32x4(sums[2 * t]),
+             e = wasm_f32x4_convert_i32x4(sums[2 * t + 1]);
       totals[2 * t] = wasm_f32x4_add(totals[2 * t], wasm_f32x4_mul(a, wasm_f32x4_mul(low, scale)));
-      totals[2 * t + 1] = wasm_f32x4_add(totals[2 * t + 1], wasm_f32x4_mul(e, wasm_f32x4_mul(high, scale)));
+      totals[2 * t + 1] =
+          wasm_f32x4_add(totals[2 * t + 1], wasm_f32x4_mul(e, wasm_f32x4_mul(high, scale)));
     }
     if (has_minimum) {
       halves = wasm_v128_load(halves_at + SCALE_BYTES);
@@ -155,14 +160,17 @@ INLINE void matmat_groups(const int two, const int has_minimum, const Matrix *m,
                           uint32_t tokens, const Corrections *c, const float *bias, float factor,
                           float *out, uint32_t group_begin, uint32_t group_end, float *partial,
                           uint8_t *panel_bytes) {
-  const uint32_t blocks = m->columns / BLOCK, hi_bytes = SCALE_BYTES * (1 + has_minimum) + DIGIT_BYTES;
+  const uint32_t blocks = m->columns / BLOCK,
+                 hi_bytes = SCALE_BYTES * (1 + has_minimum) + DIGIT_BYTES;
   for (uint32_t group = group_begin; group < group_end; group++) {
     __builtin_memset(partial, 0, (size_t)tokens * GROUP * 4);
     for (uint32_t first = 0; first < blocks; first += PANEL_BLOCKS) {
       size_t index = (size_t)group * blocks + first;
-      Panel panel = {panel_bytes, m->hi + index * hi_bytes, hi_bytes, first, min_u32(PANEL_BLOCKS, blocks - first)};
+      Panel panel = {panel_bytes, m->hi + index * hi_bytes, hi_bytes, first,
+                     min_u32(PANEL_BLOCKS, blocks - first)};
       for (uint32_t b = 0; b < panel.count; b++) {
-        unpack_block(two, panel_bytes + b * PANEL_BLOCK, panel.scales + (b + 1) * hi_bytes - DIGIT_BYTES,
+        unpack_block(two, panel_bytes + b * PANEL_BLOCK,
+                     panel.scales + (b + 1) * hi_bytes - DIGIT_BYTES,
                      two ? m->lo + (index + b) * DIGIT_BYTES : NULL);
       }
       uint32_t t = 0;
@@ -173,18 +181,20 @@ INLINE void matmat_groups(const int two, const int has_minimum, const Matrix *m,
     }
     v128_t factors = wasm_f32x4_splat(factor);
     for (uint32_t t = 0; t < tokens; t++) {
-      store_group(m, group, wasm_v128_load(partial + GROUP * t), wasm_v128_load(partial + GROUP * t + 4),
-                  factors, bias, out + (size_t)t * m->rows);
+      store_group(m, group, wasm_v128_load(partial + GROUP * t),
+                  wasm_v128_load(partial + GROUP * t + 4), factors, bias,
+                  out + (size_t)t * m->rows);
     }
   }
 }
 
-#define MATMAT_VARIANT(two, has_minimum)                                                              \
-  static void matmat_##two##_##has_minimum(const Matrix *m, const Quantized *x, uint32_t tokens,      \
-                                           const Corrections *c, const float *bias, float factor,     \
-                                           float *out, uint32_t begin, uint32_t end, float *partial,  \
-                                           uint8_t *panel) {                                          \
-    matmat_groups(two, has_minimum, m, x, tokens, c, bias, factor, out, begin, end, partial, panel);  \
+#define MATMAT_VARIANT(two, has_minimum)                                                          \
+  static void matmat_##two##_##has_minimum(const Matrix *m, const Quantized *x, uint32_t tokens,  \
+                                           const Corrections *c, const float *bias, float factor, \
+                                           float *out, uint32_t begin, uint32_t end,              \
+                                           float *partial, uint8_t *panel) {                      \
+    matmat_groups(two, has_minimum, m, x, tokens, c, bias, factor, out, begin, end, partial,      \
+                  panel);                                                                         \
   }
 
 MATMAT_VARIANT(0, 0)
@@ -203,6 +213,7 @@ void matmat_planes_8x4(const Matrix *m, const Quantized *x, uint32_t tokens, uin
   float *partial = (float *)(scratch + ((count * 8 + 15) & ~(size_t)15));
   uint8_t *panel = (uint8_t *)(partial + (size_t)tokens * GROUP);
   prepare_corrections(m, &r, x, 0, tokens, 1, r.two_planes ? START_DIVISOR_TWO_PLANES : 1, &c);
-  (r.two_planes ? (m->has_minimum ? matmat_1_1 : matmat_1_0) : (m->has_minimum ? matmat_0_1 : matmat_0_0))(
+  (r.two_planes ? (m->has_minimum ? matmat_1_1 : matmat_1_0)
+                : (m->has_minimum ? matmat_0_1 : matmat_0_0))(
       m, x, tokens, &c, bias, r.factor, out, group_begin, group_end, partial, panel);
 }

@@ -62,7 +62,8 @@ void matmul_f32_4x2(const Matrix *m, const float *x, uint32_t tokens, const floa
 
 // Scalar twin: lane by lane, equal to the bit.
 EXPORT(matmul_f32_scalar)
-void matmul_f32_scalar(const Matrix *m, const float *x, uint32_t tokens, const float *bias, float *out) {
+void matmul_f32_scalar(const Matrix *m, const float *x, uint32_t tokens, const float *bias,
+                       float *out) {
   for (uint32_t t = 0; t < tokens; t++) {
     for (uint32_t row = 0; row < m->rows; row++) {
       const float *w = m->dense + (size_t)row * m->columns, *xt = x + (size_t)t * m->columns;

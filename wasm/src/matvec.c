@@ -1,8 +1,8 @@
 // Matrix on nibble planes times one quantised vector (decode). A SIMD lane is a row.
 //
-// Four row groups run at once, each with its own sequential pointer: memory gives one stream 5-7 GB/s
-// and four streams 12-13. All versions add up blocks in the same order with the same roundings, so
-// plain, relaxed, matvec, matmat and scalar results are equal to the bit.
+// Four row groups run at once, each with its own sequential pointer: memory gives one stream 5-7
+// GB/s and four streams 12-13. All versions add up blocks in the same order with the same
+// roundings, so plain, relaxed, matvec, matmat and scalar results are equal to the bit.
 #include "matmul.h"
 
 enum { STREAMS = 4 };
@@ -20,7 +20,8 @@ INLINE Masks make_masks(void) {
 }
 
 // Adds the 32 products of a block to the sums of 8 rows.
-INLINE void dot_words(const uint8_t *digits, const int8_t *x, Masks masks, v128_t *low, v128_t *high) {
+INLINE void dot_words(const uint8_t *digits, const int8_t *x, Masks masks, v128_t *low,
+                      v128_t *high) {
   UNROLL for (int w = 0; w < 4; w++) {
     v128_t a = wasm_v128_load(digits + 32 * w), b = wasm_v128_load(digits + 32 * w + 16);
     v128_t x0 = wasm_v128_load32_splat(x + 4 * w), x1 = wasm_v128_load32_splat(x + 16 + 4 * w);
@@ -50,16 +51,19 @@ INLINE Masks make_masks(void) {
 
 // As above, times 256: the activations carry the reciprocal of the place where a mask leaves each
 // nibble, which is 17 % faster than shifting nibbles down.
-INLINE void dot_words(const uint8_t *digits, const int8_t *x, Masks masks, v128_t *low, v128_t *high) {
+INLINE void dot_words(const uint8_t *digits, const int8_t *x, Masks masks, v128_t *low,
+                      v128_t *high) {
   UNROLL for (int w = 0; w < 4; w++) {
     UNROLL for (int half = 0; half < 2; half++) {
       v128_t d = wasm_v128_load(digits + 32 * w + 16 * half), *sum = half ? high : low;
-      v128_t s0 = wasm_i32x4_dot_i16x8(wasm_v128_and(d, masks.first), wasm_v128_load32_splat(x + 16 * w));
-      v128_t s1 =
-          wasm_i32x4_dot_i16x8(wasm_v128_and(d, masks.second), wasm_v128_load32_splat(x + 16 * w + 4));
-      v128_t s2 =
-          wasm_i32x4_dot_i16x8(wasm_v128_and(d, masks.third), wasm_v128_load32_splat(x + 16 * w + 8));
-      v128_t s3 = wasm_i32x4_dot_i16x8(wasm_u16x8_shr(d, 12), wasm_v128_load32_splat(x + 16 * w + 12));
+      v128_t s0 =
+          wasm_i32x4_dot_i16x8(wasm_v128_and(d, masks.first), wasm_v128_load32_splat(x + 16 * w));
+      v128_t s1 = wasm_i32x4_dot_i16x8(wasm_v128_and(d, masks.second),
+                                       wasm_v128_load32_splat(x + 16 * w + 4));
+      v128_t s2 = wasm_i32x4_dot_i16x8(wasm_v128_and(d, masks.third),
+                                       wasm_v128_load32_splat(x + 16 * w + 8));
+      v128_t s3 =
+          wasm_i32x4_dot_i16x8(wasm_u16x8_shr(d, 12), wasm_v128_load32_splat(x + 16 * w + 12));
       *sum = wasm_i32x4_add(wasm_i32x4_add(*sum, wasm_i32x4_add(s0, s1)), wasm_i32x4_add(s2, s3));
     }
   }
@@ -67,7 +71,8 @@ INLINE void dot_words(const uint8_t *digits, const int8_t *x, Masks masks, v128_
 
 #endif
 
-// `streams` groups from `group` on; `two` planes; with minimum. All three are compile-time constants.
+// `streams` groups from `group` on; `two` planes; with minimum. All three are compile-time
+// constants.
 INLINE void matvec_streams(const int streams, const int two, const int has_minimum, const Matrix *m,
                            const Quantized *x, uint32_t token, const Corrections *corrections,
                            const float *bias, float factor, float *out, uint32_t group) {
@@ -101,16 +106,17 @@ INLINE void matvec_streams(const int streams, const int two, const int has_minim
       v128_t halves = wasm_v128_load(hi[s]), scale = wasm_v128_load32_splat(scales + b);
       v128_t scale_low = wasm_f32x4_mul(half_raw_low(halves, half_mask), scale);
       v128_t scale_high = wasm_f32x4_mul(half_raw_high(halves, half_mask), scale);
-      sum[2 * s] = wasm_f32x4_add(sum[2 * s], wasm_f32x4_mul(wasm_f32x4_convert_i32x4(low), scale_low));
-      sum[2 * s + 1] =
-          wasm_f32x4_add(sum[2 * s + 1], wasm_f32x4_mul(wasm_f32x4_convert_i32x4(high), scale_high));
+      sum[2 * s] =
+          wasm_f32x4_add(sum[2 * s], wasm_f32x4_mul(wasm_f32x4_convert_i32x4(low), scale_low));
+      sum[2 * s + 1] = wasm_f32x4_add(sum[2 * s + 1],
+                                      wasm_f32x4_mul(wasm_f32x4_convert_i32x4(high), scale_high));
       if (has_minimum) {
         v128_t minimums = wasm_v128_load(hi[s] + SCALE_BYTES);
         v128_t by = wasm_v128_load32_splat(corrections->minimum_factor + b);
-        v128_t low_minimums = half_low(minimums, half_mask), high_minimums = half_high(minimums, half_mask);
+        v128_t low_minimums = half_low(minimums, half_mask),
+               high_minimums = half_high(minimums, half_mask);
         sum[2 * s] = wasm_f32x4_add(sum[2 * s], wasm_f32x4_mul(low_minimums, by));
-        sum[2 * s + 1] =
-            wasm_f32x4_add(sum[2 * s + 1], wasm_f32x4_mul(high_minimums, by));
+        sum[2 * s + 1] = wasm_f32x4_add(sum[2 * s + 1], wasm_f32x4_mul(high_minimums, by));
       }
       hi[s] += hi_bytes;
     }
@@ -122,14 +128,14 @@ INLINE void matvec_streams(const int streams, const int two, const int has_minim
   }
 }
 
-#define MATVEC_VARIANT(two, has_minimum)                                                             \
-  static void matvec_##two##_##has_minimum(const Matrix *m, const Quantized *x, uint32_t token,      \
-                                           const Corrections *c, const float *bias, float factor,    \
-                                           float *out, uint32_t group, uint32_t end) {               \
-    for (; group + STREAMS <= end; group += STREAMS)                                                 \
-      matvec_streams(STREAMS, two, has_minimum, m, x, token, c, bias, factor, out, group);           \
-    for (; group < end; group++)                                                                     \
-      matvec_streams(1, two, has_minimum, m, x, token, c, bias, factor, out, group);                 \
+#define MATVEC_VARIANT(two, has_minimum)                                                          \
+  static void matvec_##two##_##has_minimum(const Matrix *m, const Quantized *x, uint32_t token,   \
+                                           const Corrections *c, const float *bias, float factor, \
+                                           float *out, uint32_t group, uint32_t end) {            \
+    for (; group + STREAMS <= end; group += STREAMS)                                              \
+      matvec_streams(STREAMS, two, has_minimum, m, x, token, c, bias, factor, out, group);        \
+    for (; group < end; group++)                                                                  \
+      matvec_streams(1, two, has_minimum, m, x, token, c, bias, factor, out, group);              \
   }
 
 MATVEC_VARIANT(0, 0)
@@ -148,8 +154,10 @@ void matvec_planes_8x32(const Matrix *m, const Quantized *x, uint32_t token, uin
   prepare_corrections(m, &r, x, token, token + 1, MATVEC_UNIT, r.two_planes ? 16 : 1, &c);
   float factor = r.factor / MATVEC_UNIT;
   if (r.two_planes) {
-    (m->has_minimum ? matvec_1_1 : matvec_1_0)(m, x, token, &c, bias, factor, out, group_begin, group_end);
+    (m->has_minimum ? matvec_1_1 : matvec_1_0)(m, x, token, &c, bias, factor, out, group_begin,
+                                               group_end);
   } else {
-    (m->has_minimum ? matvec_0_1 : matvec_0_0)(m, x, token, &c, bias, factor, out, group_begin, group_end);
+    (m->has_minimum ? matvec_0_1 : matvec_0_0)(m, x, token, &c, bias, factor, out, group_begin,
+                                               group_end);
   }
 }

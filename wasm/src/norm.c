@@ -2,7 +2,9 @@
 // scalar twins add in the same order and are equal to the bit.
 #include "simd.h"
 
-INLINE float lane_sum(const float lanes[4]) { return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]); }
+INLINE float lane_sum(const float lanes[4]) {
+  return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
+}
 
 INLINE v128_t square_sums(const float *x, uint32_t n, v128_t mean) {
   v128_t sums = wasm_f32x4_const_splat(0);
@@ -42,8 +44,8 @@ INLINE void norm_group(const int layer, const float *x, const float *weight, con
 
 // Groups [begin, end) of `n` columns each; weight and bias may be null.
 EXPORT(norm_f32_x4)
-void norm_f32_x4(uint32_t layer, const float *x, const float *weight, const float *bias, float epsilon,
-                 uint32_t n, float *out, uint32_t begin, uint32_t end) {
+void norm_f32_x4(uint32_t layer, const float *x, const float *weight, const float *bias,
+                 float epsilon, uint32_t n, float *out, uint32_t begin, uint32_t end) {
   for (uint32_t g = begin; g < end; g++) {
     const size_t at = (size_t)g * n;
     if (layer) {

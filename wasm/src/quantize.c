@@ -1,12 +1,14 @@
-// Activations to int8 per block of 32, once per matmul input and shared by all matrices that read it.
-// Symmetric, nearest (ties to even): q = nearest(x * 127 / max|x|). Layouts of the digits:
+// Activations to int8 per block of 32, once per matmul input and shared by all matrices that read
+// it. Symmetric, nearest (ties to even): q = nearest(x * 127 / max|x|). Layouts of the digits:
 //
 //   bytes         int8, natural order: what relaxed_dot_i8x16_i7x16_add reads
 //   pairs         int16 in the order of the nibbles of a 32-bit digit word w, as four int16 pairs:
 //                 columns (4w, 4w+2), (16+4w, 18+4w), (4w+1, 4w+3), (17+4w, 19+4w)
-//   scaled pairs  the same, times 256, 16, 1, 256: the reciprocals of where a mask leaves the nibble
-#include "planes.h"
+//   scaled pairs  the same, times 256, 16, 1, 256: the reciprocals of where a mask leaves the
+//   nibble
 #include "quantize.h"
+
+#include "planes.h"
 
 static const int16_t pair_factor[8] = {256, 256, 16, 16, 1, 1, 256, 256};
 static const int16_t pair_unit[8] = {1, 1, 1, 1, 1, 1, 1, 1};
@@ -46,8 +48,8 @@ void quantize_f32_i8x32(const float *x, uint32_t columns, uint32_t token_begin, 
     v128_t inverse = wasm_f32x4_splat(tiny ? 0.0f : 127.0f / maximum);
     v128_t q0 = quantize_8(block, inverse), q1 = quantize_8(block + 8, inverse);
     v128_t q2 = quantize_8(block + 16, inverse), q3 = quantize_8(block + 24, inverse);
-    v128_t total = wasm_i32x4_dot_i16x8(
-        wasm_i16x8_add(wasm_i16x8_add(q0, q1), wasm_i16x8_add(q2, q3)), ones);
+    v128_t total =
+        wasm_i32x4_dot_i16x8(wasm_i16x8_add(wasm_i16x8_add(q0, q1), wasm_i16x8_add(q2, q3)), ones);
     total = wasm_i32x4_add(total, wasm_i32x4_shuffle(total, total, 2, 3, 0, 1));
     sums[i] = wasm_i32x4_extract_lane(total, 0) + wasm_i32x4_extract_lane(total, 1);
     scales[i] = tiny ? 0.0f : maximum / 127.0f * TWO_112;

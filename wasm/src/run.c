@@ -1,12 +1,16 @@
-// Executes a command list. Every command is a number of independent units of work and a function for
-// a range of them, so that threads can share a command; one thread takes the whole range.
+// Executes a command list. Every command is a number of independent units of work and a function
+// for a range of them, so that threads can share a command; one thread takes the whole range.
 #include "command.h"
 #include "matmul.h"
 
-void norm_f32_x4(uint32_t, const float *, const float *, const float *, float, uint32_t, float *, uint32_t, uint32_t);
-void quantize_f32_i8x32(const float *, uint32_t, uint32_t, uint32_t, uint32_t, int8_t *, float *, int32_t *);
-void matmul_f32_4x2(const Matrix *, const float *, uint32_t, const float *, float *, uint32_t, uint32_t);
-void rope_f32_x4(float *, const float *, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t);
+void norm_f32_x4(uint32_t, const float *, const float *, const float *, float, uint32_t, float *,
+                 uint32_t, uint32_t);
+void quantize_f32_i8x32(const float *, uint32_t, uint32_t, uint32_t, uint32_t, int8_t *, float *,
+                        int32_t *);
+void matmul_f32_4x2(const Matrix *, const float *, uint32_t, const float *, float *, uint32_t,
+                    uint32_t);
+void rope_f32_x4(float *, const float *, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t,
+                 uint32_t);
 void embed_rows(const Matrix *, const int32_t *, float, uint32_t, float *, uint32_t, uint32_t);
 void gate_f32_x4(uint32_t, const float *, const float *, float *, uint32_t, uint32_t);
 void add_f32_x4(const float *, const float *, float *, uint32_t, uint32_t);
@@ -33,12 +37,15 @@ static uint32_t element_end(uint32_t columns, uint32_t rows, uint32_t end) {
   return min_u32(columns * rows, end * ELEMENT_UNIT);
 }
 
-static void run_embed(const Command *c, const Step *s, uint32_t rows, uint32_t begin, uint32_t end) {
+static void run_embed(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
+                      uint32_t end) {
   (void)rows;
   embed_rows(c->embed.table, s->tokens, c->embed.scale, s->precision, c->embed.out, begin, end);
 }
 
-static uint32_t norm_units(const Command *c, uint32_t rows) { return rows * c->norm.groups_per_row; }
+static uint32_t norm_units(const Command *c, uint32_t rows) {
+  return rows * c->norm.groups_per_row;
+}
 
 static void run_norm(const Command *c, const Step *s, uint32_t rows, uint32_t begin, uint32_t end) {
   (void)s;
@@ -47,7 +54,8 @@ static void run_norm(const Command *c, const Step *s, uint32_t rows, uint32_t be
               c->norm.group_size, c->norm.out, begin, end);
 }
 
-static void run_quantize(const Command *c, const Step *s, uint32_t rows, uint32_t begin, uint32_t end) {
+static void run_quantize(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
+                         uint32_t end) {
   (void)s;
   const Quantized *to = &c->quantize.to;
   quantize_f32_i8x32(c->quantize.x, c->quantize.columns, begin, end, activation_layout(rows),
@@ -58,7 +66,8 @@ static uint32_t matmul_units(const Command *c, uint32_t rows) {
   return rows == 0 ? 0 : groups_of(c->matmul.matrix);
 }
 
-static void run_matmul(const Command *c, const Step *s, uint32_t rows, uint32_t begin, uint32_t end) {
+static void run_matmul(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
+                       uint32_t end) {
   const Matrix *m = c->matmul.matrix;
   const float *bias = c->matmul.bias;
   float *out = c->matmul.out;
@@ -66,11 +75,12 @@ static void run_matmul(const Command *c, const Step *s, uint32_t rows, uint32_t 
     matmul_f32_4x2(m, c->matmul.x, rows, bias, out, begin, end);
   } else if (rows <= MATVEC_TOKENS) {
     for (uint32_t t = 0; t < rows; t++) {
-      matvec_planes_8x32(m, &c->matmul.quantized, t, s->precision, bias, out + (size_t)t * m->rows, begin, end,
-                         s->scratch);
+      matvec_planes_8x32(m, &c->matmul.quantized, t, s->precision, bias, out + (size_t)t * m->rows,
+                         begin, end, s->scratch);
     }
   } else {
-    matmat_planes_8x4(m, &c->matmul.quantized, rows, s->precision, bias, out, begin, end, s->scratch);
+    matmat_planes_8x4(m, &c->matmul.quantized, rows, s->precision, bias, out, begin, end,
+                      s->scratch);
   }
 }
 
@@ -81,20 +91,25 @@ static void run_rope(const Command *c, const Step *s, uint32_t rows, uint32_t be
               c->rope.interleaved, begin, end);
 }
 
-static void run_cache_write(const Command *c, const Step *s, uint32_t rows, uint32_t begin, uint32_t end) {
+static void run_cache_write(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
+                            uint32_t end) {
   (void)rows;
-  cache_write_vectors(s->cache, c->cache_write.layer, c->cache_write.k, c->cache_write.v, s->position, begin, end);
+  cache_write_vectors(s->cache, c->cache_write.layer, c->cache_write.k, c->cache_write.v,
+                      s->position, begin, end);
 }
 
 static uint32_t attention_command_units(const Command *c, uint32_t rows) {
   return attention_units(c->attention.kv_heads, rows);
 }
 
-static void run_attention(const Command *c, const Step *s, uint32_t rows, uint32_t begin, uint32_t end) {
+static void run_attention(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
+                          uint32_t end) {
   attention_cache_tile32(&c->attention, s->cache, rows, s->position, s->scratch, begin, end);
 }
 
-static uint32_t gate_units(const Command *c, uint32_t rows) { return element_units(c->gate.columns, rows); }
+static uint32_t gate_units(const Command *c, uint32_t rows) {
+  return element_units(c->gate.columns, rows);
+}
 
 static void run_gate(const Command *c, const Step *s, uint32_t rows, uint32_t begin, uint32_t end) {
   (void)s;
@@ -102,22 +117,29 @@ static void run_gate(const Command *c, const Step *s, uint32_t rows, uint32_t be
               element_end(c->gate.columns, rows, end));
 }
 
-static uint32_t add_units(const Command *c, uint32_t rows) { return element_units(c->add.columns, rows); }
+static uint32_t add_units(const Command *c, uint32_t rows) {
+  return element_units(c->add.columns, rows);
+}
 
 static void run_add(const Command *c, const Step *s, uint32_t rows, uint32_t begin, uint32_t end) {
   (void)s;
-  add_f32_x4(c->add.a, c->add.b, c->add.out, begin * ELEMENT_UNIT, element_end(c->add.columns, rows, end));
+  add_f32_x4(c->add.a, c->add.b, c->add.out, begin * ELEMENT_UNIT,
+             element_end(c->add.columns, rows, end));
 }
 
-static uint32_t scale_units(const Command *c, uint32_t rows) { return element_units(c->scale.columns, rows); }
+static uint32_t scale_units(const Command *c, uint32_t rows) {
+  return element_units(c->scale.columns, rows);
+}
 
-static void run_scale(const Command *c, const Step *s, uint32_t rows, uint32_t begin, uint32_t end) {
+static void run_scale(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
+                      uint32_t end) {
   (void)s;
   scale_f32_x4(c->scale.x, c->scale.factor, c->scale.softcap, c->scale.out, begin * ELEMENT_UNIT,
                element_end(c->scale.columns, rows, end));
 }
 
-static void run_take_outputs(const Command *c, const Step *s, uint32_t rows, uint32_t begin, uint32_t end) {
+static void run_take_outputs(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
+                             uint32_t end) {
   const size_t columns = c->take_outputs.columns, skipped = s->token_count - rows;
   for (uint32_t r = begin; r < end; r++) {
     __builtin_memcpy(c->take_outputs.out + r * columns, c->take_outputs.x + (skipped + r) * columns,
@@ -142,7 +164,9 @@ static const Executor executors[OP_COUNT] = {
 EXPORT(hermit_abi) uint32_t hermit_abi(void) { return HERMIT_ABI; }
 
 // Bytes a quantised activation takes per element in this build.
-EXPORT(hermit_activation_bytes) uint32_t hermit_activation_bytes(void) { return activation_bytes(); }
+EXPORT(hermit_activation_bytes) uint32_t hermit_activation_bytes(void) {
+  return activation_bytes();
+}
 
 EXPORT(hermit_run) void hermit_run(const Command *commands, uint32_t count, Step *step) {
   for (uint32_t i = 0; i < count; i++) {

@@ -1,10 +1,10 @@
 // Rows in a file's own encoding to nibble planes (include/planes.h), while a model is read.
 //
-// transcode_TYPE_planes(source, rows, columns, hi, lo, gain) takes any number of rows that starts at a
-// group of 8 and returns flags: 1 when a scale, minimum or value was NaN or infinite (or, for floating
-// point sources, too large for a half precision scale), 2 when a scale or minimum times `gain` (a
-// power of two, at least 1) overflowed a half: then rescale_planes and a gain of 1 help. Exact for the integer types; floating point
-// rows are quantised like Q8_0.
+// transcode_TYPE_planes(source, rows, columns, hi, lo, gain) takes any number of rows that starts
+// at a group of 8 and returns flags: 1 when a scale, minimum or value was NaN or infinite (or, for
+// floating point sources, too large for a half precision scale), 2 when a scale or minimum times
+// `gain` (a power of two, at least 1) overflowed a half: then rescale_planes and a gain of 1 help.
+// Exact for the integer types; floating point rows are quantised like Q8_0.
 #include "planes.h"
 
 // One block of one row, ready to be interleaved. Digits in Q4_0's nibble order.
@@ -47,8 +47,9 @@ INLINE int decode_q8_0(const uint8_t *p, PlaneBlock *out) {
 
 // 16 bits to 16 bytes of 0x00 or 0xff.
 INLINE v128_t bits_to_bytes(uint32_t bits) {
-  v128_t spread = wasm_i8x16_swizzle(wasm_i32x4_splat((int32_t)bits),
-                                     wasm_i8x16_const(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1));
+  v128_t spread =
+      wasm_i8x16_swizzle(wasm_i32x4_splat((int32_t)bits),
+                         wasm_i8x16_const(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1));
   v128_t select = wasm_i8x16_const(1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64, -128);
   return wasm_i8x16_eq(wasm_v128_and(spread, select), select);
 }
@@ -144,7 +145,8 @@ INLINE int decode_bf16(const uint8_t *p, PlaneBlock *out) {
 // 16 bytes of each of 8 rows to 4-byte words, rows fastest.
 INLINE void store_interleaved(uint8_t *out, const v128_t *rows) {
   UNROLL for (int half = 0; half < 2; half++) {
-    v128_t a = rows[4 * half], b = rows[4 * half + 1], c = rows[4 * half + 2], d = rows[4 * half + 3];
+    v128_t a = rows[4 * half], b = rows[4 * half + 1], c = rows[4 * half + 2],
+           d = rows[4 * half + 3];
     v128_t ab0 = wasm_i32x4_shuffle(a, b, 0, 4, 1, 5), ab1 = wasm_i32x4_shuffle(a, b, 2, 6, 3, 7);
     v128_t cd0 = wasm_i32x4_shuffle(c, d, 0, 4, 1, 5), cd1 = wasm_i32x4_shuffle(c, d, 2, 6, 3, 7);
     uint8_t *p = out + 16 * half;
@@ -214,8 +216,8 @@ INLINE int transcode_rows(Decoder *decode, int source_bytes, int has_minimum, in
   for (uint32_t row = 0; row < rows; row += GROUP) {
     const uint8_t *group = source + (size_t)row * blocks * source_bytes;
     uint32_t count = min_u32(rows - row, GROUP);
-    finite &= transcode_group(decode, source_bytes, has_minimum, has_lo, group, count, blocks, hi, lo,
-                              gains, &overflow);
+    finite &= transcode_group(decode, source_bytes, has_minimum, has_lo, group, count, blocks, hi,
+                              lo, gains, &overflow);
     hi += hi_group;
     lo += lo_group;
   }
@@ -239,7 +241,8 @@ TRANSCODER(f16, 64, 0, 1)
 TRANSCODER(bf16, 64, 0, 1)
 TRANSCODER(f32, 128, 0, 1)
 
-// Multiplies the scales and minimums of `blocks` plane blocks by a power of two that leaves them exact.
+// Multiplies the scales and minimums of `blocks` plane blocks by a power of two that leaves them
+// exact.
 EXPORT(rescale_planes)
 void rescale_planes(uint8_t *hi, uint32_t blocks, uint32_t has_minimum, float gain) {
   v128_t gains = wasm_f32x4_splat(gain), overflow = wasm_i32x4_const_splat(0);

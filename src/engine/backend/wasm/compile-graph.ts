@@ -46,7 +46,7 @@ interface Step {
   readonly rows: RowExtent;
   readonly touches: readonly BufferId[];
   /** The command's words after `op` and `rows`, once addresses are known. */
-  words(address: (buffer: BufferId) => number): readonly number[];
+  readonly words: (address: (buffer: BufferId) => number) => readonly number[];
 }
 
 interface QuantizedBuffer {

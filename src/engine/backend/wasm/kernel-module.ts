@@ -17,7 +17,7 @@ export interface Kernels {
   readonly heap: WasmHeap;
   /** Bytes of one quantised activation in this build: 1 relaxed, 2 plain. */
   readonly activationBytes: number;
-  call(name: string, ...values: readonly number[]): number;
+  readonly call: (name: string, ...values: readonly number[]) => number;
 }
 
 function toError(cause: unknown, message: string): AppError {

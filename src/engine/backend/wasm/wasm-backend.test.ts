@@ -221,7 +221,7 @@ describe('WasmBackend', () => {
   });
 
   it('ends in success or engine/out-of-memory, whichever growth fails, and works afterwards', async () => {
-    // Counting with a memory that grows for every block: the start size holds the whole test model.
+    // eslint-disable-next-line typescript/unbound-method -- called with its own `this` below
     const original = WebAssembly.Memory.prototype.grow;
     let failures = 0;
     for (let failing = 1; failing <= 4; failing++) {
@@ -268,7 +268,7 @@ describe('WasmBackend', () => {
       columns: 4096,
       storage: 'planes',
     };
-    expect(() => backend.beginWeight(spec)).toThrowError(/needs 9 MiB more/);
+    expect(() => backend.beginWeight(spec)).toThrow(/needs 9 MiB more/);
     expect((await logits(backend, load(backend), [1])).length).toBe(VOCABULARY);
   });
 
@@ -303,14 +303,14 @@ describe('WasmBackend', () => {
     const spec: WeightSpec = { name: 'w', type: 'Q8_0', rows: 16, columns: 32, storage: 'planes' };
     const short = backend.beginWeight(spec);
     short.write(new Uint8Array(8 * 34));
-    expect(() => short.finish()).toThrowError(/before the end/);
+    expect(() => short.finish()).toThrow(/before the end/);
     backend.beginWeight(spec).abandon();
     expect(backend.memory().weightBytes).toBe(0);
     const writer = backend.beginWeight(spec);
     writer.write(new Uint8Array(7 * 34));
     expect(() => {
       writer.write(new Uint8Array(34));
-    }).toThrowError(/wrong pieces/);
+    }).toThrow(/wrong pieces/);
   });
 
   it('keeps the values of a matrix whose later scales are too large for the usual gain', async () => {

@@ -184,7 +184,7 @@ export class WasmBackend implements Backend {
     try {
       return Promise.resolve(this.#runStep(executable, input));
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 
