@@ -30,6 +30,12 @@ export interface ChunkStore {
   /** Deletes all blocks of a content and gives their space back to the browser. */
   removeContent(contentId: string): Promise<void>;
 
+  /**
+   * Lets go of what reading a content holds in this thread, so that its deletion, here or in another
+   * thread, gives the space back at once. Call it when a reader is done.
+   */
+  release(contentId: string): Promise<void>;
+
   /** Contents that occupy space, known to a manifest or not. */
   contents(): Promise<string[]>;
 

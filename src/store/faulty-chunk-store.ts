@@ -78,6 +78,10 @@ export class FaultyChunkStore implements ChunkStore {
     if (fault?.kind === 'throw-after') throw fault.error;
   }
 
+  release(contentId: string): Promise<void> {
+    return this.#inner.release(contentId);
+  }
+
   contents(): Promise<string[]> {
     return this.#inner.contents();
   }

@@ -7,6 +7,7 @@
  */
 import { type DBSchema, deleteDB } from 'idb';
 import { delay } from '../common/abort.ts';
+import { MEBIBYTE } from '../common/bytes.ts';
 import { AppError } from '../common/errors.ts';
 import type { ChunkStore } from './chunk-store.ts';
 import { Database } from './database.ts';
@@ -31,11 +32,17 @@ const blobRetryDelaysMs = [250, 1000, 2000] as const;
 /** What browsers throw when a Blob cannot be written (Chromium; WebKit in ephemeral sessions). */
 const blobErrorNames = new Set(['UnknownError', 'NotReadableError', 'DataError', 'DataCloneError']);
 
+/** See `release`. The memory is never written to, so it costs address space, not RAM. */
+const collectionRounds = 16;
+const collectionBytes = 32 * MEBIBYTE;
+
 export class IdbChunkStore implements ChunkStore {
   readonly kind = 'indexeddb';
   readonly #prefix: string;
   readonly #sleep: (milliseconds: number) => Promise<void>;
   readonly #databases = new Map<string, Database<BlockSchema>>();
+  /** Handles of Blobs that were read, of which some may still be in memory. */
+  readonly #blobsRead = new Map<string, WeakRef<Blob>[]>();
   /** Set once Blobs failed where a buffer succeeded: no more waiting for the rest of the session. */
   #blobsFail = false;
 
@@ -61,8 +68,9 @@ export class IdbChunkStore implements ChunkStore {
         database.get('blocks', index),
       );
       if (record === undefined) throw missingBlock(contentId, index);
-      const buffer = record instanceof Blob ? await record.arrayBuffer() : record;
-      return new Uint8Array(buffer);
+      if (!(record instanceof Blob)) return new Uint8Array(record);
+      this.#noteRead(contentId, record);
+      return new Uint8Array(await record.arrayBuffer());
     } catch (error) {
       throw toBlockReadError(error);
     }
@@ -90,6 +98,25 @@ export class IdbChunkStore implements ChunkStore {
     } catch (error) {
       throw toStoreError(error);
     }
+    await this.release(contentId);
+  }
+
+  /**
+   * A stored Blob's file is only deleted when the last handle to it is gone, and handles go with a
+   * garbage collection, which an idle worker may not see for minutes (Chromium 156: 300 MB stayed
+   * until the page was left). Memory that is allocated and dropped brings one about; two or three
+   * rounds do, and the number is bounded in case an engine thinks otherwise.
+   */
+  async release(contentId: string): Promise<void> {
+    const handles = this.#blobsRead.get(contentId) ?? [];
+    this.#blobsRead.delete(contentId);
+    for (let round = 0; round < collectionRounds; round++) {
+      if (handles.every((handle) => handle.deref() === undefined)) return;
+      // A handle that was looked at lives to the end of the task, so the collection must be later.
+      await this.#sleep(0);
+      void new ArrayBuffer(collectionBytes);
+      await this.#sleep(0);
+    }
   }
 
   async contents(): Promise<string[]> {
@@ -107,6 +134,13 @@ export class IdbChunkStore implements ChunkStore {
   close(): void {
     for (const database of this.#databases.values()) database.close();
     this.#databases.clear();
+  }
+
+  #noteRead(contentId: string, blob: Blob): void {
+    const alive = (this.#blobsRead.get(contentId) ?? []).filter(
+      (handle) => handle.deref() !== undefined,
+    );
+    this.#blobsRead.set(contentId, [...alive, new WeakRef(blob)]);
   }
 
   #database(contentId: string): Database<BlockSchema> {

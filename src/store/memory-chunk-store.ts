@@ -61,6 +61,11 @@ export class MemoryChunkStore implements ChunkStore {
     this.#contents.delete(contentId);
   }
 
+  release(): Promise<void> {
+    // Reads are copies.
+    return Promise.resolve();
+  }
+
   async contents(): Promise<string[]> {
     await Promise.resolve();
     return [...this.#contents.keys()];

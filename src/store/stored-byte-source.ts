@@ -69,6 +69,8 @@ export class StoredByteSource implements ByteSource {
     this.#closed = true;
     this.#cache.clear();
     this.#options.release();
+    const { context, model } = this.#options;
+    void context.chunks.release(model.contentId);
   }
 
   async #block(index: number): Promise<Uint8Array<ArrayBuffer>> {

@@ -89,6 +89,14 @@ export function describeChunkStore(name: string, open: () => ChunkStore): void {
       expect(await store.get('a', 5)).toEqual(pattern(3, 4));
     });
 
+    test('letting go of what was read loses nothing', async () => {
+      await store.put('a', 0, pattern(8, 1));
+      await store.get('a', 0);
+      await store.release('a');
+      await store.release('nobody');
+      expect(await store.get('a', 0)).toEqual(pattern(8, 1));
+    });
+
     test('writes of many blocks at once all arrive', async () => {
       const indices = Array.from({ length: 20 }, (_, index) => index);
       await Promise.all(indices.map((index) => store.put('a', index, pattern(100, index))));
