@@ -38,4 +38,4 @@ const application = await createApplication(__HERMIT_VERSION__);
 globalThis.hermit = application.hermit;
 const element = document.querySelector<HermitApp>('hermit-app');
 if (element !== null) element.services = application.services;
-await application.start().catch(report);
+await application.start(report).catch(report);

@@ -38,7 +38,7 @@ export class LibraryModelsService implements ModelsService {
   readonly #catalog = new ObservableValue<CatalogView>({ kind: 'loading' });
   readonly #active = new ObservableValue<ActiveModelView>({ kind: 'none' });
   #catalogEntries: readonly CatalogEntry[] = [];
-  #entries: readonly LibraryEntry[] = [];
+  readonly #entries = new ObservableValue<readonly LibraryEntry[]>([]);
 
   constructor(options: ModelsServiceOptions) {
     this.#options = options;
@@ -57,9 +57,14 @@ export class LibraryModelsService implements ModelsService {
     return this.#active;
   }
 
+  /** What the library holds, as the store worker tells it. */
+  get entries(): Observable<readonly LibraryEntry[]> {
+    return this.#entries;
+  }
+
   /** True while bytes are being downloaded, checked or imported: an update must wait. */
   get busy(): boolean {
-    return this.#entries.some(
+    return this.#entries.value.some(
       ({ state }) =>
         state.kind === 'waiting' || state.kind === 'downloading' || state.kind === 'verifying',
     );
@@ -67,14 +72,18 @@ export class LibraryModelsService implements ModelsService {
 
   /** Begins to follow the store; resolves with the entries once they are known. */
   async start(): Promise<readonly LibraryEntry[]> {
-    await this.#options.store.use((store) =>
-      store.observe(
-        callback((entries: readonly LibraryEntry[]) => {
-          this.#showEntries(entries);
+    const { store } = this.#options;
+    // The callback's messages travel on a port of their own and may come after the answer.
+    const entries = await store.use((remote) => remote.list());
+    this.#showEntries(entries);
+    await store.use((remote) =>
+      remote.observe(
+        callback((changed: readonly LibraryEntry[]) => {
+          this.#showEntries(changed);
         }),
       ),
     );
-    return this.#entries;
+    return entries;
   }
 
   /** Reads the catalogue and shows it in the user's language. */
@@ -141,9 +150,9 @@ export class LibraryModelsService implements ModelsService {
   }
 
   #showEntries(entries: readonly LibraryEntry[]): void {
-    const before = new Set(this.#entries.map(({ id }) => id));
+    const before = new Set(this.#entries.value.map(({ id }) => id));
     const changed = entries.length !== before.size || entries.some(({ id }) => !before.has(id));
-    this.#entries = entries;
+    this.#entries.set(entries);
     this.#options.runtime.setNames(entries);
     this.#models.set(entries.map(modelView));
     if (changed) this.refreshCatalog();
@@ -151,7 +160,7 @@ export class LibraryModelsService implements ModelsService {
 
   #catalogView(entry: CatalogEntry): CatalogModelView {
     const { repository } = entry;
-    const installed = this.#entries.find(({ origin }) => origin.catalogId === entry.id);
+    const installed = this.#entries.value.find(({ origin }) => origin.catalogId === entry.id);
     return {
       id: entry.id,
       name: entry.name,

@@ -31,8 +31,11 @@ const HEADER_DEADLINE_MS = 10_000;
 export interface Application {
   readonly services: Services;
   readonly hermit: Hermit;
-  /** Starts the workers and loads the model used last. @throws AppError where a part cannot start */
-  readonly start: () => Promise<void>;
+  /**
+   * Starts the workers and loads the model used last.
+   * @throws AppError where the store cannot start or the model cannot be loaded
+   */
+  readonly start: (report: (error: unknown) => void) => Promise<void>;
 }
 
 export async function createApplication(version: string): Promise<Application> {
@@ -116,6 +119,7 @@ export async function createApplication(version: string): Promise<Application> {
   const hermit = new Hermit({
     version,
     store,
+    entries: models.entries,
     runtime,
     prompts,
     loadDefaults: () => {
@@ -134,10 +138,11 @@ export async function createApplication(version: string): Promise<Application> {
   });
   return { services: { models, chats, settings, app }, hermit, start };
 
-  /** What needs the workers, after the page is shown. */
-  async function start(): Promise<void> {
+  /** What needs the workers, after the page is shown. A part that cannot start leaves the others. */
+  async function start(report: (error: unknown) => void): Promise<void> {
+    const parts = [chats.start(), models.loadCatalog(), app.refreshStorage(), updates.start()];
+    for (const part of parts) part.catch(report);
     const entries = await models.start();
-    await Promise.all([chats.start(), models.loadCatalog(), app.refreshStorage(), updates.start()]);
     const id = lastModel.loadAtStart;
     const ready = entries.some((entry) => entry.id === id && entry.state.kind === 'ready');
     if (id !== null && ready && runtime.state.value.kind === 'none') await load(id);

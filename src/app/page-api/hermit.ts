@@ -3,11 +3,11 @@
  * The shapes follow the OpenAI API where there is one; errors are `AppError`.
  */
 import { AppError, hasCode } from '../../common/errors.ts';
+import type { Observable } from '../../common/observable.ts';
 import type { LibraryEntry } from '../../download/library-entry.ts';
 import type { AddModelRequest } from '../../download/model-request.ts';
 import type { LoadedModel } from '../../engine/engine.ts';
 import type { Capabilities } from '../../platform/capabilities.ts';
-import { callback } from '../../rpc/transfer.ts';
 import type { StoreApi } from '../../rpc/contracts.ts';
 import type { WorkerOwner } from '../../rpc/worker-owner.ts';
 import type { ModelRuntime, RuntimeLoadOptions } from '../model-runtime.ts';
@@ -36,6 +36,8 @@ export interface LoadOptions extends Partial<RuntimeLoadOptions>, CallOptions {
 
 export interface HermitDependencies extends CompletionDependencies {
   readonly store: WorkerOwner<StoreApi>;
+  /** The library's entries, as they change. */
+  readonly entries: Observable<readonly LibraryEntry[]>;
   readonly runtime: ModelRuntime;
   readonly loadDefaults: () => RuntimeLoadOptions;
   readonly capabilities: () => Promise<Capabilities>;
@@ -114,7 +116,7 @@ class HermitModels {
    */
   async install(source: InstallSource, options: InstallOptions = {}): Promise<string> {
     const { signal, onProgress } = options;
-    const { store } = this.#dependencies;
+    const { store, entries } = this.#dependencies;
     const id = await store.use((remote) => remote.add(requestOf(source)));
     const cancel = (): void => {
       void store.use((remote) => remote.cancel(id)).catch(() => undefined);
@@ -122,15 +124,7 @@ class HermitModels {
     if (signal?.aborted === true) cancel();
     else signal?.addEventListener('abort', cancel, { once: true });
     try {
-      return await new Promise<string>((resolve, reject) => {
-        const watch = (entries: readonly LibraryEntry[]): void => {
-          const entry = entries.find((candidate) => candidate.id === id);
-          const end = entry === undefined ? gone() : outcome(entry, onProgress);
-          if (end === 'ready') resolve(id);
-          else if (end !== null) reject(end);
-        };
-        store.use((remote) => remote.observe(callback(watch))).catch(reject);
-      });
+      return await this.#untilReady(id, entries, onProgress);
     } finally {
       signal?.removeEventListener('abort', cancel);
     }
@@ -163,6 +157,31 @@ class HermitModels {
   async remove(id: string): Promise<void> {
     await this.unload(id);
     await this.#dependencies.store.use((store) => store.remove(id));
+  }
+
+  /** @throws AppError what ended it otherwise; `aborted` when it was cancelled */
+  async #untilReady(
+    id: string,
+    entries: Observable<readonly LibraryEntry[]>,
+    onProgress: InstallOptions['onProgress'],
+  ): Promise<string> {
+    const listed = await this.list();
+    return new Promise((resolve, reject) => {
+      // What is observed may be older than the list just read: until the model was seen, wait.
+      let seen = false;
+      const check = (now: readonly LibraryEntry[]): void => {
+        const entry = now.find((candidate) => candidate.id === id);
+        if (entry === undefined && !seen) return;
+        seen = true;
+        const end = entry === undefined ? gone() : outcome(entry, onProgress);
+        if (end === null) return;
+        stop();
+        if (end === 'ready') resolve(id);
+        else reject(end);
+      };
+      const stop = entries.subscribe(check);
+      check(listed);
+    });
   }
 }
 
