@@ -30,7 +30,6 @@ function bytes(details: ErrorDetails, ...names: readonly string[]): string | nul
   return null;
 }
 
-/* eslint-disable max-len */
 const sentences: Record<ErrorCode, Sentence> = {
   internal: (_details, message) =>
     msg(
@@ -259,4 +258,3 @@ const sentences: Record<ErrorCode, Sentence> = {
       { id: 'error.catalog/invalid' },
     ),
 };
-/* eslint-enable max-len */

@@ -25,7 +25,7 @@ export interface RequestEventMap {
   'hermit-add-url': CustomEvent<null>;
   'hermit-add-file': CustomEvent<null>;
   'hermit-model-added': CustomEvent<string>;
-  'hermit-fill-composer': CustomEvent<string>;
+  'hermit-hint': CustomEvent<string>;
 }
 
 declare global {
@@ -48,13 +48,14 @@ export function announce(host: EventTarget, text: string): void {
 
 /** Shows what went wrong until the person dismisses it. A stop the person asked for is no problem. */
 export function reportProblem(host: EventTarget, thrown: unknown): void {
-  const error = toAppError(thrown);
-  if (error.code === 'aborted') return;
-  request(host, 'hermit-problem', {
-    code: error.code,
-    message: error.message,
-    details: error.details,
-  });
+  const error = toErrorView(thrown);
+  if (error.code !== 'aborted') request(host, 'hermit-problem', error);
+}
+
+/** What was thrown, as components show it. */
+export function toErrorView(thrown: unknown): ErrorView {
+  const { code, message, details } = toAppError(thrown);
+  return { code, message, details };
 }
 
 /** Awaits an action of the services and shows its failure. Resolves `undefined` when it failed. */
@@ -89,7 +90,7 @@ export function modelAdded(host: EventTarget, id: string): void {
   request(host, 'hermit-model-added', id);
 }
 
-/** Puts text into the composer without sending it. */
-export function fillComposer(host: EventTarget, text: string): void {
-  request(host, 'hermit-fill-composer', text);
+/** Shows a sentence that needs no decision, until it is dismissed. */
+export function showHint(host: EventTarget, text: string): void {
+  request(host, 'hermit-hint', text);
 }

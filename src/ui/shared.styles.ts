@@ -153,6 +153,7 @@ export const buttonStyles = css`
     font-size: var(--text-sm);
   }
   .icon-button {
+    flex: none;
     width: var(--control);
     padding: 0;
     color: var(--ink-soft);

@@ -1,7 +1,9 @@
 import { msg, str } from '@lit/localize';
 import { html, nothing } from 'lit';
 import { HermitElement } from '../hermit-element.ts';
-import { modelAdded, perform } from '../requests.ts';
+import { errorText } from '../error-text.ts';
+import { modelAdded, toErrorView } from '../requests.ts';
+import type { ErrorView } from '../services.ts';
 import { baseStyles, buttonStyles, dialogStyles, fieldStyles } from '../shared.styles.ts';
 import { addUrlDialogStyles } from './add-url-dialog.styles.ts';
 import { checkModelUrl } from './validate-url.ts';
@@ -11,7 +13,7 @@ import type { UrlCheck } from './validate-url.ts';
  * `<hermit-add-url-dialog>`: takes the address of a model file, says what will be requested, starts.
  *
  * Methods: `open()`. Properties, slots, parts: none.
- * Events: `hermit-model-added` with the id; `hermit-problem`.
+ * Events: `hermit-model-added` with the id. A failure is shown in the dialog, beside the address.
  */
 export class AddUrlDialog extends HermitElement {
   static override readonly styles = [
@@ -25,17 +27,21 @@ export class AddUrlDialog extends HermitElement {
     check: { state: true },
     complain: { state: true },
     busy: { state: true },
+    failure: { state: true },
   };
 
   declare private check: UrlCheck;
   declare private complain: boolean;
   declare private busy: boolean;
+  /** Why the server's answer was no use; the address stays for correction. */
+  declare private failure: ErrorView | null;
 
   constructor() {
     super();
     this.check = { kind: 'empty' };
     this.complain = false;
     this.busy = false;
+    this.failure = null;
   }
 
   async open(): Promise<void> {
@@ -44,11 +50,17 @@ export class AddUrlDialog extends HermitElement {
     if (input !== null) input.value = '';
     this.check = { kind: 'empty' };
     this.complain = false;
+    this.failure = null;
     this.renderRoot.querySelector('dialog')?.showModal();
   }
 
   protected override render(): unknown {
-    const problem = this.complain ? problemText(this.check) : null;
+    const problem =
+      this.failure !== null
+        ? errorText(this.failure)
+        : this.complain
+          ? problemText(this.check)
+          : null;
     return html`<dialog class="sheet" aria-labelledby="heading">
       <form novalidate @submit=${this.#submit}>
         <h2 id="heading">${msg('Add a model by its address', { id: 'addUrl.heading' })}</h2>
@@ -76,7 +88,7 @@ export class AddUrlDialog extends HermitElement {
           />
           <div id="outcome" aria-live="polite">
             ${problem === null ? nothing : html`<p class="field-error">${problem}</p>`}
-            ${this.check.kind === 'valid' ? this.#preview(this.check) : nothing}
+            ${this.check.kind === 'valid' && problem === null ? this.#preview(this.check) : nothing}
           </div>
         </div>
         <div class="dialog-actions">
@@ -101,6 +113,7 @@ export class AddUrlDialog extends HermitElement {
   }
 
   readonly #onInput = (event: Event): void => {
+    this.failure = null;
     this.check = checkModelUrl((event.target as HTMLInputElement).value);
     if (this.check.kind === 'valid' || this.check.kind === 'empty') this.complain = false;
   };
@@ -124,10 +137,16 @@ export class AddUrlDialog extends HermitElement {
       return;
     }
     this.busy = true;
-    const id = await perform(this, this.services.models.addFromUrl(input.value.trim()));
-    this.busy = false;
-    this.#close();
-    if (id !== undefined) modelAdded(this, id);
+    try {
+      const id = await this.services.models.addFromUrl(input.value.trim());
+      this.#close();
+      modelAdded(this, id);
+    } catch (error) {
+      this.failure = toErrorView(error);
+      input.focus();
+    } finally {
+      this.busy = false;
+    }
   };
 }
 

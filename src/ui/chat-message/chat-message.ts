@@ -17,6 +17,7 @@ import {
 } from '../icons.ts';
 import { isComposing } from '../keyboard.ts';
 import '../markdown/markdown-view.ts';
+import { splitThinking } from '../markdown/streaming.ts';
 import { noticeText } from '../notice-text.ts';
 import '../popover-menu/popover-menu.ts';
 import { announce, perform, reportProblem } from '../requests.ts';
@@ -254,7 +255,9 @@ export class ChatMessage extends HermitElement {
 
   async #copy(message: MessageView): Promise<void> {
     try {
-      await navigator.clipboard.writeText(message.text);
+      await navigator.clipboard.writeText(
+        message.role === 'user' ? message.text : splitThinking(message.text, false).answer,
+      );
       this.copied = true;
       announce(this, msg('Copied', { id: 'code.copied' }));
       setTimeout(() => {

@@ -1,6 +1,7 @@
 import { msg, str } from '@lit/localize';
 import { html, nothing } from 'lit';
 import { repeat } from 'lit/directives/repeat.js';
+import { offerFile } from '../file-download.ts';
 import { HermitElement, Observed } from '../hermit-element.ts';
 import {
   closeIcon,
@@ -137,6 +138,13 @@ export class ChatSidebar extends HermitElement {
         </button>
         <button
           type="button"
+          class="menu-item"
+          @click=${(event: Event) => this.#export(event, chat)}
+        >
+          ${downloadIcon}${msg('Export', { id: 'sidebar.export' })}
+        </button>
+        <button
+          type="button"
           class="menu-item danger"
           @click=${(event: Event) => this.#remove(event, chat)}
         >
@@ -213,6 +221,12 @@ export class ChatSidebar extends HermitElement {
     event.preventDefault();
     this.renaming = null;
   };
+
+  async #export(event: Event, chat: ChatSummaryView): Promise<void> {
+    closeMenu(event);
+    const blob = await perform(this, this.services.chats.exportChats(chat.id));
+    if (blob !== undefined) offerFile(blob, 'hermit-chat.json');
+  }
 
   async #remove(event: Event, chat: ChatSummaryView): Promise<void> {
     closeMenu(event);

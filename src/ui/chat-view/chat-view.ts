@@ -8,9 +8,10 @@ import type { ChatMessage } from '../chat-message/chat-message.ts';
 import { formatNumber, formatPercent } from '../format.ts';
 import { HermitElement, Observed } from '../hermit-element.ts';
 import { arrowDownIcon, hermitMark, lockIcon } from '../icons.ts';
+import { splitThinking } from '../markdown/streaming.ts';
 import '../model-row/model-row.ts';
 import { announce, perform } from '../requests.ts';
-import type { ActivityView, ChatView as ChatState } from '../services.ts';
+import type { ActiveModelView, ActivityView, ChatView as ChatState } from '../services.ts';
 import { baseStyles, buttonStyles, progressStyles } from '../shared.styles.ts';
 import { chatViewStyles } from './chat-view.styles.ts';
 import { FollowScroll } from './follow-scroll.ts';
@@ -79,7 +80,7 @@ export class ChatView extends HermitElement {
         <hermit-chat-composer
           .chatId=${chat.id}
           .working=${chat.activity.kind !== 'idle'}
-          .blocked=${blockedText(readiness)}
+          .blocked=${blockedText(readiness, this.#active.value)}
           @hermit-send=${this.#onSend}
           @hermit-stop=${this.#onStop}
           @hermit-edit-last=${this.#onEditLast}
@@ -192,7 +193,7 @@ export class ChatView extends HermitElement {
     this.#wasWorking = working;
     const answer = chat.messages.at(-1);
     if (!finished || answer?.role !== 'assistant' || answer.status !== 'complete') return;
-    const text = answer.text.slice(0, announcedLength);
+    const text = splitThinking(answer.text, false).answer.slice(0, announcedLength);
     announce(this, msg(str`Answer complete. ${text}`, { id: 'chat.announce' }));
   }
 
@@ -221,7 +222,10 @@ export class ChatView extends HermitElement {
   };
 }
 
-function blockedText(readiness: Readiness): string | null {
+function blockedText(readiness: Readiness, active: ActiveModelView): string | null {
+  if (active.kind === 'failed' && readiness.kind === 'choose') {
+    return msg(str`${active.name} could not be loaded`, { id: 'picker.failedLabel' });
+  }
   switch (readiness.kind) {
     case 'ready':
       return null;

@@ -11,7 +11,7 @@ import { FileDrop } from '../file-drop.ts';
 import { fileIcon, menuIcon, newChatIcon } from '../icons.ts';
 import { applyLanguage } from '../localization.ts';
 import '../model-picker/model-picker.ts';
-import { announce, modelAdded, perform, reportProblem } from '../requests.ts';
+import { announce, modelAdded, perform, reportProblem, showHint } from '../requests.ts';
 import { Router } from '../router.ts';
 import type { Route } from '../router.ts';
 import type { Services, Settings } from '../services.ts';
@@ -68,6 +68,9 @@ export class HermitApp extends LitElement {
     this.addEventListener('hermit-problem', (event) => {
       this.renderRoot.querySelector('hermit-toast-stack')?.showProblem(event.detail);
     });
+    this.addEventListener('hermit-hint', (event) => {
+      this.renderRoot.querySelector('hermit-toast-stack')?.showHint(event.detail);
+    });
     this.addEventListener('hermit-confirm', (event) => {
       void this.renderRoot.querySelector('hermit-confirm-dialog')?.ask(event.detail);
     });
@@ -103,6 +106,10 @@ export class HermitApp extends LitElement {
     if (!changed.has('services') || this.services === undefined) return;
     this.#provider.setValue(this.services);
     if (this.isConnected) this.#connectServices(this.services);
+  }
+
+  protected override updated(): void {
+    if (this.services !== undefined) this.#setTitle(this.services);
   }
 
   protected override render(): unknown {
@@ -233,8 +240,9 @@ export class HermitApp extends LitElement {
     this.requestUpdate();
     this.#closeDrawer();
     await this.#loadPage(route);
+    // Gone elsewhere meanwhile: that change of address has its own call of this.
+    if (this.#router.route.value !== route) return;
     if (route.page === 'chat') await this.#showChat(services, route.id);
-    this.#setTitle(services);
     await this.updateComplete;
     this.#focusPage();
   }
@@ -274,7 +282,6 @@ export class HermitApp extends LitElement {
     if (route.page === 'chat' && route.id === null && id !== null) {
       this.#router.rename({ page: 'chat', id });
     }
-    this.#setTitle(services);
     this.requestUpdate();
   }
 
@@ -290,8 +297,11 @@ export class HermitApp extends LitElement {
 
   // Focus, keyboard, sidebar
 
+  /** Null too while its module is on its way, when the element has no methods yet. */
   get #chatView(): ChatView | null {
-    return this.renderRoot.querySelector('hermit-chat-view');
+    return customElements.get('hermit-chat-view') === undefined
+      ? null
+      : this.renderRoot.querySelector('hermit-chat-view');
   }
 
   /** After a change of page: its heading, or the composer where that opens no keyboard on screen. */
@@ -394,13 +404,13 @@ export class HermitApp extends LitElement {
       void perform(this, services.app.promptInstall());
       return;
     }
-    const hint = msg(
-      'To install Hermit: open the browser’s Share or File menu and choose “Add to Home Screen” or “Add to Dock”.',
-      {
-        id: 'app.installManual',
-      },
+    showHint(
+      this,
+      msg(
+        'To install Hermit: open the browser’s Share or File menu and choose “Add to Home Screen” or “Add to Dock”.',
+        { id: 'app.installManual' },
+      ),
     );
-    this.renderRoot.querySelector('hermit-toast-stack')?.showHint(hint);
   };
 }
 

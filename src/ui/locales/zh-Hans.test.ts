@@ -59,7 +59,7 @@ describe('the Chinese interface', () => {
       const text =
         typeof template === 'string'
           ? template
-          : (template as { strings: string[] }).strings.join('');
+          : (template as { strings: readonly string[] }).strings.join('');
       expect(text, id).toMatch(/\p{Script=Han}/u);
     }
   });

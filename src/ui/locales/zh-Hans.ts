@@ -39,6 +39,7 @@ export const templates: TemplateMap = {
   'sidebar.deleteBody': str`“${0}”将被永久删除。Hermit 只在本机保存对话，别处没有副本。`,
   'sidebar.deleteHeading': '删除这个对话？',
   'sidebar.empty': '您的对话会列在这里，并且只留在本机。',
+  'sidebar.export': '导出',
   'sidebar.install': '安装为应用',
   'sidebar.models': '模型',
   'sidebar.newChat': '新对话',

@@ -97,8 +97,8 @@ function trigger(active: ActiveModelView): unknown {
     case 'none':
       return html`<span class="text">${msg('Choose a model', { id: 'picker.choose' })}</span>`;
     case 'loading':
-      return html`${spinnerIcon}<span class="text">${active.name}</span
-        ><span class="percent">${formatPercent(active.fraction)}</span>`;
+      return html`${spinnerIcon}<span class="text">${active.name}</span>
+        <span class="percent">${formatPercent(active.fraction)}</span>`;
     case 'ready':
       return html`<span class="dot"></span><span class="text">${active.name}</span>`;
     case 'failed':

@@ -1,7 +1,7 @@
 import { msg, str } from '@lit/localize';
 import { html, nothing } from 'lit';
 import { errorText } from '../error-text.ts';
-import { formatBytes, formatDate, formatDuration, formatPercent, formatSpeed } from '../format.ts';
+import { formatBytes, formatPercent } from '../format.ts';
 import { HermitElement, Observed } from '../hermit-element.ts';
 import {
   checkIcon,
@@ -16,12 +16,11 @@ import { menuItemStyles } from '../popover-menu/popover-menu.styles.ts';
 import type { PopoverMenu } from '../popover-menu/popover-menu.ts';
 import '../popover-menu/popover-menu.ts';
 import { askConfirmation, perform } from '../requests.ts';
-import type { ErrorView, ModelView, ModelViewState } from '../services.ts';
+import type { ErrorView, ModelView } from '../services.ts';
 import { baseStyles, buttonStyles, progressStyles } from '../shared.styles.ts';
 import { modelRowStyles } from './model-row.styles.ts';
-
-type Downloading = Extract<ModelViewState, { kind: 'downloading' }>;
-type Paused = Extract<ModelViewState, { kind: 'paused' }>;
+import { bar, details, downloading, facts, fraction, paused } from './model-state.ts';
+import type { Downloading } from './model-state.ts';
 
 /**
  * `<hermit-model-row>`: one model of the library in whatever state it is, and what can be done with it.
@@ -276,132 +275,13 @@ export class ModelRow extends HermitElement {
   }
 }
 
-function closeMenu(event: Event): void {
-  (event.currentTarget as HTMLElement).closest<PopoverMenu>('hermit-popover-menu')?.close();
-}
-
 /** Fetching the same file again cannot help where the file itself is what Hermit cannot use. */
 function mayRetry(error: ErrorView): boolean {
   return !error.code.startsWith('model-file/') || error.code === 'model-file/truncated';
 }
 
-function facts(model: ModelView): unknown {
-  const size = model.bytesTotal === null ? null : formatBytes(model.bytesTotal);
-  return html`${size === null ? nothing : html`${size} · `}${
-    model.sourceUrl === null
-      ? model.sourceLabel
-      : html`<a href=${model.sourceUrl} target="_blank" rel="noopener noreferrer"
-          >${model.sourceLabel}</a
-        >`
-  }${model.licence === null ? nothing : ` · ${model.licence}`}`;
-}
-
-function fraction(model: ModelView, done: number): number {
-  return model.bytesTotal === null || model.bytesTotal === 0 ? 0 : done / model.bytesTotal;
-}
-
-function bar(model: ModelView, done: number, still = false): unknown {
-  const label = msg(str`Progress of ${model.name}`, { id: 'model.progress' });
-  return model.bytesTotal === null
-    ? html`<progress aria-label=${label}></progress>`
-    : html`<progress
-        class=${still ? 'paused' : ''}
-        aria-label=${label}
-        max=${model.bytesTotal}
-        .value=${done}
-      ></progress>`;
-}
-
-function amount(model: ModelView, done: number): string {
-  return model.bytesTotal === null
-    ? formatBytes(done)
-    : msg(str`${formatBytes(done)} of ${formatBytes(model.bytesTotal)}`, { id: 'model.amount' });
-}
-
-function downloading(model: ModelView, state: Downloading): unknown {
-  const { retryAt, secondsLeft } = state;
-  const rest =
-    retryAt !== null
-      ? msg(
-          str`Connection lost. Trying again in ${formatDuration((retryAt - Date.now()) / 1000)}`,
-          { id: 'model.retryIn' },
-        )
-      : secondsLeft === null
-        ? formatSpeed(state.bytesPerSecond)
-        : msg(
-            str`${formatSpeed(state.bytesPerSecond)} · about ${formatDuration(secondsLeft)} left`,
-            { id: 'model.speedLeft' },
-          );
-  return html`${bar(model, state.bytesDone, retryAt !== null)}
-    <p class="line"><span>${amount(model, state.bytesDone)}</span><span>${rest}</span></p>`;
-}
-
-function paused(model: ModelView, state: Paused): unknown {
-  return html`${bar(model, state.bytesDone, true)}
-    <p class="line">
-      <span>${amount(model, state.bytesDone)}</span><span>${pausedText(state.reason)}</span>
-    </p>
-    ${
-      state.error === null
-        ? nothing
-        : html`<p class="problem" role="alert">
-            ${warningIcon}<span>${errorText(state.error)}</span>
-          </p>`
-    }`;
-}
-
-function pausedText(reason: Paused['reason']): string {
-  switch (reason) {
-    case 'user':
-      return msg('Paused', { id: 'model.paused' });
-    case 'quota':
-      return msg('Paused: storage is full', { id: 'model.pausedQuota' });
-    case 'offline':
-      return msg('Paused: offline', { id: 'model.pausedOffline' });
-    case 'error':
-      return msg('Paused after a problem', { id: 'model.pausedError' });
-    case 'interrupted':
-      return msg('Paused: the page was closed', { id: 'model.pausedInterrupted' });
-  }
-}
-
-function details(model: ModelView): unknown {
-  const verified = {
-    'published-hash': msg('Verified: equals the publisher’s checksum', {
-      id: 'model.verifiedPublished',
-    }),
-    computed: msg('Complete; its publisher gave no checksum to compare with', {
-      id: 'model.verifiedComputed',
-    }),
-    no: msg('Not verified', { id: 'catalog.unchecked' }),
-  }[model.verified];
-  return html`<details>
-    <summary>
-      <span class=${model.verified === 'published-hash' ? 'good' : ''}>${verified}</span>
-    </summary>
-    <dl>
-      <div>
-        <dt>${msg('File', { id: 'model.file' })}</dt>
-        <dd>${model.fileName}</dd>
-      </div>
-      <div>
-        <dt>SHA-256</dt>
-        <dd class="hash">${model.sha256 ?? msg('unknown', { id: 'common.unknown' })}</dd>
-      </div>
-      <div>
-        <dt>${msg('Added on', { id: 'catalog.addedOn' })}</dt>
-        <dd>${formatDate(model.addedAt)}</dd>
-      </div>
-      ${
-        model.lastUsedAt === null
-          ? nothing
-          : html`<div>
-              <dt>${msg('Last used', { id: 'model.lastUsed' })}</dt>
-              <dd>${formatDate(model.lastUsedAt)}</dd>
-            </div>`
-      }
-    </dl>
-  </details>`;
+function closeMenu(event: Event): void {
+  (event.currentTarget as HTMLElement).closest<PopoverMenu>('hermit-popover-menu')?.close();
 }
 
 customElements.define('hermit-model-row', ModelRow);

@@ -7,6 +7,7 @@ export const popoverMenuStyles = css`
   .icon-button {
     min-width: var(--control);
     width: auto;
+    flex: 0 1 auto;
   }
   [popover] {
     position: fixed;

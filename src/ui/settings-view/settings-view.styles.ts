@@ -184,6 +184,9 @@ export const settingsViewStyles = css`
     .setting {
       padding-inline: var(--space-4);
     }
+    .segments span {
+      min-height: var(--control);
+    }
     .setting:has(> :is(input, select), .segments) {
       grid-template-columns: minmax(0, 1fr);
       gap: var(--space-2);

@@ -4,7 +4,7 @@ import { offerFile } from '../file-download.ts';
 import { HermitElement, Observed } from '../hermit-element.ts';
 import { downloadIcon, retryIcon } from '../icons.ts';
 import { pageStyles } from '../page.styles.ts';
-import { announce, askConfirmation, perform } from '../requests.ts';
+import { askConfirmation, perform, showHint } from '../requests.ts';
 import type { Settings } from '../services.ts';
 import { baseStyles, buttonStyles, fieldStyles } from '../shared.styles.ts';
 import '../storage-meter/storage-meter.ts';
@@ -17,7 +17,7 @@ import { settingsViewStyles } from './settings-view.styles.ts';
 /**
  * `<hermit-settings-view>`: the page of settings. Every change applies at once.
  *
- * Properties, slots, parts: none. Events: `hermit-confirm`, `hermit-problem`, `hermit-announce`.
+ * Properties, slots, parts: none. Events: `hermit-confirm`, `hermit-problem`, `hermit-hint`.
  */
 export class SettingsView extends HermitElement {
   static override readonly styles = [
@@ -32,11 +32,6 @@ export class SettingsView extends HermitElement {
   readonly #storage = new Observed(this, (services) => services.app.storage);
   readonly #device = new Observed(this, (services) => services.app.device);
   readonly #update = new Observed(this, (services) => services.app.update);
-
-  override connectedCallback(): void {
-    super.connectedCallback();
-    void perform(this, this.services.app.refreshStorage());
-  }
 
   protected override render(): unknown {
     const settings = this.#settings.value;
@@ -228,7 +223,7 @@ export class SettingsView extends HermitElement {
   readonly #persist = async (): Promise<void> => {
     const granted = await perform(this, this.services.app.requestPersistence());
     if (granted === undefined) return;
-    announce(
+    showHint(
       this,
       granted
         ? msg('The browser will keep your models and chats.', { id: 'settings.persistGranted' })

@@ -2,6 +2,7 @@ import { msg, str } from '@lit/localize';
 import { html, nothing } from 'lit';
 import { formatBytes } from '../format.ts';
 import { HermitElement, Observed } from '../hermit-element.ts';
+import { perform } from '../requests.ts';
 import { baseStyles, progressStyles } from '../shared.styles.ts';
 import { storageMeterStyles } from './storage-meter.styles.ts';
 
@@ -9,12 +10,17 @@ import { storageMeterStyles } from './storage-meter.styles.ts';
  * `<hermit-storage-meter>`: about how much of the browser's storage is in use.
  *
  * "About", because browsers round and pad their estimates. Shows nothing where they give none.
- * Properties, events, slots, parts: none.
+ * Asks for a fresh estimate when it appears. Properties, slots, parts: none. Events: `hermit-problem`.
  */
 export class StorageMeter extends HermitElement {
   static override readonly styles = [baseStyles, progressStyles, storageMeterStyles];
 
   readonly #storage = new Observed(this, (services) => services.app.storage);
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    void perform(this, this.services.app.refreshStorage());
+  }
 
   protected override render(): unknown {
     const { usageBytes, quotaBytes } = this.#storage.value;

@@ -1,0 +1,143 @@
+import { ObservableValue } from '../common/observable.ts';
+import type {
+  ActiveModelView,
+  ChatView,
+  ModelView,
+  ModelViewState,
+  Services,
+  Settings,
+  StorageView,
+} from './services.ts';
+
+/** Small services in memory for component tests: values to set, and a list of the calls made. */
+export interface TestServices {
+  readonly services: Services;
+  readonly calls: string[];
+  readonly models: ObservableValue<readonly ModelView[]>;
+  readonly active: ObservableValue<ActiveModelView>;
+  readonly chat: ObservableValue<ChatView>;
+  readonly settings: ObservableValue<Settings>;
+  readonly storage: ObservableValue<StorageView>;
+}
+
+export const emptyChat: ChatView = {
+  id: null,
+  title: '',
+  messages: [],
+  activity: { kind: 'idle' },
+};
+
+const defaults: Settings = {
+  theme: 'system',
+  language: 'en',
+  systemPrompt: '',
+  temperature: 0.7,
+  topK: 40,
+  topP: 0.95,
+  minP: 0.05,
+  repetitionPenalty: 1,
+  seed: null,
+  maxAnswerTokens: 512,
+  contextLength: 4096,
+  precision: 'auto',
+};
+
+export function modelIn(state: ModelViewState, change: Partial<ModelView> = {}): ModelView {
+  return {
+    id: 'm',
+    name: 'Small Model',
+    fileName: 'small.gguf',
+    bytesTotal: 2e9,
+    sourceLabel: 'example.com/small',
+    sourceUrl: 'https://example.com/small',
+    licence: 'MIT',
+    sha256: null,
+    verified: 'computed',
+    addedAt: 0,
+    lastUsedAt: null,
+    state,
+    ...change,
+  };
+}
+
+export function makeServices(): TestServices {
+  const calls: string[] = [];
+  const models = new ObservableValue<readonly ModelView[]>([]);
+  const active = new ObservableValue<ActiveModelView>({ kind: 'none' });
+  const chat = new ObservableValue<ChatView>(emptyChat);
+  const settings = new ObservableValue<Settings>(defaults);
+  const storage = new ObservableValue<StorageView>({
+    usageBytes: 1e9,
+    quotaBytes: 4e9,
+    persisted: false,
+    kept: true,
+  });
+  /** Records the call and resolves with `result`. */
+  const does =
+    <T>(name: string, result: T) =>
+    (...values: readonly unknown[]): Promise<T> => {
+      calls.push([name, ...values.map(String)].join(' '));
+      return Promise.resolve(result);
+    };
+  const services: Services = {
+    models: {
+      models,
+      active,
+      catalog: new ObservableValue({ kind: 'ready' as const, models: [] }),
+      addFromCatalog: does('addFromCatalog', 'm'),
+      addFromUrl: does('addFromUrl', 'm'),
+      addFromFile: does('addFromFile', 'm'),
+      pause: does('pause', undefined),
+      resume: does('resume', undefined),
+      cancel: does('cancel', undefined),
+      remove: does('remove', undefined),
+      verify: does('verify', undefined),
+      select: does('select', undefined),
+    },
+    chats: {
+      summaries: new ObservableValue([{ id: 'c', title: 'A chat', updatedAt: 0 }]),
+      current: chat,
+      startNew: () => {
+        calls.push('startNew');
+        chat.set(emptyChat);
+      },
+      open: (id) => {
+        chat.set({ ...emptyChat, id, title: `Chat ${id}` });
+        return does('open', undefined)(id);
+      },
+      send: does('send', undefined),
+      stop: () => calls.push('stop'),
+      regenerate: does('regenerate', undefined),
+      edit: does('edit', undefined),
+      showVersion: does('showVersion', undefined),
+      rename: does('rename', undefined),
+      remove: does('removeChat', undefined),
+      exportChats: does('exportChats', new Blob()),
+    },
+    settings: {
+      settings,
+      defaults,
+      update: (change) => {
+        settings.set({ ...settings.value, ...change });
+      },
+      reset: () => {
+        settings.set(defaults);
+      },
+    },
+    app: {
+      version: '1.2.3',
+      online: new ObservableValue(true),
+      storage,
+      device: new ObservableValue(null),
+      update: new ObservableValue<'none' | 'ready' | 'waiting'>('none'),
+      applyUpdate: does('applyUpdate', undefined),
+      install: new ObservableValue<'unavailable' | 'available' | 'manual' | 'installed'>(
+        'unavailable',
+      ),
+      promptInstall: does('promptInstall', undefined),
+      requestPersistence: does('requestPersistence', true),
+      refreshStorage: does('refreshStorage', undefined),
+    },
+  };
+  return { services, calls, models, active, chat, settings, storage };
+}
