@@ -4,11 +4,22 @@
 #include "planes.h"
 #include "quantize.h"
 
-// Per (token, block) of one matmul: what an integer accumulator starts at, and what multiplies the
-// minimum. Computed once per call from the activations' sums.
+// Tokens of a matmat tile.
+enum { TILE = 4 };
+
+// Per (token, block) of one matmul: what an integer accumulator starts at, and the activations'
+// scale.
 typedef struct {
-  int32_t *start;
-  float *minimum_factor;
+  int32_t start;
+  float scale;
+} BlockTerms;
+
+// The terms of all tokens of a call, tile by tile: (tile, block, token of the tile), so that one
+// pointer walks them; tokens after the last whole tile are tiles of one. `minimum_factors`, what
+// multiplies the minimum, lie in the same order.
+typedef struct {
+  BlockTerms *terms;
+  float *minimum_factors;
 } Corrections;
 
 #ifdef __wasm_relaxed_simd__
@@ -28,22 +39,27 @@ void matmat_planes_8x4(const Matrix *m, const Quantized *x, uint32_t tokens, uin
                        const float *bias, float *out, uint32_t group_begin, uint32_t group_end,
                        uint8_t *scratch);
 
-// `divide_start`: 16 where the kernel multiplies by 16 between the planes.
+// `divide_start`: 16 where the kernel multiplies by 16 between the planes. `tiled` tokens, a
+// multiple of TILE, lie in whole tiles.
 INLINE void prepare_corrections(const Matrix *m, const Reading *r, const Quantized *x,
-                                uint32_t token_begin, uint32_t token_end, int32_t unit,
-                                int divide_start, Corrections *out) {
-  uint32_t blocks = m->columns / BLOCK;
-  size_t first = (size_t)token_begin * blocks, count = (size_t)(token_end - token_begin) * blocks;
-  const int32_t *sums = x->sums + first;
-  const float *scales = x->scales + first;
-  for (size_t i = 0; i < count; i++) {
-    out->start[i] = -unit * (zero_correction(r, sums[i]) / divide_start);
-  }
-  if (!m->has_minimum) return;
+                                uint32_t token_begin, uint32_t token_end, uint32_t tiled,
+                                int32_t unit, int divide_start, Corrections *out) {
+  const uint32_t blocks = m->columns / BLOCK;
   // Without the 2^112 of the scales: times a sum of up to 4064 it would leave float's range.
-  float inverse = r->inverse * (float)unit;
-  for (size_t i = 0; i < count; i++) {
-    out->minimum_factor[i] = scales[i] * (1 / TWO_112) * (float)sums[i] * inverse;
+  const float inverse = r->inverse * (float)unit;
+  for (uint32_t t = 0; t < token_end - token_begin; t++) {
+    const int32_t *sums = x->sums + (size_t)(token_begin + t) * blocks;
+    const float *scales = x->scales + (size_t)(token_begin + t) * blocks;
+    const uint32_t tile = t < tiled ? TILE : 1;
+    const size_t first = (size_t)(t - t % tile) * blocks + t % tile;
+    for (uint32_t b = 0; b < blocks; b++) {
+      const size_t at = first + (size_t)b * tile;
+      out->terms[at].start = -unit * (zero_correction(r, sums[b]) / divide_start);
+      out->terms[at].scale = scales[b];
+      if (m->has_minimum) {
+        out->minimum_factors[at] = scales[b] * (1 / TWO_112) * (float)sums[b] * inverse;
+      }
+    }
   }
 }
 

@@ -4,7 +4,6 @@
 #include "matmul.h"
 
 enum {
-  TILE = 4,
   PANEL_BLOCKS = 64,
 #ifdef __wasm_relaxed_simd__
   PLANE_BLOCK = 256,  // 8 words x 8 rows of 4 bytes
@@ -17,7 +16,7 @@ enum {
 
 EXPORT(scratch_matmul_bytes)
 uint32_t scratch_matmul_bytes(uint32_t tokens, uint32_t columns) {
-  uint32_t corrections = tokens * (columns / BLOCK) * 8;
+  uint32_t corrections = tokens * (columns / BLOCK) * 12;
   return ((corrections + 15) & ~15u) + tokens * GROUP * 4 + PANEL_BLOCKS * PANEL_BLOCK;
 }
 
@@ -108,45 +107,48 @@ INLINE void multiply_tile(const int tokens, const int two, const int has_minimum
                           const Panel *panel, const Quantized *x, uint32_t blocks, uint32_t token,
                           const Corrections *c, float *partial) {
   const uint32_t x_bytes = BLOCK * activation_bytes();
-  const size_t first = (size_t)token * blocks + panel->first_block;
   const int8_t *xs[TILE];
   v128_t totals[2 * TILE], half_mask = wasm_i32x4_const_splat((int32_t)HALF_RAW_MASK);
   KEEP(half_mask);
   UNROLL for (int t = 0; t < tokens; t++) {
-    xs[t] = x->digits + (first + (size_t)t * blocks) * x_bytes;
+    xs[t] = x->digits + ((size_t)(token + t) * blocks + panel->first_block) * x_bytes;
     totals[2 * t] = wasm_v128_load(partial + GROUP * t);
     totals[2 * t + 1] = wasm_v128_load(partial + GROUP * t + 4);
   }
-  const int32_t *start = c->start + first;
-  const float *scales = x->scales + first, *by = c->minimum_factor + first;
+  const size_t first = (size_t)token * blocks + (size_t)panel->first_block * tokens;
+  const BlockTerms *terms = c->terms + first;
+  const float *minimum_factors = c->minimum_factors + first;
   const uint8_t *halves_at = panel->scales, *digits = panel->panel;
   for (uint32_t b = 0; b < panel->count; b++) {
     v128_t sums[2 * TILE];
     UNROLL for (int t = 0; t < tokens; t++) {
-      sums[2 * t] = sums[2 * t + 1] = wasm_v128_load32_splat(start + (size_t)t * blocks);
+      sums[2 * t] = sums[2 * t + 1] = wasm_v128_load32_splat(&terms[t].start);
     }
     dot_block(tokens, two, digits, xs, sums);
     v128_t halves = wasm_v128_load(halves_at);
     v128_t low = half_raw_low(halves, half_mask), high = half_raw_high(halves, half_mask);
-    UNROLL for (int t = 0; t < tokens; t++) {
-      v128_t scale = wasm_v128_load32_splat(scales + (size_t)t * blocks);
-      v128_t a = wasm_f32x4_convert_i32x4(sums[2 * t]),
-             e = wasm_f32x4_convert_i32x4(sums[2 * t + 1]);
-      totals[2 * t] = wasm_f32x4_add(totals[2 * t], wasm_f32x4_mul(a, wasm_f32x4_mul(low, scale)));
-      totals[2 * t + 1] =
-          wasm_f32x4_add(totals[2 * t + 1], wasm_f32x4_mul(e, wasm_f32x4_mul(high, scale)));
-    }
+    v128_t low_minimum = low, high_minimum = high;
     if (has_minimum) {
       halves = wasm_v128_load(halves_at + SCALE_BYTES);
-      low = half_low(halves, half_mask), high = half_high(halves, half_mask);
-      UNROLL for (int t = 0; t < tokens; t++) {
-        v128_t factor = wasm_v128_load32_splat(by + (size_t)t * blocks);
-        totals[2 * t] = wasm_f32x4_add(totals[2 * t], wasm_f32x4_mul(low, factor));
-        totals[2 * t + 1] = wasm_f32x4_add(totals[2 * t + 1], wasm_f32x4_mul(high, factor));
+      low_minimum = half_low(halves, half_mask);
+      high_minimum = half_high(halves, half_mask);
+    }
+    UNROLL for (int t = 0; t < tokens; t++) {
+      v128_t scale = wasm_v128_load32_splat(&terms[t].scale);
+      v128_t a = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(sums[2 * t]), wasm_f32x4_mul(low, scale));
+      v128_t e =
+          wasm_f32x4_mul(wasm_f32x4_convert_i32x4(sums[2 * t + 1]), wasm_f32x4_mul(high, scale));
+      totals[2 * t] = wasm_f32x4_add(totals[2 * t], a);
+      totals[2 * t + 1] = wasm_f32x4_add(totals[2 * t + 1], e);
+      if (has_minimum) {
+        v128_t by = wasm_v128_load32_splat(minimum_factors + t);
+        totals[2 * t] = wasm_f32x4_add(totals[2 * t], wasm_f32x4_mul(low_minimum, by));
+        totals[2 * t + 1] = wasm_f32x4_add(totals[2 * t + 1], wasm_f32x4_mul(high_minimum, by));
       }
     }
     UNROLL for (int t = 0; t < tokens; t++) xs[t] += x_bytes;
-    start++, scales++, by++;
+    terms += tokens;
+    minimum_factors += tokens;
     digits += PANEL_BLOCK;
     halves_at += panel->hi_bytes;
   }
@@ -209,10 +211,11 @@ void matmat_planes_8x4(const Matrix *m, const Quantized *x, uint32_t tokens, uin
                        uint8_t *scratch) {
   const Reading r = reading_of(m, precision);
   const size_t count = (size_t)tokens * (m->columns / BLOCK);
-  Corrections c = {(int32_t *)scratch, (float *)scratch + count};
-  float *partial = (float *)(scratch + ((count * 8 + 15) & ~(size_t)15));
+  Corrections c = {(BlockTerms *)scratch, (float *)scratch + 2 * count};
+  float *partial = (float *)(scratch + ((count * 12 + 15) & ~(size_t)15));
   uint8_t *panel = (uint8_t *)(partial + (size_t)tokens * GROUP);
-  prepare_corrections(m, &r, x, 0, tokens, 1, r.two_planes ? START_DIVISOR_TWO_PLANES : 1, &c);
+  prepare_corrections(m, &r, x, 0, tokens, tokens - tokens % TILE, 1,
+                      r.two_planes ? START_DIVISOR_TWO_PLANES : 1, &c);
   (r.two_planes ? (m->has_minimum ? matmat_1_1 : matmat_1_0)
                 : (m->has_minimum ? matmat_0_1 : matmat_0_0))(
       m, x, tokens, &c, bias, r.factor, out, group_begin, group_end, partial, panel);

@@ -80,30 +80,34 @@ INLINE void matvec_streams(const int streams, const int two, const int has_minim
   const uint32_t hi_bytes = SCALE_BYTES * (1 + has_minimum) + DIGIT_BYTES;
   const uint32_t x_bytes = BLOCK * activation_bytes();
   const int8_t *digits = x->digits + (size_t)token * blocks * x_bytes;
-  const float *scales = x->scales + (size_t)token * blocks;
-  const uint8_t *hi[STREAMS], *lo[STREAMS];
+  const BlockTerms *terms = corrections->terms;
+  const float *minimum_factors = corrections->minimum_factors;
+  // One pointer a plane and the distance between groups: eight pointers would not fit the
+  // registers.
+  const uint8_t *hi = m->hi + (size_t)group * blocks * hi_bytes;
+  const uint8_t *lo = two ? m->lo + (size_t)group * blocks * DIGIT_BYTES : NULL;
+  const size_t hi_stride = (size_t)blocks * hi_bytes, lo_stride = (size_t)blocks * DIGIT_BYTES;
   v128_t sum[2 * STREAMS], half_mask = wasm_i32x4_const_splat((int32_t)HALF_RAW_MASK);
   Masks masks = make_masks();
   KEEP(half_mask);
-  UNROLL for (int s = 0; s < streams; s++) {
-    hi[s] = m->hi + (size_t)(group + s) * blocks * hi_bytes;
-    if (two) lo[s] = m->lo + (size_t)(group + s) * blocks * DIGIT_BYTES;
-    sum[2 * s] = sum[2 * s + 1] = wasm_f32x4_const_splat(0);
-  }
+  UNROLL for (int s = 0; s < 2 * streams; s++) sum[s] = wasm_f32x4_const_splat(0);
   for (uint32_t b = 0; b < blocks; b++) {
+    const uint8_t *high_block = hi, *low_block = lo;
     UNROLL for (int s = 0; s < streams; s++) {
       // Each stream loads the activations anew: eight splats do not fit beside the sums.
       const int8_t *block_x = digits;
       KEEP(block_x);
-      v128_t low = wasm_v128_load32_splat(corrections->start + b), high = low;
-      dot_words(hi[s] + hi_bytes - DIGIT_BYTES, block_x, masks, &low, &high);
+      KEEP(high_block);
+      if (two) KEEP(low_block);
+      v128_t low = wasm_v128_load32_splat(&terms->start), high = low;
+      dot_words(high_block + hi_bytes - DIGIT_BYTES, block_x, masks, &low, &high);
       if (two) {
         low = wasm_i32x4_shl(low, 4);
         high = wasm_i32x4_shl(high, 4);
-        dot_words(lo[s], block_x, masks, &low, &high);
-        lo[s] += DIGIT_BYTES;
+        dot_words(low_block, block_x, masks, &low, &high);
+        low_block += lo_stride;
       }
-      v128_t halves = wasm_v128_load(hi[s]), scale = wasm_v128_load32_splat(scales + b);
+      v128_t halves = wasm_v128_load(high_block), scale = wasm_v128_load32_splat(&terms->scale);
       v128_t scale_low = wasm_f32x4_mul(half_raw_low(halves, half_mask), scale);
       v128_t scale_high = wasm_f32x4_mul(half_raw_high(halves, half_mask), scale);
       sum[2 * s] =
@@ -111,16 +115,20 @@ INLINE void matvec_streams(const int streams, const int two, const int has_minim
       sum[2 * s + 1] = wasm_f32x4_add(sum[2 * s + 1],
                                       wasm_f32x4_mul(wasm_f32x4_convert_i32x4(high), scale_high));
       if (has_minimum) {
-        v128_t minimums = wasm_v128_load(hi[s] + SCALE_BYTES);
-        v128_t by = wasm_v128_load32_splat(corrections->minimum_factor + b);
+        v128_t minimums = wasm_v128_load(high_block + SCALE_BYTES);
+        v128_t by = wasm_v128_load32_splat(minimum_factors);
         v128_t low_minimums = half_low(minimums, half_mask),
                high_minimums = half_high(minimums, half_mask);
         sum[2 * s] = wasm_f32x4_add(sum[2 * s], wasm_f32x4_mul(low_minimums, by));
         sum[2 * s + 1] = wasm_f32x4_add(sum[2 * s + 1], wasm_f32x4_mul(high_minimums, by));
       }
-      hi[s] += hi_bytes;
+      high_block += hi_stride;
     }
+    hi += hi_bytes;
+    if (two) lo += DIGIT_BYTES;
     digits += x_bytes;
+    terms++;
+    if (has_minimum) minimum_factors++;
   }
   v128_t factors = wasm_f32x4_splat(factor);
   UNROLL for (int s = 0; s < streams; s++) {
@@ -150,8 +158,8 @@ void matvec_planes_8x32(const Matrix *m, const Quantized *x, uint32_t token, uin
                         uint8_t *scratch) {
   const Reading r = reading_of(m, precision);
   const uint32_t blocks = m->columns / BLOCK;
-  Corrections c = {(int32_t *)scratch, (float *)scratch + blocks};
-  prepare_corrections(m, &r, x, token, token + 1, MATVEC_UNIT, r.two_planes ? 16 : 1, &c);
+  Corrections c = {(BlockTerms *)scratch, (float *)scratch + 2 * blocks};
+  prepare_corrections(m, &r, x, token, token + 1, 0, MATVEC_UNIT, r.two_planes ? 16 : 1, &c);
   float factor = r.factor / MATVEC_UNIT;
   if (r.two_planes) {
     (m->has_minimum ? matvec_1_1 : matvec_1_0)(m, x, token, &c, bias, factor, out, group_begin,
