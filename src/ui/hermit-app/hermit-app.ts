@@ -299,9 +299,9 @@ export class HermitApp extends LitElement {
 
   /** Null too while its module is on its way, when the element has no methods yet. */
   get #chatView(): ChatView | null {
-    return customElements.get('hermit-chat-view') === undefined
-      ? null
-      : this.renderRoot.querySelector('hermit-chat-view');
+    const view = this.renderRoot.querySelector('hermit-chat-view');
+    const type = customElements.get('hermit-chat-view');
+    return type !== undefined && view instanceof type ? view : null;
   }
 
   /** After a change of page: its heading, or the composer where that opens no keyboard on screen. */
