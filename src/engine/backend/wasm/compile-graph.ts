@@ -21,7 +21,6 @@ import type {
   RowExtent,
   WeightId,
 } from '../../graph/ops.ts';
-import { checkGraph } from '../../graph/shape-rules.ts';
 import type { CompileOptions } from '../backend.ts';
 import {
   COMMAND_WORDS,
@@ -32,9 +31,11 @@ import {
   STEP_WORDS,
   type CommandName,
 } from './command-layout.ts';
+import type { CacheHeads, CacheNeeds, CompiledGraph, RopeTable } from './compiled-graph.ts';
+import { checkCounts, findWeights, inconsistent, unsupportedReason } from './graph-inputs.ts';
 import type { Kernels } from './kernel-module.ts';
 import { BLOCK_COLUMNS } from './plane-formats.ts';
-import { WasmWeight } from './wasm-weight.ts';
+import type { WasmWeight } from './wasm-weight.ts';
 
 const ALIGNMENT = 64;
 
@@ -53,110 +54,6 @@ interface QuantizedBuffer {
   readonly id: BufferId;
   readonly scalesOffset: number;
   readonly sumsOffset: number;
-}
-
-/** A table of cosines and sines, filled at every step, shared by equal rotations. */
-export interface RopeTable {
-  readonly inverseFrequencies: Float64Array;
-  readonly magnitude: number;
-  readonly address: number;
-}
-
-interface CacheHeads {
-  readonly kvHeads: number;
-  readonly headDim: number;
-}
-
-/** What the cache handed to `run` must look like: `width` is kvHeads * headDim. */
-export interface CacheNeeds {
-  readonly layers: number;
-  readonly width: number;
-  readonly heads: CacheHeads | null;
-}
-
-export interface CompiledGraph {
-  readonly commands: number;
-  readonly commandCount: number;
-  readonly step: number;
-  readonly tokens: number;
-  readonly scratch: number;
-  readonly result: number;
-  readonly resultColumns: number;
-  readonly ropeTables: readonly RopeTable[];
-  readonly cache: CacheNeeds | null;
-  /** Token ids below this are valid; Infinity where no embedding reads them. */
-  readonly vocabularySize: number;
-  readonly weights: readonly WasmWeight[];
-  /** All memory of the executable. */
-  readonly blocks: readonly number[];
-  readonly bytes: number;
-}
-
-/** Why this backend cannot compute `op`, or null. */
-export function unsupportedReason(op: Op): string | null {
-  switch (op.op) {
-    case 'attention':
-      if (op.headDim % 4 !== 0) return `a head of ${op.headDim} components (not a multiple of 4)`;
-      if (op.kvHeads < 1 || op.heads % op.kvHeads !== 0) {
-        return `${op.heads} heads shared by ${op.kvHeads} key-value heads`;
-      }
-      return null;
-    case 'rope':
-      return 2 * op.inverseFrequencies.length > op.headDim
-        ? 'a rotation wider than the head'
-        : null;
-    case 'embed':
-    case 'norm':
-    case 'matmul':
-    case 'cache-write':
-    case 'gate':
-    case 'add':
-    case 'scale':
-    case 'take-outputs':
-      return null;
-    default:
-      op satisfies never;
-      return 'an unknown operator';
-  }
-}
-
-function inconsistent(what: string): AppError {
-  return new AppError('internal', `The model's graph cannot be compiled: ${what}.`);
-}
-
-function checkCounts({ maxTokens, maxOutputs }: CompileOptions): void {
-  const whole = Number.isSafeInteger(maxTokens) && Number.isSafeInteger(maxOutputs);
-  if (whole && maxOutputs >= 1 && maxOutputs <= maxTokens) return;
-  throw new AppError(
-    'invalid-argument',
-    'The number of tokens or results of a step is out of range.',
-    {
-      details: { maxTokens, maxOutputs },
-    },
-  );
-}
-
-/** The graph's weights in order, checked to be this backend's and to have the shapes the graph needs. */
-function findWeights(graph: Graph, options: CompileOptions, kernels: Kernels): WasmWeight[] {
-  const weights = graph.weights.map((name) => {
-    const handle = options.weights.get(name);
-    if (handle === undefined) {
-      throw new AppError(
-        'model-file/missing-tensor',
-        `The model file lacks the weight "${name}" that its architecture needs. Choose another file of this model.`,
-        { details: { name } },
-      );
-    }
-    if (!(handle instanceof WasmWeight) || handle.owner !== kernels || handle.released) {
-      throw inconsistent(`the weight "${name}" is not in this backend's memory`);
-    }
-    return handle;
-  });
-  checkGraph(
-    graph,
-    weights.map((weight) => weight.spec),
-  );
-  return weights;
 }
 
 class GraphCompiler {

@@ -20,12 +20,9 @@ import type {
   WeightWriter,
 } from '../backend.ts';
 import { CACHE_WORDS, kvTypeCodes, STEP_WORDS } from './command-layout.ts';
-import {
-  compileGraph,
-  unsupportedReason,
-  type CompiledGraph,
-  type RopeTable,
-} from './compile-graph.ts';
+import { compileGraph } from './compile-graph.ts';
+import type { CompiledGraph, RopeTable } from './compiled-graph.ts';
+import { unsupportedReason } from './graph-inputs.ts';
 import { compileKernels, instantiateKernels, type Kernels } from './kernel-module.ts';
 import { productsAgree } from './relaxed-probe.ts';
 import { LARGEST_MEMORY_BYTES } from './wasm-heap.ts';

@@ -1,0 +1,39 @@
+/** What the graph compiler leaves in WASM memory, and what `run` must know about it. */
+import type { WasmWeight } from './wasm-weight.ts';
+
+/** A table of cosines and sines, filled at every step, shared by equal rotations. */
+export interface RopeTable {
+  readonly inverseFrequencies: Float64Array;
+  readonly magnitude: number;
+  readonly address: number;
+}
+
+export interface CacheHeads {
+  readonly kvHeads: number;
+  readonly headDim: number;
+}
+
+/** What the cache handed to `run` must look like: `width` is kvHeads * headDim. */
+export interface CacheNeeds {
+  readonly layers: number;
+  readonly width: number;
+  readonly heads: CacheHeads | null;
+}
+
+export interface CompiledGraph {
+  readonly commands: number;
+  readonly commandCount: number;
+  readonly step: number;
+  readonly tokens: number;
+  readonly scratch: number;
+  readonly result: number;
+  readonly resultColumns: number;
+  readonly ropeTables: readonly RopeTable[];
+  readonly cache: CacheNeeds | null;
+  /** Token ids below this are valid; Infinity where no embedding reads them. */
+  readonly vocabularySize: number;
+  readonly weights: readonly WasmWeight[];
+  /** All memory of the executable. */
+  readonly blocks: readonly number[];
+  readonly bytes: number;
+}
