@@ -19,7 +19,7 @@ export class StatusChip extends HermitElement {
   protected override render(): unknown {
     const online = this.#online.value;
     const label = online
-      ? msg('On this device', { id: 'models.installed' })
+      ? msg('On this device', { id: 'chip.onDevice' })
       : msg('Offline', { id: 'chip.offline' });
     return html`<hermit-popover-menu .label=${label}>
       <span slot="trigger" class="chip ${online ? '' : 'offline'}"

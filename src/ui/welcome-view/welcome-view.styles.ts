@@ -43,6 +43,10 @@ export const welcomeViewStyles = css`
     font-size: var(--text-lg);
     text-wrap: balance;
   }
+  /* Balanced lines would break Chinese inside words. */
+  .lead:lang(zh) {
+    text-wrap: pretty;
+  }
   .promises {
     display: grid;
     grid-template-columns: repeat(3, minmax(0, 1fr));
