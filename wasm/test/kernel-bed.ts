@@ -8,19 +8,24 @@ export class KernelBed {
   readonly #base: number;
   #top: number;
 
-  private constructor(memory: WebAssembly.Memory, exports: WebAssembly.Exports) {
+  private constructor(
+    memory: WebAssembly.Memory,
+    exports: WebAssembly.Exports,
+    lowestAddress: number,
+  ) {
     this.memory = memory;
     this.#exports = exports;
     const heapBase = exports['__heap_base'];
     if (!(heapBase instanceof WebAssembly.Global)) throw new Error('__heap_base is not exported');
-    this.#base = (Number(heapBase.value) + 63) & ~63;
+    this.#base = Math.ceil(Math.max(Number(heapBase.value), lowestAddress) / 64) * 64;
     this.#top = this.#base;
   }
 
-  static async create(bytes: BufferSource): Promise<KernelBed> {
+  /** @param lowestAddress where allocation begins, to try kernels high up in memory */
+  static async create(bytes: BufferSource, lowestAddress = 0): Promise<KernelBed> {
     const memory = new WebAssembly.Memory({ initial: 1024, maximum: 65536 });
     const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } });
-    return new KernelBed(memory, instance.exports);
+    return new KernelBed(memory, instance.exports, lowestAddress);
   }
 
   call(name: string, ...values: number[]): number {
@@ -41,7 +46,7 @@ export class KernelBed {
   /** 64-byte aligned, filled with 0xa5 so that a kernel that leaves a byte unwritten is noticed. */
   allocate(bytes: number): number {
     const address = this.#top;
-    this.#top = (address + bytes + 63) & ~63;
+    this.#top = Math.ceil((address + bytes) / 64) * 64;
     const missing = this.#top - this.memory.buffer.byteLength;
     if (missing > 0) this.memory.grow(Math.ceil(missing / 65536));
     this.u8(address, bytes).fill(0xa5);

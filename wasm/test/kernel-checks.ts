@@ -15,9 +15,12 @@ import {
 import { checkElementwise, checkNorm, checkRope } from './operator-checks.ts';
 import { KernelBed, type Check, type CheckResult } from './kernel-bed.ts';
 
-/** Runs all checks on one build of the kernels. */
-export async function runKernelChecks(module: BufferSource): Promise<CheckResult[]> {
-  const bed = await KernelBed.create(module);
+/** Runs all checks on one build of the kernels, with all data from `lowestAddress` on. */
+export async function runKernelChecks(
+  module: BufferSource,
+  lowestAddress = 0,
+): Promise<CheckResult[]> {
+  const bed = await KernelBed.create(module, lowestAddress);
   const checks: ((bed: KernelBed) => Check)[] = [
     checkTranscode,
     checkQuantize,

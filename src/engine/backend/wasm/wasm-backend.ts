@@ -100,8 +100,8 @@ export class WasmBackend implements Backend {
   readonly #staging: StagingBuffer;
   readonly #weights = new Set<WasmWeight>();
   readonly #caches = new Set<WasmCache>();
+  readonly #executables = new Set<WasmExecutable>();
   #weightBytes = 0;
-  #activationBytes = 0;
   #disposed = false;
 
   private constructor(kernels: Kernels, relaxed: boolean) {
@@ -173,8 +173,9 @@ export class WasmBackend implements Backend {
     this.#checkAlive();
     this.#staging.release(); // loading is over; it comes back when more weights arrive
     const compiled = compileGraph(graph, options, this.#kernels);
-    this.#activationBytes += compiled.bytes;
-    return new WasmExecutable(this.#kernels, compiled, options);
+    const executable = new WasmExecutable(this.#kernels, compiled, options);
+    this.#executables.add(executable);
+    return executable;
   }
 
   run(executable: Executable, input: StepInput): Promise<Float32Array> {
@@ -188,10 +189,12 @@ export class WasmBackend implements Backend {
   memory(): BackendMemory {
     let cacheBytes = 0;
     for (const cache of this.#caches) cacheBytes += cache.bytes;
+    let activationBytes = 0;
+    for (const executable of this.#executables) activationBytes += executable.bytes;
     return {
       weightBytes: this.#weightBytes,
       cacheBytes,
-      activationBytes: this.#activationBytes,
+      activationBytes,
       totalBytes: this.#disposed ? 0 : this.#kernels.heap.totalBytes,
     };
   }
@@ -201,14 +204,20 @@ export class WasmBackend implements Backend {
     this.#disposed = true;
     this.#weights.clear();
     this.#caches.clear();
+    this.#executables.clear();
     this.#weightBytes = 0;
-    this.#activationBytes = 0;
   }
 
   #forget(weight: WasmWeight): void {
     if (!this.#weights.delete(weight)) return;
     this.#weightBytes -= weight.bytes;
     weight.release();
+    // A graph cannot run without its weights, so its memory goes with the first of them.
+    for (const executable of this.#executables) {
+      if (!executable.compiled.weights.includes(weight)) continue;
+      this.#executables.delete(executable);
+      for (const block of executable.compiled.blocks) this.#kernels.heap.free(block);
+    }
   }
 
   #checkAlive(): void {
