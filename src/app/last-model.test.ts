@@ -27,6 +27,15 @@ describe('the last model', () => {
     expect(after.id).toBe('a');
   });
 
+  it('is loaded again when the page was left during the load', () => {
+    const storage = memory();
+    const before = new LastModel(storage);
+    before.remember('a');
+    void before.marked('a', () => new Promise<never>(() => undefined));
+    before.leave();
+    expect(new LastModel(storage).loadAtStart).toBe('a');
+  });
+
   it('is loaded again after a load that ended, well or not', async () => {
     const storage = memory();
     const before = new LastModel(storage);

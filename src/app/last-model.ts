@@ -30,6 +30,11 @@ export class LastModel {
     return this.#read(LOADING_KEY) === null ? this.#id : null;
   }
 
+  /** The page is left in the ordinary way: a load under way did not crash it. */
+  leave(): void {
+    this.#write(LOADING_KEY, null);
+  }
+
   /** Runs a load with a mark that outlives a crash of the tab. */
   async marked<T>(id: string, load: () => Promise<T>): Promise<T> {
     this.#write(LOADING_KEY, id);

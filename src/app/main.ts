@@ -17,6 +17,7 @@ declare const __HERMIT_VERSION__: string;
 /** Errors here have no place in the interface; the console is for the developer who looks. */
 function report(error: unknown): void {
   const { code, message } = toAppError(error);
+  if (code === 'aborted') return;
   console.warn(`Hermit [${code}]: ${message}`, error);
 }
 

@@ -51,12 +51,19 @@ export interface ModelRuntimeOptions {
 
 export type RuntimeLoadOptions = Pick<EngineLoadOptions, 'precision' | 'contextLength'>;
 
+interface Loading {
+  readonly id: string;
+  readonly options: RuntimeLoadOptions;
+  readonly controller: AbortController;
+  readonly loaded: Promise<LoadedModel>;
+}
+
 export class ModelRuntime {
   readonly #options: ModelRuntimeOptions;
   readonly #state = new ObservableValue<RuntimeState>({ kind: 'none' });
   #names: ReadonlyMap<string, string> = new Map();
   #loadOptions: RuntimeLoadOptions | null = null;
-  #loading: { readonly id: string; readonly controller: AbortController } | null = null;
+  #loading: Loading | null = null;
   #queue: Promise<unknown> = Promise.resolve();
   #running = 0;
 
@@ -79,8 +86,8 @@ export class ModelRuntime {
   }
 
   /**
-   * Loads a stored model and makes it the one that answers; the same model with the same options is
-   * kept as it is. A newer call stops an older one.
+   * Loads a stored model and makes it the one that answers. The same model with the same options is
+   * kept as it is, or waited for when it is being loaded; another one stops the load before.
    * @throws AppError `store/*`, `model-file/*`, `engine/*`, `aborted`
    */
   async load(
@@ -90,43 +97,56 @@ export class ModelRuntime {
     signal?: AbortSignal,
   ): Promise<LoadedModel> {
     const now = this.#state.value;
-    if (now.kind === 'ready' && now.id === id && sameOptions(this.#loadOptions, options)) {
-      return now.model;
+    const same = sameOptions(this.#loading?.options ?? this.#loadOptions, options);
+    if (now.kind === 'ready' && now.id === id && same) return now.model;
+    const loading =
+      this.#loading?.id === id && same ? this.#loading : this.#startLoading(id, options);
+    const stop = (): void => {
+      loading.controller.abort();
+    };
+    if (signal?.aborted === true) stop();
+    else signal?.addEventListener('abort', stop, { once: true });
+    const stopReporting = this.#state.subscribe((state) => {
+      if (state.kind === 'loading' && state.id === id) onProgress(state.fraction);
+    });
+    try {
+      return await loading.loaded;
+    } finally {
+      stopReporting();
+      signal?.removeEventListener('abort', stop);
     }
+  }
+
+  #startLoading(id: string, options: RuntimeLoadOptions): Loading {
     this.#loading?.controller.abort();
     const controller = new AbortController();
-    const stop = (): void => {
-      controller.abort();
-    };
-    signal?.addEventListener('abort', stop, { once: true });
-    this.#loading = { id, controller };
     const name = this.#names.get(id) ?? id;
-    this.#state.set({ kind: 'loading', id, name, fraction: 0 });
-    try {
-      const model = await this.#exclusively(() =>
-        this.#loadInto(id, options, controller.signal, (fraction) => {
-          onProgress(fraction);
-          if (this.#loading?.controller === controller) {
-            this.#state.set({ kind: 'loading', id, name, fraction });
-          }
-        }),
-      );
-      this.#loadOptions = options;
-      if (this.#loading.controller === controller) {
-        this.#state.set({ kind: 'ready', id, name, model });
-      }
-      return model;
-    } catch (thrown) {
-      const error = toAppError(thrown);
-      if (this.#loading.controller === controller) {
+    const show = (state: RuntimeState): void => {
+      if (this.#loading === loading) this.#state.set(state);
+    };
+    const run = async (): Promise<LoadedModel> => {
+      try {
+        const model = await this.#exclusively(() =>
+          this.#loadInto(id, options, controller.signal, (fraction) => {
+            show({ kind: 'loading', id, name, fraction });
+          }),
+        );
+        this.#loadOptions = options;
+        show({ kind: 'ready', id, name, model });
+        return model;
+      } catch (thrown) {
+        const error = toAppError(thrown);
         const stopped = hasCode(error, 'aborted');
-        this.#state.set(stopped ? { kind: 'none' } : { kind: 'failed', id, name, error });
+        show(stopped ? { kind: 'none' } : { kind: 'failed', id, name, error });
+        throw error;
+      } finally {
+        if (this.#loading === loading) this.#loading = null;
       }
-      throw error;
-    } finally {
-      signal?.removeEventListener('abort', stop);
-      if (this.#loading.controller === controller) this.#loading = null;
-    }
+    };
+    const loading: Loading = { id, options, controller, loaded: run() };
+    this.#loading = loading;
+    show({ kind: 'loading', id, name, fraction: 0 });
+    return loading;
   }
 
   async unload(): Promise<void> {

@@ -42,6 +42,9 @@ export async function createApplication(version: string): Promise<Application> {
   const storage = browserStorage();
   const settings = new StoredSettings(storage);
   const lastModel = new LastModel(storage);
+  addEventListener('pagehide', () => {
+    lastModel.leave();
+  });
   const store = new WorkerOwner<StoreApi>({
     name: 'store',
     create: createStoreWorker,
@@ -115,6 +118,9 @@ export async function createApplication(version: string): Promise<Application> {
   });
   settings.settings.subscribe(() => {
     models.refreshCatalog();
+  });
+  models.entries.subscribe((entries) => {
+    if (entries.every(({ state }) => state.kind === 'ready')) void app.refreshStorage();
   });
   const hermit = new Hermit({
     version,

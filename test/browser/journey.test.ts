@@ -171,8 +171,7 @@ describe('from a URL to an answer', () => {
     await server.close();
     await browser.context.setOffline(true);
     await page.reload();
-    await page.getByRole('textbox', { name: 'Message' }).waitFor();
-    expect(await page.locator('hermit-chat-message').count()).toBe(2);
+    await expect.poll(() => page.locator('hermit-chat-message').count()).toBe(2);
     await send(page, 'And then?');
     const text = await answerDone(page);
     expect(text.length).toBeGreaterThan(0);
@@ -182,12 +181,10 @@ describe('from a URL to an answer', () => {
 
   it('gives the space back when the model is deleted', async () => {
     const before = await storageUsage(page);
-    await page.getByRole('link', { name: 'Models' }).click();
-    await page
-      .getByRole('button', { name: /Options for/ })
-      .first()
-      .click();
-    await page.getByRole('button', { name: 'Delete' }).first().click();
+    await page.getByRole('link', { name: 'Models', exact: true }).click();
+    const row = page.locator('hermit-model-row');
+    await row.getByRole('button', { name: 'Options for “story”' }).click();
+    await row.getByRole('button', { name: 'Delete' }).click();
     await page.getByRole('alertdialog').getByRole('button', { name: 'Delete' }).click();
     await page.getByText('In use', { exact: true }).waitFor({ state: 'detached' });
     await expect.poll(() => page.evaluate(async () => (await hermit.models.list()).length)).toBe(0);
