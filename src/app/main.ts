@@ -5,7 +5,6 @@ import { allowOwnScriptUrls } from '../pwa/trusted-script-urls.ts';
 import type { HermitApp } from '../ui/hermit-app/hermit-app.ts';
 import type { Hermit } from './page-api/hermit.ts';
 import { createApplication } from './services.ts';
-import '../ui/tokens.css';
 import '../ui/hermit-app/hermit-app.ts';
 
 declare global {

@@ -70,8 +70,8 @@ export class LibraryModelsService implements ModelsService {
     );
   }
 
-  /** Begins to follow the store; resolves with the entries once they are known. */
-  async start(): Promise<readonly LibraryEntry[]> {
+  /** Begins to follow the store; resolves once the entries are known. */
+  async start(): Promise<void> {
     const { store } = this.#options;
     // The callback's messages travel on a port of their own and may come after the answer.
     const entries = await store.use((remote) => remote.list());
@@ -83,7 +83,6 @@ export class LibraryModelsService implements ModelsService {
         }),
       ),
     );
-    return entries;
   }
 
   /** Reads the catalogue and shows it in the user's language. */

@@ -2,7 +2,7 @@
  * The composition root: makes every part, hands each what it needs, and gives the user interface
  * its services and scripts of the page their API. All wiring is here and nowhere else.
  */
-import { AppError } from '../common/errors.ts';
+import { AppError, toAppError } from '../common/errors.ts';
 import { ObservableValue } from '../common/observable.ts';
 import { openConversationStore } from '../conversation/conversation-store.ts';
 import { InstallPrompt } from '../pwa/install-prompt.ts';
@@ -33,7 +33,7 @@ export interface Application {
   readonly hermit: Hermit;
   /**
    * Starts the workers and loads the model used last.
-   * @throws AppError where the store cannot start or the model cannot be loaded
+   * @throws AppError where the store could not start or the model cannot be loaded
    */
   readonly start: (report: (error: unknown) => void) => Promise<void>;
 }
@@ -77,16 +77,25 @@ export async function createApplication(version: string): Promise<Application> {
     fetchCatalog: readCatalog,
     load,
   });
-  const conversations = await openConversationStore();
+  // Without the list the page would greet a person of long standing like a stranger.
+  const [conversations, listed] = await Promise.all([
+    openConversationStore(),
+    models.start().then(
+      () => null,
+      (error: unknown) => toAppError(error),
+    ),
+  ]);
   const chats = new StoredChatsService({
     store: conversations,
     runtime,
     prompts,
     settings: settings.settings,
     ensureModel: async (onProgress) => {
-      if (runtime.state.value.kind === 'ready') return;
-      const installed = models.models.value.filter(({ state }) => state.kind === 'ready');
-      const model = installed.find(({ id }) => id === lastModel.id) ?? installed[0];
+      const state = runtime.state.value;
+      if (state.kind === 'ready') return;
+      const installed = models.models.value.filter((model) => model.state.kind === 'ready');
+      const wanted = state.kind === 'none' ? lastModel.id : state.id;
+      const model = installed.find(({ id }) => id === wanted) ?? installed[0];
       if (model === undefined) throw noModel();
       await load(model.id, onProgress);
     },
@@ -148,9 +157,11 @@ export async function createApplication(version: string): Promise<Application> {
   async function start(report: (error: unknown) => void): Promise<void> {
     const parts = [chats.start(), models.loadCatalog(), app.refreshStorage(), updates.start()];
     for (const part of parts) part.catch(report);
-    const entries = await models.start();
+    if (listed !== null) throw listed;
     const id = lastModel.loadAtStart;
-    const ready = entries.some((entry) => entry.id === id && entry.state.kind === 'ready');
+    const ready = models.entries.value.some(
+      (entry) => entry.id === id && entry.state.kind === 'ready',
+    );
     if (id !== null && ready && runtime.state.value.kind === 'none') await load(id);
   }
 }

@@ -93,7 +93,10 @@ describe('createChatPrompt', () => {
   it.each(['template/broken', 'template/deadline'] as const)(
     'takes the default template after %s',
     async (code) => {
-      const failing: RenderTemplate = () => Promise.reject(new AppError(code, 'no'));
+      const failing: RenderTemplate = (asked) =>
+        asked.template === 'x'
+          ? Promise.reject(new AppError(code, 'no'))
+          : Promise.resolve(renderChatTemplate(asked));
       const prompt = await createChatPrompt(request('x'), failing);
       expect(prompt.notices).toEqual(['default-template']);
       expect(prompt.text).toContain('User: Why?');

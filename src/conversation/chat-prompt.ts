@@ -9,7 +9,6 @@
  * Every way out leaves a notice.
  */
 import { hasCode } from '../common/errors.ts';
-import { renderChatTemplate } from './chat-template.ts';
 import type { ChatTemplateRequest, TemplateMessage } from './chat-template.ts';
 import { chooseDefaultTemplate } from './default-templates.ts';
 import type { TemplateHints } from './default-templates.ts';
@@ -38,7 +37,7 @@ export type RenderTemplate = (request: ChatTemplateRequest) => Promise<{ readonl
 
 /**
  * @throws AppError `template/refused` when the template does not take the conversation, and whatever
- * else `render` throws besides `template/broken` and `template/deadline`
+ * else `render` throws; `template/broken` and `template/deadline` only when it cannot render the default
  */
 export async function createChatPrompt(
   request: ChatPromptRequest,
@@ -55,7 +54,7 @@ export async function createChatPrompt(
   }
   const chosen = chooseDefaultTemplate(hints);
   const texts = messages.map((message) => ({ ...message, content: message.content ?? '' }));
-  const { text } = renderChatTemplate({ ...rest, template: chosen.template, messages: texts });
+  const { text } = await render({ ...rest, template: chosen.template, messages: texts });
   return { text, stop: chosen.stop, notices: ['default-template'] };
 }
 

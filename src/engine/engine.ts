@@ -66,6 +66,8 @@ export interface GenerationRequest {
   readonly stop: readonly string[];
   /** Alternatives to report beside each token's log-probability; absent: report none. */
   readonly topLogprobs?: number;
+  /** The text is read as going on where the prompt ended, not as an answer of its own. */
+  readonly continuation?: boolean;
 }
 
 /** A token with its text, exact bytes and log-probability. */
@@ -169,6 +171,7 @@ export class Engine {
       penalties: { ...noPenalties, ...request.penalties },
       maxTokens: request.maxTokens,
       stop: request.stop,
+      continuation: request.continuation ?? false,
       signal,
       ...(topLogprobs === undefined ? {} : { topLogprobs }),
     });
@@ -242,7 +245,7 @@ function report(
 ): TokenReport {
   const spell = (id: number): { text: string; bytes: number[] } => {
     const bytes = [...tokenizer.tokenBytes(id)];
-    const text = tokenizer.decode([id], { showSpecial: true });
+    const text = tokenizer.decode([id], { showSpecial: true, continuation: true });
     return { text, bytes };
   };
   return {

@@ -83,6 +83,7 @@ export class Completions {
         prompt: { kind: 'tokens', tokens },
         ...samplingOf(request),
         maxTokens,
+        continuation: true,
         ...(topCount === undefined ? {} : { topLogprobs: topCount }),
       },
       signal,

@@ -26,6 +26,8 @@ export interface AnswerOptions {
   readonly topLogprobs?: number;
   /** Show the spelling of control tokens in the text. */
   readonly showSpecial?: boolean;
+  /** The text goes on where the prompt's ended: a leading space is part of it. */
+  readonly continuation?: boolean;
 }
 
 export interface WrittenToken {
@@ -61,7 +63,10 @@ export class AnswerWriter {
     this.#sampler = new Sampler(options.sampling);
     this.#processors = createLogitsProcessors(options.penalties ?? noPenalties, vocabularySize);
     this.#stops = new StopStrings(options.stop ?? []);
-    this.#detokenizer = tokenizer.detokenizer({ showSpecial: options.showSpecial ?? false });
+    this.#detokenizer = tokenizer.detokenizer({
+      showSpecial: options.showSpecial ?? false,
+      continuation: options.continuation ?? false,
+    });
   }
 
   /** Tells of the text that the answer follows. */
