@@ -291,6 +291,7 @@ describe('WasmBackend', () => {
     await refused([1], -1);
     await refused([1], 0.5);
     await refused([1], 0, 2);
+    expect(await logits(backend, model, [1], 0, 8, 0)).toEqual([]);
     expect((await logits(backend, model, [1, VOCABULARY - 1], CAPACITY - 2)).length).toBe(
       VOCABULARY,
     );
