@@ -167,6 +167,7 @@ export class LibraryModelsService implements ModelsService {
       parameters: entry.parameters,
       quantization: entry.quantization,
       bytes: entry.bytes,
+      approximateBytes: entry.approximateBytes,
       memoryBytes: entry.memoryBytes,
       contextLength: entry.contextLength,
       licence: entry.licence,

@@ -24,7 +24,10 @@ export interface CatalogEntry {
   /** The pinned commit; null: the newest when it is added. */
   readonly revision: string | null;
   readonly file: string;
+  /** Exact length; null where nobody checked it. */
   readonly bytes: number | null;
+  /** Length as people round it, for showing before a download where `bytes` is null. */
+  readonly approximateBytes: number;
   readonly sha256: string | null;
   readonly architecture: string;
   /** For people, as "135M". */
@@ -68,6 +71,7 @@ const entryKeys = [
   'revision',
   'file',
   'bytes',
+  'approximateBytes',
   'sha256',
   'architecture',
   'parameters',
@@ -95,6 +99,7 @@ export function parseCatalogEntry(value: unknown, path = 'entry'): CatalogEntry 
     ),
     file: text('file', /^(?!.*(?:^|\/)\.{1,2}(?:\/|$))[^/\\][^\\]{0,255}\.gguf$/u),
     bytes: orNull(record['bytes'], (given) => countAt(given, at('bytes'))),
+    approximateBytes: countAt(record['approximateBytes'], at('approximateBytes')),
     sha256: orNull(record['sha256'], (given) => textAt(given, at('sha256'), /^[0-9a-f]{64}$/u)),
     architecture: text('architecture', /^[a-z0-9_-]{1,40}$/u),
     parameters: text('parameters', /^\d+(?:\.\d+)?[KMB]$/u),

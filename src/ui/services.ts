@@ -64,6 +64,8 @@ export interface CatalogModelView {
   readonly parameters: string;
   readonly quantization: string;
   readonly bytes: number | null;
+  /** Shown as "about" where `bytes` is null. */
+  readonly approximateBytes: number;
   readonly memoryBytes: number | null;
   readonly contextLength: number;
   readonly licence: { readonly name: string; readonly url: string; readonly gated: boolean };

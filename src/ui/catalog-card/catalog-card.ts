@@ -68,7 +68,7 @@ export class CatalogCard extends HermitElement {
         ${fact(
           msg('Download', { id: 'common.download' }),
           model.bytes === null
-            ? msg('unknown', { id: 'common.unknown' })
+            ? msg(str`about ${formatBytes(model.approximateBytes)}`, { id: 'catalog.about' })
             : formatBytes(model.bytes),
         )}
         ${fact(

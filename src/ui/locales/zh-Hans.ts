@@ -67,6 +67,7 @@ export const templates: TemplateMap = {
   'welcome.lead':
     'Hermit 就在您的浏览器里运行开放的语言模型。无需账号，没有服务器，也没有人在旁窥看。',
   'welcome.licence': '许可证：',
+  'welcome.size': str`下载约 ${0}`,
   'welcome.memory': str`需要 ${0} 内存`,
   'welcome.offline': '离线可用',
   'welcome.offlineMore': '模型下载好之后，就不再需要网络。',
@@ -89,6 +90,7 @@ export const templates: TemplateMap = {
   'catalog.added': '已添加',
   'catalog.addedOn': '添加日期',
   'catalog.context': '上下文',
+  'catalog.about': str`约 ${0}`,
   'catalog.download': str`下载（${0}）`,
   'catalog.gated': '发布者要求先登录并接受其条款。请在其页面下载文件，然后从本机添加。',
   'catalog.languages': '语言',

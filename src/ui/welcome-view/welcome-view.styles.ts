@@ -54,6 +54,7 @@ export const welcomeViewStyles = css`
   }
   .promises li {
     display: grid;
+    align-content: start;
     justify-items: center;
     gap: var(--space-2);
     text-align: center;

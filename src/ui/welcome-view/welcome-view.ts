@@ -116,6 +116,11 @@ export class WelcomeView extends HermitElement {
           <a href=${model.licence.url} target="_blank" rel="noopener noreferrer"
             >${model.licence.name}</a
           >${
+            model.bytes === null
+              ? html` ·
+                ${msg(str`about ${formatBytes(model.approximateBytes)} to download`, { id: 'welcome.size' })}`
+              : nothing
+          }${
             model.memoryBytes === null
               ? nothing
               : html` ·
