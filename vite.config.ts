@@ -8,8 +8,10 @@ import { headersFor, pagePolicy } from './scripts/security-headers.mjs';
 const packageFile: unknown = JSON.parse(readFileSync('package.json', 'utf8'));
 const { version } = packageFile as { version: string };
 
-/** Everything a build contains is precached, so that nothing is missing offline. */
+/** Everything the app shows is precached, so that nothing is missing offline. */
 const PRECACHED = '**/*.{html,js,css,wasm,json,svg,png,webp,woff2,gguf}';
+/** Pictures that only a browser's install dialog shows, which it does online. */
+const NOT_PRECACHED = 'screenshots/**';
 /**
  * Workbox leaves out larger files with a warning only, so this is far above the budget of the whole
  * (10 MB, `scripts/size.mjs`), which is what fails the build's checks.
@@ -37,6 +39,23 @@ const manifest: Partial<ManifestOptions> = {
     { src: '/icon-512.png', sizes: '512x512', type: 'image/png', purpose: 'any' },
     { src: '/icon-maskable-512.png', sizes: '512x512', type: 'image/png', purpose: 'maskable' },
     { src: '/icon.svg', sizes: 'any', type: 'image/svg+xml', purpose: 'any' },
+  ],
+  // Made by scripts/make-screenshots.mjs.
+  screenshots: [
+    {
+      src: '/screenshots/desktop.png',
+      sizes: '1280x800',
+      type: 'image/png',
+      form_factor: 'wide',
+      label: 'A conversation with a model of this device',
+    },
+    {
+      src: '/screenshots/phone.png',
+      sizes: '585x1266',
+      type: 'image/png',
+      form_factor: 'narrow',
+      label: 'A conversation with a model of this device, on a phone',
+    },
   ],
 };
 
@@ -114,6 +133,7 @@ export default defineConfig({
       devOptions: { enabled: false },
       injectManifest: {
         globPatterns: [PRECACHED],
+        globIgnores: [NOT_PRECACHED],
         maximumFileSizeToCacheInBytes: PRECACHED_FILE_LIMIT_BYTES,
         dontCacheBustURLsMatching: /^assets\//,
         manifestTransforms: [addIntegrity],
