@@ -6,7 +6,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium, type BrowserContext, type Page } from 'playwright-core';
+import type { Hermit } from '../../src/app/page-api/hermit.ts';
 import { ensureChromium } from '../../scripts/find-chromium.mjs';
+
+declare global {
+  /** The page's own; tests name it only inside functions that run in the page. */
+  var hermit: Hermit;
+}
 
 export interface LaunchOptions {
   /** A profile folder that outlives the browser, for tests that start it again; else a fresh one. */
