@@ -30,7 +30,7 @@ export class BufferByteSource implements ByteSource {
     try {
       checkRange(this.size, offset, length);
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
     return Promise.resolve(new Uint8Array(this.#bytes.slice(offset, offset + length)));
   }

@@ -126,6 +126,8 @@ describe('a download in the hands of a person', () => {
     await imported.getByText('Complete').waitFor();
     // Nothing answered yet, so the first model that is complete does.
     await imported.getByText('In use').waitFor();
+    const report = await page.evaluate(() => hermit.device.report());
+    expect(report.model?.id).toBe('from-disk');
   });
 
   it('stores the same bytes once', async () => {
