@@ -18,6 +18,17 @@ import { readVocabulary } from './vocabulary.ts';
 const modelKey = 'tokenizer.ggml.model';
 const preKey = 'tokenizer.ggml.pre';
 
+type Create = (metadata: Metadata) => Tokenizer;
+
+/** By `tokenizer.ggml.model`. */
+const families: ReadonlyMap<string, Create> = new Map([
+  ['llama', createSpm],
+  ['gpt2', createBpe],
+]);
+
+/** Values of `tokenizer.ggml.model` that work. */
+export const supportedTokenizers: readonly string[] = [...families.keys()];
+
 /**
  * The tokenizer of a model file.
  *
@@ -26,19 +37,14 @@ const preKey = 'tokenizer.ggml.pre';
  */
 export function createTokenizer(metadata: Metadata): Tokenizer {
   const model = metadata.getString(modelKey);
-  switch (model) {
-    case 'llama':
-      return createSpm(metadata);
-    case 'gpt2':
-      return createBpe(metadata);
-    default:
-      throw new ModelFileError(
-        'model-file/unsupported-tokenizer',
-        `The model splits its text with a "${model}" tokenizer, which Hermit does not know. Choose a model with a "llama" or "gpt2" tokenizer.`,
-        { field: modelKey, offsetBytes: metadata.entries.get(modelKey)?.offsetBytes ?? 0 },
-        { details: { tokenizer: model } },
-      );
-  }
+  const create = families.get(model);
+  if (create !== undefined) return create(metadata);
+  throw new ModelFileError(
+    'model-file/unsupported-tokenizer',
+    `The model splits its text with a "${model}" tokenizer, which Hermit does not know. Choose a model with a "llama" or "gpt2" tokenizer.`,
+    { field: modelKey, offsetBytes: metadata.entries.get(modelKey)?.offsetBytes ?? 0 },
+    { details: { tokenizer: model } },
+  );
 }
 
 function createSpm(metadata: Metadata): Tokenizer {

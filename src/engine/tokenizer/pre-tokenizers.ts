@@ -147,6 +147,9 @@ const byName: ReadonlyMap<string, PreTokenizer> = new Map(
   ),
 );
 
+/** Values of `tokenizer.ggml.pre` that are known. */
+export const knownPreTokenizers: readonly string[] = [...byName.keys()];
+
 /** @returns the default one for unknown or missing names, with `isKnown` false */
 export function findPreTokenizer(name: string | undefined): {
   readonly preTokenizer: PreTokenizer;
