@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 import { ContextProvider } from '@lit/context';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { servicesContext } from '../context.ts';
 import type { ConfirmationRequest } from '../requests.ts';
 import type { ModelViewState } from '../services.ts';
@@ -114,10 +114,19 @@ describe('hermit-model-row', () => {
     expect(test.calls).toEqual([]);
   });
 
-  it('repairs what is damaged', async () => {
+  it('finds all that is damaged, then fetches it', async () => {
     await show({ kind: 'damaged', error: { code: 'store/damaged', message: '', details: {} } });
     press('Verify and repair');
-    expect(test.calls).toEqual(['verify m']);
+    await vi.waitFor(() => {
+      expect(test.calls).toEqual(['verify m', 'resume m']);
+    });
+  });
+
+  it('fetches a file anew that is not the published one', async () => {
+    const error = { code: 'download/hash-mismatch', message: '', details: {} } as const;
+    await show({ kind: 'damaged', error });
+    press('Verify and repair');
+    expect(test.calls).toEqual(['resume m']);
   });
 
   it('offers to try again only where that can help', async () => {

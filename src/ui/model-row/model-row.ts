@@ -181,8 +181,14 @@ export class ModelRow extends HermitElement {
 
   #repairButton(model: ModelView, kind: 'damaged' | 'failed'): unknown {
     const { models } = this.services;
-    const act = (): Promise<unknown> =>
-      perform(this, kind === 'damaged' ? models.verify(model.id) : models.resume(model.id));
+    const { state } = model;
+    const repair = async (): Promise<void> => {
+      // Finds every damaged part before they are fetched; a file of another checksum is fetched anew.
+      const known = state.kind === 'damaged' && state.error.code === 'store/damaged';
+      if (known) await models.verify(model.id);
+      await models.resume(model.id);
+    };
+    const act = (): Promise<unknown> => perform(this, repair());
     return html`<button type="button" class="button small" aria-describedby="name" @click=${act}>
       ${
         kind === 'damaged'
