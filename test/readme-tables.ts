@@ -1,0 +1,112 @@
+/**
+ * The tables of README.md and src/README.md that are made from the code itself (what works, who may
+ * import whom), so that they can neither promise too much nor forget anything.
+ * `scripts/make-readme-tables.mjs` writes them into the files, `documents.test.ts` compares.
+ */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { format } from 'prettier';
+import { highBlockBytes, planeFormats } from '../src/engine/backend/wasm/plane-formats.ts';
+import { quantType } from '../src/engine/formats/quants/registry.ts';
+import { tensorTypeIds, type TensorType } from '../src/engine/graph/dtype.ts';
+import { supportedArchitectures } from '../src/engine/models/registry.ts';
+import { supportedTokenizers } from '../src/engine/tokenizer/create-tokenizer.ts';
+import { knownPreTokenizers } from '../src/engine/tokenizer/pre-tokenizers.ts';
+import { layers } from './import-rules.ts';
+
+/** Documents with tables, and the tables each has between its markers. */
+export const tablesOf: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
+  'README.md': { works },
+  'src/README.md': { 'import-rules': importRules },
+};
+
+/** Models of each architecture's form, for people; an architecture without a line here fails. */
+const architectureNotes: Readonly<Record<string, string>> = {
+  llama:
+    'Llama 1 to 3, Mistral, TinyLlama, SmolLM2: grouped-query attention, tied or own output matrix, biases, sliding window, RoPE scaling (linear, Llama 3, YaRN). No mixture of experts',
+};
+
+const tokenizerNotes: Readonly<Record<string, string>> = {
+  llama: 'SentencePiece BPE with byte fallback',
+  gpt2: 'byte-level BPE',
+};
+
+/** The text of a document with its tables made anew. @throws Error where a marker is missing */
+export async function withTables(document: string, text: string): Promise<string> {
+  let result = text;
+  for (const [name, make] of Object.entries(tablesOf[document] ?? {})) {
+    const begin = `<!-- ${name}:begin (made by scripts/make-readme-tables.mjs) -->`;
+    const end = `<!-- ${name}:end -->`;
+    const from = result.indexOf(begin);
+    const to = result.indexOf(end);
+    if (from < 0 || to < from) throw new Error(`${document} lacks "${begin}" or "${end}".`);
+    const table = await format(make(), { parser: 'markdown', printWidth: 100 });
+    result = `${result.slice(0, from)}${begin}\n\n${table}\n${result.slice(to)}`;
+  }
+  return result;
+}
+
+function works(): string {
+  return [
+    '| architecture (`general.architecture`) | models |',
+    '| --- | --- |',
+    ...supportedArchitectures.map((name) => `| \`${name}\` | ${note(architectureNotes, name)} |`),
+    '',
+    '| tensor type | bits in the file | planes | read in 8-bit mode | in 4-bit mode | against the file |',
+    '| --- | ---: | --- | ---: | ---: | --- |',
+    ...(Object.keys(tensorTypeIds) as TensorType[]).map(tensorTypeRow),
+    '',
+    '| tokenizer (`tokenizer.ggml.model`) | family |',
+    '| --- | --- |',
+    ...supportedTokenizers.map((name) => `| \`${name}\` | ${note(tokenizerNotes, name)} |`),
+    '',
+    `Byte-level BPE knows ${knownPreTokenizers.length} names of pre-tokenizers; a file with another name is read with the default one and says so.`,
+  ].join('\n');
+}
+
+/** Bits of a weight are those of its digits and its share of the block's scale and minimum. */
+function tensorTypeRow(type: TensorType): string {
+  const { blockBytes, blockElements } = quantType(type);
+  const format = planeFormats[type];
+  const rows = 8;
+  const columns = 32;
+  const digitBytes = (rows * columns) / 2;
+  const high = (8 * highBlockBytes(format)) / (rows * columns);
+  const both = high + (format.planes === 2 ? (8 * digitBytes) / (rows * columns) : 0);
+  const cells = [
+    `\`${type}\``,
+    (8 * blockBytes) / blockElements,
+    `${format.planes === 2 ? 'high and low' : 'high'}${format.hasMinimum ? ', minimum' : ''}`,
+    both,
+    high,
+    format.exact ? 'exact' : 'rounded to 8 bits a block of 32',
+  ];
+  return `| ${cells.join(' | ')} |`;
+}
+
+function note(notes: Readonly<Record<string, string>>, name: string): string {
+  const text = notes[name];
+  if (text === undefined) throw new Error(`test/readme-tables.ts does not describe "${name}".`);
+  return text;
+}
+
+/** The rules of the folders that exist; others are planned for and listed without one. */
+function importRules(): string {
+  const folder = (name: string): string => (name === 'workers' ? 'workers' : `src/${name}`);
+  const root = new URL('../', import.meta.url);
+  const exists = (name: string): boolean => existsSync(fileURLToPath(new URL(folder(name), root)));
+  const list = (names: readonly string[]): string =>
+    names.map((name) => `\`${name}\``).join(', ') || 'nothing';
+  const rows = Object.entries(layers)
+    .filter(([name]) => exists(name))
+    .map(([name, { layers: others, typesOf, packages, reason }]) => {
+      const types = typesOf?.filter(exists) ?? [];
+      const imports = types.length > 0 ? `types of ${list(types)}` : list(others.filter(exists));
+      return `| \`${name}\` | ${imports} | ${list(packages)} | ${reason} |`;
+    });
+  return [
+    '| folder | may import | packages | because |',
+    '| --- | --- | --- | --- |',
+    ...rows,
+  ].join('\n');
+}
