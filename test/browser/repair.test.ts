@@ -1,0 +1,89 @@
+/**
+ * A stored block loses a bit, as disks do without a word: the model says so when it is loaded, and
+ * is repaired from where it came.
+ */
+import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import type { Page } from 'playwright-core';
+import { startModelServer, type ModelServer } from '../fixtures/model-server.ts';
+import { syntheticLlama } from '../fixtures/synthetic-llama.ts';
+import { launchBrowser, type TestBrowser } from './browser-harness.ts';
+
+let browser: TestBrowser;
+let server: ModelServer;
+beforeAll(async () => {
+  server = await startModelServer();
+  const bytes = syntheticLlama({
+    width: 64,
+    layers: 2,
+    heads: 4,
+    kvHeads: 2,
+    feedForward: 128,
+    vocabularySize: 512,
+    contextLength: 2048,
+    type: 'Q8_0',
+  });
+  server.serve('/model.gguf', { bytes });
+  browser = await launchBrowser();
+});
+afterAll(async () => {
+  await browser.close();
+  await server.close();
+});
+
+/** Flips a bit in the first block of the only stored content, behind the application's back. */
+async function flipStoredBit(page: Page): Promise<void> {
+  await page.evaluate(async () => {
+    const done = <T>(request: IDBRequest<T>): Promise<T> =>
+      new Promise((resolve, reject) => {
+        request.onsuccess = () => {
+          resolve(request.result);
+        };
+        request.onerror = () => {
+          reject(request.error ?? new Error('IndexedDB failed'));
+        };
+      });
+    const databases = await indexedDB.databases();
+    const names = databases.map(({ name }) => name ?? '');
+    const name = names.find((each) => each.startsWith('hermit-model-bytes-'));
+    if (name === undefined) throw new Error(`No stored bytes in ${names.join(', ')}`);
+    const database = await done(indexedDB.open(name));
+    const read = database.transaction('blocks').objectStore('blocks');
+    const value: unknown = await done(read.get(0));
+    const bytes = new Uint8Array(
+      value instanceof Blob ? await value.arrayBuffer() : (value as ArrayBuffer),
+    );
+    const last = bytes.length - 1;
+    bytes[last] = (bytes[last] ?? 0) ^ 1;
+    const write = database.transaction('blocks', 'readwrite').objectStore('blocks');
+    await done(write.put(bytes.buffer, 0));
+    database.close();
+  });
+}
+
+it('a damaged model is refused, repaired by one press, and answers again', async () => {
+  const { page } = await browser.openPage(inject('baseUrl'));
+  await page.waitForFunction(() => 'hermit' in globalThis);
+  const id = await page.evaluate((url) => hermit.models.install(url), server.url('/model.gguf'));
+  await flipStoredBit(page);
+  await page.goto(`${inject('baseUrl')}/#/models`);
+  await page.reload();
+  await page.waitForFunction(() => 'hermit' in globalThis);
+  const code = await page.evaluate(
+    (model) =>
+      hermit.models.load(model).then(
+        () => 'loaded',
+        (error: { readonly code: string }) => error.code,
+      ),
+    id,
+  );
+  expect(code).toBe('store/damaged');
+  await page.getByRole('button', { name: 'Verify and repair' }).click();
+  await expect
+    .poll(() => page.evaluate(async () => (await hermit.models.list())[0]?.state.kind))
+    .toBe('ready');
+  const text = await page.evaluate(async (model) => {
+    const { choices } = await hermit.completions.create({ model, prompt: 'a', max_tokens: 4 });
+    return choices[0]?.token_ids.length;
+  }, id);
+  expect(text).toBe(4);
+});
