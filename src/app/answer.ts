@@ -1,6 +1,7 @@
 /**
  * One answer: which messages fit, the prompt they make, and the text the model writes.
  */
+import { AppError } from '../common/errors.ts';
 import { fitToContext } from '../conversation/prompt-budget.ts';
 import type { PromptMessage } from '../conversation/conversation-tree.ts';
 import type { EngineEvent, LoadedModel } from '../engine/engine.ts';
@@ -10,6 +11,7 @@ import { randomSeed } from './page-api/generation-params.ts';
 import type { PromptRenderer, RenderedPrompt } from './prompt-renderer.ts';
 
 export interface AnswerRequest {
+  readonly modelId: string;
   readonly model: LoadedModel;
   /** The conversation so far, oldest first, ending with the question. */
   readonly messages: readonly PromptMessage[];
@@ -30,7 +32,7 @@ export async function writeAnswer(
   prompts: PromptRenderer,
   request: AnswerRequest,
 ): Promise<Answer> {
-  const { model, settings, signal, onActivity, onText } = request;
+  const { modelId, model, settings, signal, onActivity, onText } = request;
   onActivity({ kind: 'reading-prompt', done: 0, total: 0 });
   const prepared = await preparePrompt(runtime, prompts, request);
   const notices = new Set<NoticeCode>(prepared.notices);
@@ -48,7 +50,7 @@ export async function writeAnswer(
       maxTokens: Math.min(settings.maxAnswerTokens, model.contextLength),
       stop: prepared.stop,
     },
-    signal,
+    { signal, modelId },
   );
   for await (const event of events) {
     switch (event.type) {
@@ -67,7 +69,7 @@ export async function writeAnswer(
         event satisfies never;
     }
   }
-  throw signal.reason;
+  throw new AppError('internal', 'The answer ended before it was complete.');
 }
 
 interface PreparedPrompt extends Pick<RenderedPrompt, 'stop'> {
@@ -79,7 +81,7 @@ interface PreparedPrompt extends Pick<RenderedPrompt, 'stop'> {
 async function preparePrompt(
   runtime: ModelRuntime,
   prompts: PromptRenderer,
-  { model, messages, settings }: AnswerRequest,
+  { model, messages, settings, signal }: AnswerRequest,
 ): Promise<PreparedPrompt> {
   const system = settings.systemPrompt.trim();
   const whole: readonly PromptMessage[] =
@@ -91,7 +93,7 @@ async function preparePrompt(
     const known = rendered.get(part);
     if (known !== undefined) return known;
     const prompt = await prompts.render(part);
-    const made = { ...prompt, tokens: await runtime.promptTokens(prompt.prompt) };
+    const made = { ...prompt, tokens: await runtime.promptTokens(prompt.prompt, signal) };
     rendered.set(part, made);
     return made;
   };

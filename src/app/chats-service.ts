@@ -3,6 +3,7 @@
  * and the list of earlier ones. An answer goes on when another chat is opened; what it wrote is
  * saved at least every second and a half, so that a crash loses at most that.
  */
+import { untilAborted } from '../common/abort.ts';
 import { AppError, isAbortError, toAppError } from '../common/errors.ts';
 import { ObservableValue, type Observable } from '../common/observable.ts';
 import { titleFromText } from '../conversation/auto-title.ts';
@@ -20,7 +21,6 @@ import {
   type MessageChange,
 } from '../conversation/conversation-tree.ts';
 import type { Conversation, Message } from '../conversation/conversation-types.ts';
-import type { LoadedModel } from '../engine/engine.ts';
 import type {
   ActivityView,
   ChatSummaryView,
@@ -33,7 +33,7 @@ import type {
 } from '../ui/services.ts';
 import { writeAnswer } from './answer.ts';
 import { errorView } from './error-view.ts';
-import type { ModelRuntime } from './model-runtime.ts';
+import type { ModelRuntime, RuntimeState } from './model-runtime.ts';
 import type { PromptRenderer } from './prompt-renderer.ts';
 
 export interface ChatsServiceOptions {
@@ -53,6 +53,8 @@ const SHOW_EVERY_MS = 33;
 /** Text of an answer reaches the disk at least this often. */
 const SAVE_EVERY_MS = 1500;
 
+type ReadyModel = Extract<RuntimeState, { kind: 'ready' }>;
+
 interface Running {
   readonly conversationId: string;
   readonly controller: AbortController;
@@ -71,6 +73,8 @@ export class StoredChatsService implements ChatsService {
   readonly #errors = new Map<string, ErrorView>();
   #saving: Promise<void> = Promise.resolve();
   #openId: string | null = null;
+  /** Counts the chats that were chosen, so that one that is read late does not push in. */
+  #choice = 0;
   #running: Running | null = null;
   #activity: ActivityView = idle;
 
@@ -99,8 +103,11 @@ export class StoredChatsService implements ChatsService {
   }
 
   async open(id: string): Promise<void> {
+    const choice = ++this.#choice;
     if (!this.#conversations.has(id)) {
       const { conversation } = await this.#options.store.load(id);
+      // Somebody in a hurry has gone on to another chat.
+      if (choice !== this.#choice) return;
       this.#conversations.set(id, conversation);
       this.#saved.set(id, conversation);
     }
@@ -118,7 +125,7 @@ export class StoredChatsService implements ChatsService {
       createdAt: Date.now(),
     };
     this.#set(addMessage(conversation, question));
-    this.#openId = conversation.id;
+    this.#show(conversation.id);
     await this.#answer(conversation.id, question.id);
   }
 
@@ -229,16 +236,13 @@ export class StoredChatsService implements ChatsService {
     parentId: string,
     text: AnswerText,
   ): Promise<MessageChange> {
-    const model = await this.#readyModel(controller.signal);
-    const state = this.#options.runtime.state.value;
-    if (state.kind === 'ready') {
-      const { id: modelId, name: modelName } = state;
-      this.#changeMessage(conversationId, messageId, { modelId, modelName });
-    }
+    const { id: modelId, name: modelName, model } = await this.#readyModel(controller.signal);
+    this.#changeMessage(conversationId, messageId, { modelId, modelName });
     const conversation = this.#conversations.get(conversationId);
-    if (conversation === undefined) throw controller.signal.reason;
+    if (conversation === undefined) throw new AppError('aborted', 'The chat was removed.');
     const path = pathTo(conversation, parentId);
     const { end, notices } = await writeAnswer(this.#options.runtime, this.#options.prompts, {
+      modelId,
       model,
       messages: promptMessages(path),
       settings: this.#options.settings.value,
@@ -258,12 +262,15 @@ export class StoredChatsService implements ChatsService {
     };
   }
 
-  async #readyModel(signal: AbortSignal): Promise<LoadedModel> {
-    await this.#options.ensureModel((fraction) => {
-      this.#setActivity({ kind: 'loading-model', fraction });
+  /** Stopping the answer does not stop the load: the next question will want the model too. */
+  async #readyModel(signal: AbortSignal): Promise<ReadyModel> {
+    const ready = this.#options.ensureModel((fraction) => {
+      if (!signal.aborted) this.#setActivity({ kind: 'loading-model', fraction });
     });
-    if (signal.aborted) throw new AppError('aborted', 'The operation was stopped.');
-    return this.#options.runtime.need();
+    await untilAborted(ready, signal);
+    const state = this.#options.runtime.state.value;
+    if (state.kind === 'ready') return state;
+    throw new AppError('engine/not-loaded', 'No model is loaded. Choose one first.');
   }
 
   #failure(messageId: string, thrown: unknown): MessageChange {
@@ -315,6 +322,7 @@ export class StoredChatsService implements ChatsService {
   }
 
   #show(id: string | null): void {
+    this.#choice += 1;
     this.#openId = id;
     this.#forgetUnused();
     this.#refreshView();

@@ -5,6 +5,7 @@
  * The chat service and the page API share one runtime, so both see the same model and wait for
  * each other instead of failing.
  */
+import { throwIfAborted, untilAborted } from '../common/abort.ts';
 import { AppError, hasCode, toAppError } from '../common/errors.ts';
 import { ObservableValue, type Observable } from '../common/observable.ts';
 import type {
@@ -19,6 +20,7 @@ import type { EngineApi, EngineLoadRequest, LoadEvent, ModelReference } from '..
 import { consumeStream } from '../rpc/stream-channel.ts';
 import { transfer } from '../rpc/transfer.ts';
 import type { WorkerOwner } from '../rpc/worker-owner.ts';
+import { Turns } from './turns.ts';
 
 export type RuntimeState =
   | { readonly kind: 'none' }
@@ -56,6 +58,8 @@ interface Loading {
   readonly options: RuntimeLoadOptions;
   readonly controller: AbortController;
   readonly loaded: Promise<LoadedModel>;
+  /** Callers of `load` that have not given up. */
+  waiting: number;
 }
 
 export class ModelRuntime {
@@ -64,8 +68,9 @@ export class ModelRuntime {
   #names: ReadonlyMap<string, string> = new Map();
   #loadOptions: RuntimeLoadOptions | null = null;
   #loading: Loading | null = null;
-  #queue: Promise<unknown> = Promise.resolve();
-  #running = 0;
+  readonly #turns = new Turns();
+  /** Stops all answers, those that wait for their turn too. */
+  #answers = new AbortController();
 
   constructor(options: ModelRuntimeOptions) {
     this.#options = options;
@@ -76,8 +81,8 @@ export class ModelRuntime {
   }
 
   /** True while a request runs or waits. */
-  get busy(): boolean {
-    return this.#running > 0;
+  get busy(): Observable<boolean> {
+    return this.#turns.busy;
   }
 
   /** Tells the names of the installed models, for messages. */
@@ -87,7 +92,8 @@ export class ModelRuntime {
 
   /**
    * Loads a stored model and makes it the one that answers. The same model with the same options is
-   * kept as it is, or waited for when it is being loaded; another one stops the load before.
+   * kept as it is, or waited for when it is being loaded; another one stops the load before. The
+   * signal ends the waiting at once, and the load when nobody else waits for it.
    * @throws AppError `store/*`, `model-file/*`, `engine/*`, `aborted`
    */
   async load(
@@ -101,8 +107,10 @@ export class ModelRuntime {
     if (now.kind === 'ready' && now.id === id && same) return now.model;
     const loading =
       this.#loading?.id === id && same ? this.#loading : this.#startLoading(id, options);
+    loading.waiting += 1;
     const stop = (): void => {
-      loading.controller.abort();
+      loading.waiting -= 1;
+      if (loading.waiting === 0) loading.controller.abort();
     };
     if (signal?.aborted === true) stop();
     else signal?.addEventListener('abort', stop, { once: true });
@@ -110,7 +118,7 @@ export class ModelRuntime {
       if (state.kind === 'loading' && state.id === id) onProgress(state.fraction);
     });
     try {
-      return await loading.loaded;
+      return await untilAborted(loading.loaded, signal);
     } finally {
       stopReporting();
       signal?.removeEventListener('abort', stop);
@@ -126,10 +134,12 @@ export class ModelRuntime {
     };
     const run = async (): Promise<LoadedModel> => {
       try {
-        const model = await this.#exclusively(() =>
-          this.#loadInto(id, options, controller.signal, (fraction) => {
-            show({ kind: 'loading', id, name, fraction });
-          }),
+        const model = await this.#turns.run(
+          () =>
+            this.#loadInto(id, options, controller.signal, (fraction) => {
+              show({ kind: 'loading', id, name, fraction });
+            }),
+          controller.signal,
         );
         this.#loadOptions = options;
         show({ kind: 'ready', id, name, model });
@@ -143,17 +153,22 @@ export class ModelRuntime {
         if (this.#loading === loading) this.#loading = null;
       }
     };
-    const loading: Loading = { id, options, controller, loaded: run() };
+    const loading: Loading = { id, options, controller, loaded: run(), waiting: 0 };
     this.#loading = loading;
     show({ kind: 'loading', id, name, fraction: 0 });
     return loading;
   }
 
+  /** Frees the memory of the model; answers under way are stopped where they are. */
   async unload(): Promise<void> {
     this.#loading?.controller.abort();
+    this.#answers.abort();
+    this.#answers = new AbortController();
     // Ending the worker is the one way that surely gives its WASM memory back.
-    await this.#exclusively(() => Promise.resolve(this.#options.engine.terminate()));
-    this.#state.set({ kind: 'none' });
+    const finish = await this.#turns.take();
+    this.#options.engine.terminate();
+    if (this.#loading === null) this.#state.set({ kind: 'none' });
+    finish();
   }
 
   /** Gives up the model if it is this one: before it is deleted. */
@@ -162,14 +177,18 @@ export class ModelRuntime {
     if (state.kind !== 'none' && state.id === id) await this.unload();
   }
 
-  /** The loaded model, loading it again when its worker was lost. @throws AppError `engine/not-loaded` */
+  /**
+   * The loaded model: waits for a load under way, and loads again what was lost with its worker.
+   * @throws AppError `engine/not-loaded`, and what loading throws
+   */
   async need(): Promise<LoadedModel> {
+    if (this.#loading !== null) return this.#loading.loaded;
     const state = this.#state.value;
     if (state.kind === 'ready') return state.model;
     if (state.kind === 'failed' && this.#loadOptions !== null) {
       return this.load(state.id, this.#loadOptions);
     }
-    throw new AppError('engine/not-loaded', 'No model is loaded. Choose one first.');
+    throw noModel();
   }
 
   /** The engine worker was lost: the next request loads the model again. */
@@ -180,40 +199,65 @@ export class ModelRuntime {
   }
 
   /**
-   * Waits for its turn, reads the prompt and writes the answer.
-   * @throws AppError what `Engine.generate` throws, `engine/worker-died`, `engine/worker-silent`
+   * Waits for its turn, reads the prompt and writes the answer. `modelId` is the model whose prompt
+   * it is: another one that took its place meanwhile does not answer.
+   * @throws AppError what `Engine.generate` throws, `engine/not-loaded`, `engine/worker-died`,
+   * `engine/worker-silent`, and `aborted` when the signal fires before its turn
    */
-  async *generate(request: GenerationRequest, signal?: AbortSignal): AsyncGenerator<EngineEvent> {
-    const release = await this.#turn();
-    const left = new AbortController();
-    const stream = consumeStream<EngineEvent>(
-      signal === undefined ? left.signal : AbortSignal.any([signal, left.signal]),
-    );
-    const call = this.#options.engine.use((engine) =>
-      engine.generate(request, transfer(stream.producerPort, [stream.producerPort])),
-    );
-    // A worker that dies cannot end its stream: the stream ends with the death of the call.
-    const ended = call.catch((error: unknown) => {
+  async *generate(
+    request: GenerationRequest,
+    { signal, modelId }: { readonly signal?: AbortSignal; readonly modelId?: string } = {},
+  ): AsyncGenerator<EngineEvent> {
+    const signals = [this.#answers.signal, ...(signal === undefined ? [] : [signal])];
+    const stop = AbortSignal.any(signals);
+    const finish = await this.#turns.take(stop);
+    // The turn ends with the engine's work and not with its reader, who may never read to the end.
+    const work = async (port: MessagePort): Promise<void> => {
+      try {
+        if (modelId !== undefined) this.#requireModel(modelId);
+        await this.#options.engine.use((engine) =>
+          engine.generate(request, transfer(port, [port])),
+        );
+      } finally {
+        finish();
+      }
+    };
+    const stream = consumeStream<EngineEvent>(stop);
+    const ended = work(stream.producerPort).catch((error: unknown) => {
+      // A worker that dies cannot end its stream: the stream ends with the death of the call.
       stream.fail(toAppError(error));
     });
-    try {
-      yield* stream;
-    } finally {
-      left.abort();
-      await ended;
-      release();
-    }
+    yield* stream;
+    await ended;
   }
 
-  promptTokens(prompt: EnginePrompt): Promise<number[]> {
-    return this.#exclusively(() =>
-      this.#options.engine.use((engine) => engine.promptTokens(prompt)),
+  #requireModel(id: string): void {
+    const state = this.#state.value;
+    if (state.kind === 'ready' && state.id === id) return;
+    if (state.kind === 'failed' && state.id === id) throw state.error;
+    if (state.kind === 'none') throw noModel();
+    throw new AppError(
+      'engine/not-loaded',
+      'Another model was chosen while this request waited. Ask again.',
+      { details: { wanted: id } },
     );
   }
 
-  score(tokens: readonly number[], topLogprobs: number): Promise<readonly TokenReport[]> {
-    return this.#exclusively(() =>
-      this.#options.engine.use((engine) => engine.score(tokens, topLogprobs)),
+  promptTokens(prompt: EnginePrompt, signal?: AbortSignal): Promise<number[]> {
+    return this.#turns.run(
+      () => this.#options.engine.use((engine) => engine.promptTokens(prompt)),
+      signal,
+    );
+  }
+
+  score(
+    tokens: readonly number[],
+    topLogprobs: number,
+    signal?: AbortSignal,
+  ): Promise<readonly TokenReport[]> {
+    return this.#turns.run(
+      () => this.#options.engine.use((engine) => engine.score(tokens, topLogprobs)),
+      signal,
     );
   }
 
@@ -233,11 +277,13 @@ export class ModelRuntime {
   ): Promise<LoadedModel> {
     // A fresh worker: WASM memory never shrinks, so the model before would stay in it.
     this.#options.engine.terminate();
+    throwIfAborted(signal);
     // The header goes from the sandbox to the engine directly: a vocabulary is too large to copy twice.
     const header = new MessageChannel();
-    await this.#options.readHeader(await this.#options.refer(id), header.port1);
-    const events = consumeStream<LoadEvent>(signal);
+    const reading = this.#options.readHeader(await this.#options.refer(id), header.port1);
+    await untilAborted(reading, signal);
     const model = await this.#options.refer(id);
+    const events = consumeStream<LoadEvent>(signal);
     const call = this.#options.engine.use((engine) =>
       engine.load(
         transferReference({ model, options }),
@@ -249,38 +295,21 @@ export class ModelRuntime {
       events.fail(toAppError(error));
     });
     let loaded: LoadedModel | null = null;
-    for await (const event of events) {
-      if (event.kind === 'loaded') loaded = event.model;
-      else onProgress(event.bytesTotal === 0 ? 0 : event.bytesDone / event.bytesTotal);
+    try {
+      for await (const event of events) {
+        if (event.kind === 'loaded') loaded = event.model;
+        else onProgress(event.bytesTotal === 0 ? 0 : event.bytesDone / event.bytesTotal);
+      }
+    } finally {
+      await ended;
     }
-    await ended;
     if (loaded === null) throw new AppError('internal', 'The engine loaded nothing.');
     return loaded;
   }
+}
 
-  async #exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const release = await this.#turn();
-    try {
-      return await work();
-    } finally {
-      release();
-    }
-  }
-
-  /** Resolves when everything asked for before has ended; call the result to let the next one in. */
-  async #turn(): Promise<() => void> {
-    this.#running += 1;
-    const before = this.#queue;
-    let finish = (): void => undefined;
-    this.#queue = new Promise<void>((resolve) => {
-      finish = resolve;
-    });
-    await before;
-    return () => {
-      this.#running -= 1;
-      finish();
-    };
-  }
+function noModel(): AppError {
+  return new AppError('engine/not-loaded', 'No model is loaded. Choose one first.');
 }
 
 function transferReference(request: EngineLoadRequest): EngineLoadRequest {

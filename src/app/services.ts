@@ -103,11 +103,12 @@ export async function createApplication(version: string): Promise<Application> {
   const busy = new ObservableValue(false);
   const refreshBusy = (): void => {
     const loading = runtime.state.value.kind === 'loading';
-    busy.set(chats.busy.value || models.busy || loading || runtime.busy);
+    busy.set(chats.busy.value || models.busy || loading || runtime.busy.value);
   };
   chats.busy.subscribe(refreshBusy);
   models.models.subscribe(refreshBusy);
   runtime.state.subscribe(refreshBusy);
+  runtime.busy.subscribe(refreshBusy);
   const updates = new UpdateController({
     client: serviceWorkerOfThisPage(),
     busy,
@@ -143,10 +144,13 @@ export async function createApplication(version: string): Promise<Application> {
     },
     ensureModel: async (id) => {
       const state = runtime.state.value;
-      if (state.kind === 'ready' && (id === undefined || id === state.id)) return state.id;
-      const wanted = id ?? lastModel.id;
+      const wanted = id ?? (state.kind === 'none' ? lastModel.id : state.id);
       if (wanted === null) throw noModel();
-      await load(wanted);
+      if (state.kind !== 'none' && state.kind !== 'failed' && state.id === wanted) {
+        await runtime.need();
+      } else {
+        await load(wanted);
+      }
       return wanted;
     },
     capabilities: () => app.capabilities(),

@@ -25,3 +25,26 @@ export function delay(milliseconds: number, signal?: AbortSignal): Promise<void>
     signal?.addEventListener('abort', onAbort, { once: true });
   });
 }
+
+/**
+ * Settles as `promise` does, or rejects with `AppError('aborted')` as soon as the signal fires. The
+ * work behind the promise goes on; what becomes of it then is nobody's concern.
+ */
+export async function untilAborted<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
+  if (signal === undefined) return promise;
+  let stop = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => {
+      reject(new AppError('aborted', 'The operation was stopped.', { cause: signal.reason }));
+    };
+  });
+  if (signal.aborted) stop();
+  else signal.addEventListener('abort', stop, { once: true });
+  try {
+    // The loser of the race may reject later; that was not waited for.
+    promise.catch(() => undefined);
+    return await Promise.race([aborted, promise]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}

@@ -1,13 +1,16 @@
 /** `hermit.chat.completions`: the OpenAI chat completion on the model of this device. */
+import { throwIfAborted, untilAborted } from '../../common/abort.ts';
 import { AppError } from '../../common/errors.ts';
-import type { TokenReport } from '../../engine/engine.ts';
+import type { GenerationRequest, TokenReport } from '../../engine/engine.ts';
 import type { ModelRuntime } from '../model-runtime.ts';
 import type { PromptRenderer } from '../prompt-renderer.ts';
+import type { Turns } from '../turns.ts';
+import { messagesOf, type ChatMessage } from './chat-messages.ts';
 import {
   createdNow,
   finishReasonOf,
+  includesUsage,
   logprobOf,
-  requireWhole,
   responseId,
   samplingOf,
   usageOf,
@@ -15,12 +18,19 @@ import {
 import type {
   ChatCompletion,
   ChatCompletionChunk,
-  ChatCompletionMessageParam,
   ChatCompletionRequest,
   FinishReason,
   TokenLogprob,
   Usage,
 } from './openai-types.ts';
+import {
+  invalidField,
+  refuseUnsupported,
+  requireBoolean,
+  requireModel,
+  requireRequest,
+  requireWhole,
+} from './request-checks.ts';
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
@@ -30,8 +40,22 @@ export interface CompletionDependencies {
   readonly runtime: ModelRuntime;
   readonly prompts: PromptRenderer;
   /** Makes the named model the loaded one; resolves with the id of the model that answers. */
-  readonly ensureModel: (id: string | undefined, signal?: AbortSignal) => Promise<string>;
+  readonly ensureModel: (id: string | undefined) => Promise<string>;
+  /** Requests of scripts, one after the other: each may want another model. */
+  readonly turns: Turns;
 }
+
+/** A request that was found valid. */
+interface ChatPlan {
+  readonly model: string | undefined;
+  readonly messages: readonly ChatMessage[];
+  readonly generation: Omit<GenerationRequest, 'prompt'>;
+  readonly stream: boolean;
+  /** Whether chunks tell the usage: null in all but the last. */
+  readonly usage: boolean;
+}
+
+type Choice = ChatCompletionChunk['choices'][number];
 
 export class ChatCompletions {
   readonly #dependencies: CompletionDependencies;
@@ -53,39 +77,44 @@ export class ChatCompletions {
     options?: CallOptions,
   ): Promise<ChatCompletion | AsyncIterable<ChatCompletionChunk>>;
   /**
-   * @throws AppError `invalid-argument`, `engine/not-loaded`, `store/not-found`, `template/refused`,
-   * `engine/context-overflow`, `aborted` and what loading a model throws
+   * Refuses a bad request at once; a stream begins to work, and tells of other failures, when it is
+   * iterated over.
+   * @throws AppError `invalid-argument`, `not-supported`, `engine/not-loaded`, `store/not-found`,
+   * `template/refused`, `engine/context-overflow`, `aborted` and what loading a model throws
    */
   async create(
     request: ChatCompletionRequest,
-    options: CallOptions = {},
+    { signal }: CallOptions = {},
   ): Promise<ChatCompletion | AsyncIterable<ChatCompletionChunk>> {
-    const chunks = this.#chunks(request, options);
-    return request.stream === true ? chunks : collect(chunks);
+    const plan = planOf(request);
+    throwIfAborted(signal);
+    const chunks = this.#chunks(plan, signal);
+    return plan.stream ? chunks : collect(chunks);
   }
 
   async *#chunks(
-    request: ChatCompletionRequest,
-    { signal }: CallOptions,
+    plan: ChatPlan,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<ChatCompletionChunk> {
+    const finish = await this.#dependencies.turns.take(signal);
+    try {
+      yield* this.#answer(plan, signal);
+    } finally {
+      finish();
+    }
+  }
+
+  async *#answer(
+    plan: ChatPlan,
+    signal: AbortSignal | undefined,
   ): AsyncGenerator<ChatCompletionChunk> {
     const { runtime, prompts, ensureModel } = this.#dependencies;
-    const messages = messagesOf(request.messages);
-    const topLogprobs = topLogprobsOf(request);
-    const maxTokens =
-      requireWhole(request.max_completion_tokens, 'max_completion_tokens', 1, 1e9) ??
-      requireWhole(request.max_tokens, 'max_tokens', 1, 1e9);
-    const sampling = samplingOf(request);
-    const model = await ensureModel(request.model, signal);
-    const prompt = await prompts.render(messages);
+    const model = await untilAborted(ensureModel(plan.model), signal);
+    const { prompt, stop } = await untilAborted(prompts.render(plan.messages), signal);
+    const { generation } = plan;
     const events = runtime.generate(
-      {
-        prompt: prompt.prompt,
-        ...sampling,
-        stop: [...sampling.stop, ...prompt.stop],
-        maxTokens: maxTokens ?? Number.MAX_SAFE_INTEGER,
-        ...(topLogprobs === undefined ? {} : { topLogprobs }),
-      },
-      signal,
+      { ...generation, prompt, stop: [...generation.stop, ...stop] },
+      { modelId: model, ...(signal === undefined ? {} : { signal }) },
     );
     const shared = {
       id: responseId('chatcmpl'),
@@ -93,35 +122,81 @@ export class ChatCompletions {
       created: createdNow(),
       model,
     };
-    yield { ...shared, choices: [choice({ role: 'assistant', content: '' })] };
+    const chunk = (part: Choice): ChatCompletionChunk => ({
+      ...shared,
+      choices: [part],
+      ...(plan.usage ? { usage: null } : {}),
+    });
+    let begun = false;
     for await (const event of events) {
+      if (!begun) yield chunk(choice({ role: 'assistant', content: '', refusal: null }));
+      begun = true;
       if (event.type === 'token') {
-        yield { ...shared, choices: [choice({ content: event.text }, logprobsOf(event.report))] };
+        yield chunk(choice({ content: event.text }, logprobsOf(event.report)));
       } else if (event.type === 'done') {
-        if (event.reason === 'aborted') throw stopped();
-        if (event.text !== '') yield { ...shared, choices: [choice({ content: event.text })] };
-        yield {
-          ...shared,
-          choices: [{ ...choice({}), finish_reason: finishReasonOf(event.reason) }],
-        };
-        const wanted = request.stream !== true || request.stream_options?.include_usage === true;
-        if (wanted) yield { ...shared, choices: [], usage: usageOf(event.stats) };
+        if (event.reason === 'aborted') throw new AppError('aborted', 'The operation was stopped.');
+        if (event.text !== '') yield chunk(choice({ content: event.text }));
+        yield chunk({ ...choice({}), finish_reason: finishReasonOf(event.reason) });
+        if (plan.usage) yield { ...shared, choices: [], usage: usageOf(event.stats) };
       }
     }
   }
 }
 
-function choice(
-  delta: ChatCompletionChunk['choices'][number]['delta'],
-  logprobs: ChatCompletionChunk['choices'][number]['logprobs'] = null,
-): ChatCompletionChunk['choices'][number] {
+/** @throws AppError `invalid-argument`, `not-supported` naming the field */
+function planOf(request: ChatCompletionRequest): ChatPlan {
+  const fields = requireRequest(request);
+  refuseUnsupported(
+    fields,
+    ['n'],
+    ['tools', 'functions', 'tool_choice', 'function_call', 'audio', 'prediction'],
+  );
+  checkResponseFormat(fields['response_format']);
+  const maxTokens =
+    requireWhole(request.max_completion_tokens, 'max_completion_tokens', 1, 1e9) ??
+    requireWhole(request.max_tokens, 'max_tokens', 1, 1e9);
+  const topLogprobs = topLogprobsOf(request);
+  const stream = requireBoolean(request.stream, 'stream');
+  return {
+    model: requireModel(request.model),
+    messages: messagesOf(request.messages),
+    generation: {
+      ...samplingOf(request),
+      maxTokens: maxTokens ?? Number.MAX_SAFE_INTEGER,
+      ...(topLogprobs === undefined ? {} : { topLogprobs }),
+    },
+    stream,
+    usage: !stream || includesUsage(request.stream_options),
+  };
+}
+
+function checkResponseFormat(format: unknown): void {
+  if (format === null || format === undefined) return;
+  if (requireRequest(format)['type'] === 'text') return;
+  throw new AppError(
+    'not-supported',
+    'Hermit answers in plain text: leave "response_format" out.',
+    {
+      details: { field: 'response_format' },
+    },
+  );
+}
+
+function topLogprobsOf(request: ChatCompletionRequest): number | undefined {
+  const top = requireWhole(request.top_logprobs, 'top_logprobs', 0, 20);
+  const wanted = requireBoolean(request.logprobs, 'logprobs');
+  if (top !== undefined && !wanted) {
+    throw invalidField('top_logprobs', 'left out unless "logprobs" is true', top);
+  }
+  return wanted ? (top ?? 0) : undefined;
+}
+
+function choice(delta: Choice['delta'], logprobs: Choice['logprobs'] = null): Choice {
   return { index: 0, delta, logprobs, finish_reason: null };
 }
 
-function logprobsOf(
-  report: TokenReport | undefined,
-): ChatCompletionChunk['choices'][number]['logprobs'] {
-  return report === undefined ? null : { content: [logprobOf(report)] };
+function logprobsOf(report: TokenReport | undefined): Choice['logprobs'] {
+  return report === undefined ? null : { content: [logprobOf(report)], refusal: null };
 }
 
 async function collect(chunks: AsyncIterable<ChatCompletionChunk>): Promise<ChatCompletion> {
@@ -152,34 +227,10 @@ async function collect(chunks: AsyncIterable<ChatCompletionChunk>): Promise<Chat
       {
         index: 0,
         message: { role: 'assistant', content, refusal: null },
-        logprobs: logprobs === null ? null : { content: logprobs },
+        logprobs: logprobs === null ? null : { content: logprobs, refusal: null },
         finish_reason: finishReason,
       },
     ],
     usage,
   };
-}
-
-function messagesOf(
-  messages: readonly ChatCompletionMessageParam[],
-): { role: string; content: string }[] {
-  // Scripts that are not typed call this too.
-  const given: unknown = messages;
-  if (!Array.isArray(given) || given.length === 0) {
-    throw new AppError('invalid-argument', '"messages" must be a list with at least one message.');
-  }
-  return messages.map(({ role, content }) => ({
-    // `developer` is OpenAI's newer name of the system role; templates know the older one.
-    role: role === 'developer' ? 'system' : role,
-    content: typeof content === 'string' ? content : content.map(({ text }) => text).join(''),
-  }));
-}
-
-function topLogprobsOf({ logprobs, top_logprobs }: ChatCompletionRequest): number | undefined {
-  const top = requireWhole(top_logprobs, 'top_logprobs', 0, 20);
-  return logprobs === true ? (top ?? 0) : undefined;
-}
-
-function stopped(): AppError {
-  return new AppError('aborted', 'The operation was stopped.');
 }

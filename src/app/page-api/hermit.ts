@@ -11,12 +11,22 @@ import type { Capabilities } from '../../platform/capabilities.ts';
 import type { StoreApi } from '../../rpc/contracts.ts';
 import type { WorkerOwner } from '../../rpc/worker-owner.ts';
 import type { ModelRuntime, RuntimeLoadOptions } from '../model-runtime.ts';
+import { Turns } from '../turns.ts';
 import {
   ChatCompletions,
   type CallOptions,
   type CompletionDependencies,
 } from './chat-completions.ts';
 import { Completions } from './completions.ts';
+import {
+  invalidField,
+  isTokenList,
+  requireBoolean,
+  requireModel,
+  requireRequest,
+  requireText,
+  requireWhole,
+} from './request-checks.ts';
 
 /** An address, a file of this device, or an address with the checksum its bytes must have. */
 export type InstallSource = string | File | { readonly url: string; readonly sha256?: string };
@@ -34,7 +44,7 @@ export interface LoadOptions extends Partial<RuntimeLoadOptions>, CallOptions {
   readonly onProgress?: (fraction: number) => void;
 }
 
-export interface HermitDependencies extends CompletionDependencies {
+export interface HermitDependencies extends Omit<CompletionDependencies, 'turns'> {
   readonly store: WorkerOwner<StoreApi>;
   /** The library's entries, as they change. */
   readonly entries: Observable<readonly LibraryEntry[]>;
@@ -53,11 +63,16 @@ export class Hermit {
   readonly #dependencies: HermitDependencies;
 
   constructor(dependencies: HermitDependencies) {
-    this.#dependencies = dependencies;
+    const ensureModel = async (id: string | undefined): Promise<string> => {
+      if (id !== undefined) await this.models.requireInstalled(id);
+      return dependencies.ensureModel(id);
+    };
+    this.#dependencies = { ...dependencies, ensureModel };
     this.version = dependencies.version;
     this.models = new HermitModels(dependencies);
-    this.chat = { completions: new ChatCompletions(dependencies) };
-    this.completions = new Completions(dependencies);
+    const completing = { ...this.#dependencies, turns: new Turns() };
+    this.chat = { completions: new ChatCompletions(completing) };
+    this.completions = new Completions(completing);
     this.device = { report: () => this.#report() };
   }
 
@@ -67,8 +82,10 @@ export class Hermit {
     text: string,
     options: { readonly special?: boolean; readonly boundary?: boolean } = {},
   ): Promise<number[]> {
-    await this.#dependencies.ensureModel(modelId);
-    const { special = false, boundary = false } = options;
+    requireText(text, 'text');
+    const special = requireBoolean(options.special, 'special');
+    const boundary = requireBoolean(options.boundary, 'boundary');
+    await this.#dependencies.ensureModel(requireModel(modelId));
     return this.#dependencies.runtime.tokenize(text, { special, boundary });
   }
 
@@ -78,8 +95,10 @@ export class Hermit {
     ids: readonly number[],
     options: { readonly special?: boolean } = {},
   ): Promise<string> {
-    await this.#dependencies.ensureModel(modelId);
-    return this.#dependencies.runtime.detokenize(ids, { special: options.special ?? false });
+    if (!isTokenList(ids)) throw invalidField('ids', 'a list of token ids');
+    const special = requireBoolean(options.special, 'special');
+    await this.#dependencies.ensureModel(requireModel(modelId));
+    return this.#dependencies.runtime.detokenize(ids, { special });
   }
 
   async #report(): Promise<DeviceReport> {
@@ -130,10 +149,14 @@ class HermitModels {
     }
   }
 
-  /** Makes an installed model the one that answers. */
-  load(id: string, options: LoadOptions = {}): Promise<LoadedModel> {
-    const defaults = this.#dependencies.loadDefaults();
-    const { precision = defaults.precision, contextLength = defaults.contextLength } = options;
+  /**
+   * Makes an installed model the one that answers.
+   * @throws AppError `invalid-argument`, `store/not-found`, `store/not-ready`, `model-file/*`,
+   * `engine/*`, `aborted`
+   */
+  async load(id: string, options: LoadOptions = {}): Promise<LoadedModel> {
+    const { precision, contextLength } = loadOptions(options, this.#dependencies.loadDefaults());
+    await this.requireInstalled(requireText(id, 'id'));
     return this.#dependencies.runtime.load(
       id,
       { precision, contextLength },
@@ -151,6 +174,25 @@ class HermitModels {
   /** Reads every stored byte again and compares it with its checksum. */
   verify(id: string): Promise<void> {
     return this.#dependencies.store.use((store) => store.verify(id));
+  }
+
+  /**
+   * The model loaded now is given up for another one: not for one that cannot take its place.
+   * @throws AppError `store/not-found`, `store/not-ready`
+   */
+  async requireInstalled(id: string): Promise<void> {
+    const state = this.#dependencies.runtime.state.value;
+    if (state.kind === 'ready' && state.id === id) return;
+    const entry = (await this.list()).find((candidate) => candidate.id === id);
+    if (entry === undefined) {
+      throw new AppError('store/not-found', `No model with the id "${id}" is installed.`, {
+        details: { id },
+      });
+    }
+    if (entry.state.kind === 'ready') return;
+    throw new AppError('store/not-ready', `The model "${entry.name}" cannot be used yet.`, {
+      details: { id, state: entry.state.kind },
+    });
   }
 
   /** Deletes the model's bytes. */
@@ -188,8 +230,24 @@ class HermitModels {
 function requestOf(source: InstallSource): AddModelRequest {
   if (typeof source === 'string') return { kind: 'url', url: source };
   if (source instanceof File) return { kind: 'file', file: source };
-  const { url, sha256 } = source;
-  return { kind: 'url', url, ...(sha256 === undefined ? {} : { sha256 }) };
+  const { url, sha256 } = requireRequest(source);
+  return {
+    kind: 'url',
+    url: requireText(url, 'url'),
+    ...(sha256 === undefined ? {} : { sha256: requireText(sha256, 'sha256') }),
+  };
+}
+
+function loadOptions(
+  { backend = 'auto', precision, contextLength }: LoadOptions,
+  defaults: RuntimeLoadOptions,
+): RuntimeLoadOptions {
+  if (!['auto', 'wasm'].includes(backend))
+    throw invalidField('backend', '"auto" or "wasm"', backend);
+  const chosen = precision ?? defaults.precision;
+  if (!['auto', 8, 4].includes(chosen)) throw invalidField('precision', '"auto", 8 or 4', chosen);
+  const most = requireWhole(contextLength, 'contextLength', 1, 1e9);
+  return { precision: chosen, contextLength: most ?? defaults.contextLength };
 }
 
 function gone(): AppError {

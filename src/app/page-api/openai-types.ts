@@ -54,6 +54,11 @@ export interface TokenLogprob {
   }[];
 }
 
+export interface ChatLogprobs {
+  readonly content: readonly TokenLogprob[];
+  readonly refusal: null;
+}
+
 export interface ChatCompletion {
   readonly id: string;
   readonly object: 'chat.completion';
@@ -67,7 +72,7 @@ export interface ChatCompletion {
         readonly content: string;
         readonly refusal: null;
       };
-      readonly logprobs: { readonly content: readonly TokenLogprob[] } | null;
+      readonly logprobs: ChatLogprobs | null;
       readonly finish_reason: FinishReason;
     },
   ];
@@ -81,21 +86,27 @@ export interface ChatCompletionChunk {
   readonly model: string;
   readonly choices: readonly {
     readonly index: 0;
-    readonly delta: { readonly role?: 'assistant'; readonly content?: string };
-    readonly logprobs: { readonly content: readonly TokenLogprob[] } | null;
+    readonly delta: {
+      readonly role?: 'assistant';
+      readonly content?: string;
+      readonly refusal?: null;
+    };
+    readonly logprobs: ChatLogprobs | null;
     readonly finish_reason: FinishReason | null;
   }[];
+  /** Only with `include_usage`: null in all chunks but the last, which has no choices. */
   readonly usage?: Usage | null;
 }
 
 export interface CompletionRequest extends SamplingParams {
   readonly model?: string;
-  readonly prompt: string | readonly number[];
+  readonly prompt: string | readonly number[] | readonly [string] | readonly [readonly number[]];
   readonly max_tokens?: number | null;
   readonly stream?: boolean | null;
+  readonly stream_options?: { readonly include_usage?: boolean } | null;
   /** Give the prompt back before the answer, with its log probabilities when `logprobs` is set. */
   readonly echo?: boolean | null;
-  /** How many alternatives to list at each token; 0 lists the chosen one alone. */
+  /** How many of the likeliest tokens to list at each place, besides the chosen one. */
   readonly logprobs?: number | null;
 }
 
@@ -104,6 +115,7 @@ export interface CompletionLogprobs {
   /** Null for the first token of the text: nothing comes before it. */
   readonly token_logprobs: readonly (number | null)[];
   readonly top_logprobs: readonly (Readonly<Record<string, number>> | null)[];
+  /** Where each token begins in the `text` of the choice, in UTF-16 units. */
   readonly text_offset: readonly number[];
 }
 
