@@ -72,7 +72,7 @@ it('a damaged model is refused, repaired by one press, and answers again', async
     (model) =>
       hermit.models.load(model).then(
         () => 'loaded',
-        (error: { readonly code: string }) => error.code,
+        (error: unknown) => (error as { readonly code: string }).code,
       ),
     id,
   );
