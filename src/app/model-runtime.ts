@@ -49,6 +49,8 @@ export interface ModelRuntimeOptions {
   readonly readHeader: (model: ModelReference, header: MessagePort) => Promise<void>;
   /** How a worker reaches the model's bytes; a reference serves one worker. */
   readonly refer: (modelId: string) => Promise<ModelReference>;
+  /** Memory a model may use in all, in bytes. */
+  readonly budgetBytes: number;
 }
 
 export type RuntimeLoadOptions = Pick<EngineLoadOptions, 'precision' | 'contextLength'>;
@@ -261,6 +263,12 @@ export class ModelRuntime {
     );
   }
 
+  /** Bits read of each weight from the next token on, in the middle of an answer too. */
+  async setPrecision(precision: 8 | 4): Promise<void> {
+    if (this.#state.value.kind !== 'ready') return;
+    await this.#options.engine.use((engine) => engine.setPrecision(precision));
+  }
+
   tokenize(text: string, options: { special: boolean; boundary: boolean }): Promise<number[]> {
     return this.#options.engine.use((engine) => engine.tokenize(text, options));
   }
@@ -275,6 +283,7 @@ export class ModelRuntime {
     signal: AbortSignal,
     onProgress: (fraction: number) => void,
   ): Promise<LoadedModel> {
+    const { budgetBytes } = this.#options;
     // A fresh worker: WASM memory never shrinks, so the model before would stay in it.
     this.#options.engine.terminate();
     throwIfAborted(signal);
@@ -286,7 +295,7 @@ export class ModelRuntime {
     const events = consumeStream<LoadEvent>(signal);
     const call = this.#options.engine.use((engine) =>
       engine.load(
-        transferReference({ model, options }),
+        transferReference({ model, options: { ...options, budgetBytes } }),
         transfer(header.port2, [header.port2]),
         transfer(events.producerPort, [events.producerPort]),
       ),

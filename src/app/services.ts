@@ -5,6 +5,7 @@
 import { AppError, toAppError } from '../common/errors.ts';
 import { ObservableValue } from '../common/observable.ts';
 import { openConversationStore } from '../conversation/conversation-store.ts';
+import { memoryBudget, memoryHints } from '../platform/memory-budget.ts';
 import { InstallPrompt } from '../pwa/install-prompt.ts';
 import { serviceWorkerOfThisPage } from '../pwa/service-worker-registration.ts';
 import { UpdateController } from '../pwa/update-controller.ts';
@@ -63,6 +64,7 @@ export async function createApplication(version: string): Promise<Application> {
     engine,
     refer: async (id) => ((await kept) ? { kind: 'stored', id } : serveFromMemory(store, id)),
     readHeader,
+    budgetBytes: memoryBudget(memoryHints()),
   });
   const prompts = new PromptRenderer(runtime, createSandboxWorker);
   const load = async (id: string, onProgress?: (fraction: number) => void): Promise<void> => {
@@ -85,6 +87,18 @@ export async function createApplication(version: string): Promise<Application> {
       (error: unknown) => toAppError(error),
     ),
   ]);
+  // Another context needs another state: the model is loaded again before the next answer. Precision
+  // is a choice at run time and changes with the next token.
+  let { contextLength, precision } = settings.settings.value;
+  let reloadNeeded = false;
+  settings.settings.subscribe((now) => {
+    if (now.contextLength !== contextLength) reloadNeeded = true;
+    if (now.precision !== precision) {
+      // An engine that is lost says so at the next answer, and is loaded with the new choice then.
+      runtime.setPrecision(now.precision === 4 ? 4 : 8).catch(() => undefined);
+    }
+    ({ contextLength, precision } = now);
+  });
   const chats = new StoredChatsService({
     store: conversations,
     runtime,
@@ -92,7 +106,8 @@ export async function createApplication(version: string): Promise<Application> {
     settings: settings.settings,
     ensureModel: async (onProgress) => {
       const state = runtime.state.value;
-      if (state.kind === 'ready') return;
+      if (state.kind === 'ready' && !reloadNeeded) return;
+      reloadNeeded = false;
       const installed = models.models.value.filter((model) => model.state.kind === 'ready');
       const wanted = state.kind === 'none' ? lastModel.id : state.id;
       const model = installed.find(({ id }) => id === wanted) ?? installed[0];
