@@ -4,8 +4,12 @@
  */
 import { AppError } from '../common/errors.ts';
 import type { ByteSource } from '../common/byte-source.ts';
-import { throwIfAborted } from '../common/abort.ts';
+import { throwIfAborted, untilAborted } from '../common/abort.ts';
 import { errorFromWire, errorToWire, type WireError } from './errors-over-wire.ts';
+
+interface CloseRequest {
+  readonly close: true;
+}
 
 interface ReadRequest {
   readonly id: number;
@@ -17,9 +21,21 @@ type ReadReply =
   | { readonly id: number; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly id: number; readonly error: WireError };
 
-/** Answers reads on the port until the other side closes it. */
-export function serveByteSource(port: MessagePort, source: ByteSource): void {
-  port.onmessage = (event: MessageEvent<ReadRequest>) => {
+/** Answers reads on the port until the other side closes it or is gone, then closes the source. */
+export function serveByteSource(port: MessagePort, source: ByteSource & { close(): void }): void {
+  let open = true;
+  const close = (): void => {
+    if (open) source.close();
+    open = false;
+    port.close();
+  };
+  // Not every browser has this event yet: an orderly end is told by a message too.
+  port.addEventListener('close', close);
+  port.onmessage = (event: MessageEvent<ReadRequest | CloseRequest>) => {
+    if ('close' in event.data) {
+      close();
+      return;
+    }
     const { id, offset, length } = event.data;
     source.read(offset, length).then(
       (bytes) => {
@@ -44,6 +60,9 @@ export class PortByteSource implements ByteSource {
     port.onmessage = (event: MessageEvent<ReadReply>) => {
       this.#pending.get(event.data.id)?.(event.data);
     };
+    port.addEventListener('close', () => {
+      this.#lost();
+    });
   }
 
   async read(
@@ -53,12 +72,17 @@ export class PortByteSource implements ByteSource {
   ): Promise<Uint8Array<ArrayBuffer>> {
     throwIfAborted(signal);
     const id = this.#nextId++;
-    const reply = await new Promise<ReadReply>((resolve) => {
+    const answer = new Promise<ReadReply>((resolve) => {
       this.#pending.set(id, resolve);
       this.#port.postMessage({ id, offset, length } satisfies ReadRequest);
     });
-    this.#pending.delete(id);
-    throwIfAborted(signal);
+    let reply: ReadReply;
+    try {
+      // A store that died answers never: the signal must end the waiting all the same.
+      reply = await untilAborted(answer, signal);
+    } finally {
+      this.#pending.delete(id);
+    }
     if ('error' in reply) throw errorFromWire(reply.error);
     if (reply.bytes.byteLength !== length) {
       throw new AppError('store/damaged', 'A part of the model could not be read completely.');
@@ -66,7 +90,17 @@ export class PortByteSource implements ByteSource {
     return reply.bytes;
   }
 
+  /** Lets the model be deleted again; reads under way fail. */
   close(): void {
+    this.#port.postMessage({ close: true } satisfies CloseRequest);
     this.#port.close();
+    this.#lost();
+  }
+
+  #lost(): void {
+    const error = errorToWire(
+      new AppError('engine/worker-died', 'The model was kept in memory and is gone. Add it again.'),
+    );
+    for (const [id, answer] of this.#pending) answer({ id, error });
   }
 }
