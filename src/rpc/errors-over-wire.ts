@@ -56,7 +56,13 @@ function isModelFileCode(code: ErrorCode): code is Extract<ErrorCode, `model-fil
 
 function causeText(cause: unknown): string | null {
   if (cause === undefined || cause === null) return null;
-  return cause instanceof Error ? `${cause.name}: ${cause.message}` : JSON.stringify(cause);
+  if (cause instanceof Error) return `${cause.name}: ${cause.message}`;
+  try {
+    return JSON.stringify(cause) ?? typeof cause;
+  } catch {
+    // Circular objects and big integers have no JSON; the error itself must travel all the same.
+    return typeof cause;
+  }
 }
 
 interface ThrownValue {

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { AppError, ModelFileError } from '../common/errors.ts';
 import { consumeStream, produceStream } from './stream-channel.ts';
 import { WorkerOwner, useOnce } from './worker-owner.ts';
-import './errors-over-wire.ts';
+import { errorToWire } from './errors-over-wire.ts';
 
 const ports: MessagePort[] = [];
 function channel(): MessageChannel {
@@ -92,6 +92,16 @@ describe('errors over the wire', () => {
     expect(fileError.details).toMatchObject({ alignment: 3, field: 'general.alignment' });
     expect(fileError.offsetBytes).toBe(48);
     expect(String(fileError.cause)).toContain('RangeError: 3');
+  });
+
+  it('keep their code where the cause cannot be put into words', () => {
+    const circular: Record<string, unknown> = {};
+    circular['self'] = circular;
+    for (const cause of [circular, 1n, () => 1]) {
+      const wire = errorToWire(new AppError('store/quota', 'Full.', { cause }));
+      expect(wire.code).toBe('store/quota');
+      expect(typeof wire.causeText).toBe('string');
+    }
   });
 
   it('make anything unforeseen an internal error', async () => {
@@ -194,6 +204,52 @@ describe('the owner of a worker', () => {
       code: 'engine/worker-silent',
     });
     expect(deaths).toHaveLength(1);
+  });
+
+  it('rejects, and does not beat for ever, when a call or a start throws at once', async () => {
+    const { owner } = makeOwner();
+    const thrown = new TypeError('refused');
+    await expect(
+      owner.use(() => {
+        throw thrown;
+      }),
+    ).rejects.toBe(thrown);
+    const unstartable = new WorkerOwner<Calculator>({
+      name: 'calculator',
+      silenceLimitMs: 1000,
+      create: () => {
+        throw thrown;
+      },
+    });
+    await expect(unstartable.use((remote) => remote.double(1))).rejects.toMatchObject({
+      code: 'engine/worker-died',
+      cause: thrown,
+    });
+    owner.terminate();
+  });
+
+  it('says that a worker whose script cannot be fetched could not be started', async () => {
+    const { owner, workers } = makeOwner();
+    const call = owner.use((remote) => remote.never());
+    // Browsers send a plain event without a message then.
+    workers[0]?.dispatchEvent(new Event('error'));
+    await expect(call).rejects.toMatchObject({
+      code: 'engine/worker-died',
+      details: { reason: 'could not be started' },
+    });
+  });
+
+  it('does not count the start of a disposable worker against its deadline', async () => {
+    const worker = new PortWorker();
+    const result = useOnce<Calculator, number>(
+      { name: 'sandbox', create: () => worker as unknown as Worker, deadlineMs: 100 },
+      () => new AppError('template/deadline', 'Too slow.'),
+      (remote) => remote.double(4),
+    );
+    // Whatever it takes to fetch and compile a script on this device.
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    expose(calculator, worker.inside);
+    await expect(result).resolves.toBe(8);
   });
 
   it('gives a disposable worker its deadline', async () => {

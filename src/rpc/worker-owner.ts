@@ -52,15 +52,17 @@ export class WorkerOwner<Api extends object> {
    * @throws AppError what the call throws; `engine/worker-died`, `engine/worker-silent` when the worker is lost
    */
   use<T>(call: (remote: Remote<Api & Pingable>) => Promise<T>): Promise<T> {
-    const life = (this.#life ??= this.#start());
     return new Promise<T>((resolve, reject) => {
+      const life = (this.#life ??= this.#start());
       const settle = (): void => {
         life.pending.delete(reject);
         if (life.pending.size === 0) this.#stopHeartbeat(life);
       };
       life.pending.add(reject);
       this.#startHeartbeat(life);
-      call(life.remote).then(
+      // A call that throws at once must be settled like one that rejects.
+      const begin = async (): Promise<T> => call(life.remote);
+      begin().then(
         (value) => {
           settle();
           resolve(value);
@@ -79,7 +81,12 @@ export class WorkerOwner<Api extends object> {
   }
 
   #start(): Life<Api> {
-    const worker = this.#options.create();
+    let worker: Worker;
+    try {
+      worker = this.#options.create();
+    } catch (cause) {
+      throw this.#death('could not be started', cause);
+    }
     const life: Life<Api> = {
       worker,
       remote: wrap<Api & Pingable>(worker),
@@ -93,9 +100,15 @@ export class WorkerOwner<Api extends object> {
       this.#end(life, error);
       this.#options.onDeath?.(error);
     };
-    worker.addEventListener('error', (event) => {
+    worker.addEventListener('error', (event: Event) => {
       event.preventDefault();
-      die(event.message === '' ? 'could not be started' : `stopped: ${event.message}`);
+      // A script that cannot be fetched is told by a plain event, without a message.
+      const message = 'message' in event ? event.message : '';
+      die(
+        typeof message === 'string' && message !== ''
+          ? `stopped: ${message}`
+          : 'could not be started',
+      );
     });
     worker.addEventListener('messageerror', () => {
       die('sent something unreadable');
@@ -103,11 +116,11 @@ export class WorkerOwner<Api extends object> {
     return life;
   }
 
-  #death(reason: string): AppError {
+  #death(reason: string, cause?: unknown): AppError {
     return new AppError(
       'engine/worker-died',
       `A background part of Hermit (${this.#options.name}) ${reason}. Your chats are safe. Try again.`,
-      { details: { worker: this.#options.name, reason } },
+      { details: { worker: this.#options.name, reason }, cause },
     );
   }
 
@@ -155,9 +168,12 @@ export class WorkerOwner<Api extends object> {
   }
 }
 
+/** Most time that a disposable worker may take to be fetched, compiled and to answer a ping. */
+const START_LIMIT_MS = 30_000;
+
 /**
- * Runs one call in a worker made for it, with a deadline, and ends the worker whatever happens.
- * For untrusted input: a template that never ends costs `deadlineMs` and nothing else.
+ * Runs one call in a worker made for it, with a deadline, and ends the worker whatever happens. The
+ * deadline begins when the worker answers: how long its start takes says nothing about the call. For untrusted input: a template that never ends costs `deadlineMs` and nothing else.
  */
 export async function useOnce<Api extends object, T>(
   options: { readonly name: string; readonly create: () => Worker; readonly deadlineMs: number },
@@ -167,21 +183,22 @@ export async function useOnce<Api extends object, T>(
   const owner = new WorkerOwner<Api>({
     name: options.name,
     create: options.create,
-    silenceLimitMs: Number.POSITIVE_INFINITY,
+    silenceLimitMs: START_LIMIT_MS,
   });
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(late());
-    }, options.deadlineMs);
-  });
-  const result = owner.use(call);
   try {
+    await owner.use((remote) => remote.ping());
+    const deadline = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(late());
+      }, options.deadlineMs);
+    });
+    const result = owner.use(call);
+    // The loser of the race rejects when its worker ends; that was already reported or is not wanted.
+    result.catch(() => undefined);
     return await Promise.race([result, deadline]);
   } finally {
     clearTimeout(timer);
-    // The loser of the race rejects when its worker ends; that was already reported or is not wanted.
-    result.catch(() => undefined);
     owner.terminate();
   }
 }
