@@ -207,22 +207,30 @@ class HermitModels {
     entries: Observable<readonly LibraryEntry[]>,
     onProgress: InstallOptions['onProgress'],
   ): Promise<string> {
-    const listed = await this.list();
+    const find = (among: readonly LibraryEntry[]): LibraryEntry | undefined =>
+      among.find((candidate) => candidate.id === id);
+    const listed = find(await this.list());
+    // It was listed when it was added: if it is not any more, it was cancelled.
+    if (listed === undefined) throw gone();
     return new Promise((resolve, reject) => {
-      // What is observed may be older than the list just read: until the model was seen, wait.
-      let seen = false;
-      const check = (now: readonly LibraryEntry[]): void => {
-        const entry = now.find((candidate) => candidate.id === id);
-        if (entry === undefined && !seen) return;
-        seen = true;
+      const settle = (entry: LibraryEntry | undefined): void => {
         const end = entry === undefined ? gone() : outcome(entry, onProgress);
         if (end === null) return;
         stop();
         if (end === 'ready') resolve(id);
         else reject(end);
       };
-      const stop = entries.subscribe(check);
-      check(listed);
+      // What is observed may be older than the list just read: until the model was seen, wait.
+      const latest = find(entries.value);
+      let seen = latest !== undefined;
+      const stop = entries.subscribe((now) => {
+        const entry = find(now);
+        seen ||= entry !== undefined;
+        if (seen) settle(entry);
+      });
+      settle(listed);
+      // It may also be newer, and the last change of all.
+      if (latest?.state.kind === 'ready') settle(latest);
     });
   }
 }
