@@ -1,4 +1,6 @@
-/** One script for a page out of a TypeScript module and its imports. */
+/** One script out of a TypeScript module and its imports. */
+import { dirname, basename } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { build } from 'vite';
 
 /**
@@ -21,4 +23,27 @@ export async function bundleForPage(entry, globalName) {
   const [output] = Array.isArray(result) ? result : [result];
   const chunk = output.output.find((part) => part.type === 'chunk');
   return chunk.code;
+}
+
+/**
+ * Bundles `entry` as a module for Node into `file`, which must lie where packages are found, and
+ * imports it.
+ * @param {string} entry absolute path
+ * @param {string} file absolute path
+ * @returns {Promise<unknown>} the module
+ */
+export async function importInNode(entry, file) {
+  await build({
+    configFile: false,
+    logLevel: 'error',
+    build: {
+      ssr: entry,
+      outDir: dirname(file),
+      emptyOutDir: false,
+      minify: false,
+      target: 'node20',
+      rolldownOptions: { output: { entryFileNames: basename(file) } },
+    },
+  });
+  return import(pathToFileURL(file).href);
 }

@@ -1,7 +1,8 @@
 /**
  * `npm run bench [-- --json]`: measures the kernels in headless Chromium, on one thread, and prints a
  * Markdown table (or JSON). Ratios compare candidates of one run; absolute numbers belong to the
- * machine they were measured on.
+ * machine they were measured on. `--storage` measures downloading and loading instead, see
+ * `run-storage.mjs`.
  */
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
@@ -10,6 +11,7 @@ import { chromium } from 'playwright-core';
 import { ensureChromium } from '../../scripts/find-chromium.mjs';
 import { buildWasm, builtFile, compileC } from '../../wasm/build.mjs';
 import { bundleForPage } from './bundle.mjs';
+import { runStorage } from './run-storage.mjs';
 
 const pathOf = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 
@@ -84,13 +86,20 @@ function toMarkdown({ rows, browser, machine, flags, command }) {
   ].join('\n');
 }
 
-const manifest = await buildWasm();
-const { rows, browser } = await measure(await loadModules());
-const report = {
-  browser,
-  machine: `${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown processor'}`,
-  command: 'npm run bench',
-  flags: { ...manifest.flags, scalar: scalarFlags.join(' ') },
-  rows,
-};
-console.log(process.argv.includes('--json') ? JSON.stringify(report, null, 2) : toMarkdown(report));
+async function runKernels() {
+  const manifest = await buildWasm();
+  const { rows, browser } = await measure(await loadModules());
+  const report = {
+    browser,
+    machine: `${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown processor'}`,
+    command: 'npm run bench',
+    flags: { ...manifest.flags, scalar: scalarFlags.join(' ') },
+    rows,
+  };
+  console.log(
+    process.argv.includes('--json') ? JSON.stringify(report, null, 2) : toMarkdown(report),
+  );
+}
+
+if (process.argv.includes('--storage')) await runStorage();
+else await runKernels();
