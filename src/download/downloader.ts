@@ -1,9 +1,9 @@
 /**
  * Fetches one model from its source into the store and sees to it that a failure costs little.
  *
- * Bytes are collected into blocks; a block is stored as soon as it is full. Bytes of an unfinished
- * block survive a failed connection in memory, so a retry goes on at the very byte; after a kill at
- * most one block is fetched again. The caller holds the model's exclusive lock.
+ * Bytes are collected into blocks; a block is stored as soon as it is full, while the next one
+ * arrives. Bytes of an unfinished block survive a failed connection in memory, so a retry goes on at
+ * the very byte; after a kill at most two blocks are fetched again. The caller holds the model's exclusive lock.
  */
 import { throwIfAborted } from '../common/abort.ts';
 import { AppError, hasCode } from '../common/errors.ts';
@@ -19,6 +19,7 @@ import {
   type ResolvedFile,
   validatorsOf,
 } from './model-source.ts';
+import { type PieceReader, pieceReader } from './piece-reader.ts';
 import { SpeedMeter } from './progress.ts';
 import { type Clock, RetryPolicy, stallTimeoutMs, withWatchdog } from './retry.ts';
 
@@ -52,6 +53,12 @@ export interface DownloadOptions {
   readonly report: (event: DownloadEvent) => void;
 }
 
+interface StoringBlock {
+  readonly block: Uint8Array<ArrayBuffer>;
+  readonly bytes: number;
+  readonly done: Promise<void>;
+}
+
 /** One run of one download. */
 export class Downloader {
   readonly #options: DownloadOptions;
@@ -65,6 +72,10 @@ export class Downloader {
   /** The block under way and how many of its bytes are in the buffer. */
   #buffer = new Uint8Array(0);
   #filled = 0;
+  /** The block before, while it is being stored; never more than one. */
+  #storing: StoringBlock | null = null;
+  /** Memory of the last block that was stored, for the next but one. */
+  #spare: Uint8Array<ArrayBuffer> | null = null;
 
   constructor(options: DownloadOptions) {
     this.#options = options;
@@ -103,6 +114,7 @@ export class Downloader {
   async #openWriter(): Promise<ModelWriter> {
     const writer = await this.#options.store.openWriter(this.#options.modelId);
     this.#buffer = new Uint8Array(writer.blockBytes);
+    this.#spare = new Uint8Array(writer.blockBytes);
     this.#filled = 0;
     return writer;
   }
@@ -184,6 +196,8 @@ export class Downloader {
     } finally {
       signal.removeEventListener('abort', stop);
       attempt.abort();
+      // Whatever ended this request, the next one asks what is stored.
+      await this.#stored();
     }
   }
 
@@ -193,11 +207,11 @@ export class Downloader {
     opened: OpenedRange,
     start: number,
   ): Promise<void> {
-    const reader = opened.stream.getReader();
+    const read = pieceReader(opened.stream);
     let index = first.index;
     let position = start;
     for (;;) {
-      const piece = await this.#readPiece(reader);
+      const piece = await this.#readPiece(read);
       if (piece === null) break;
       if (opened.end !== null && position + piece.length > opened.end) {
         throw new AppError('download/bad-range', 'The server sent more than was asked for.', {
@@ -215,19 +229,22 @@ export class Downloader {
         { details: { received: position - start, promised: opened.end - start } },
       );
     }
+    await this.#stored();
     // Without a promise of length, the end of the stream is the end of the file.
     const asked = writer.endOfGap(first.index);
     if (opened.end === null && (!opened.resumable || position < asked)) {
       await writer.setSize(position);
     }
-    if (this.#filled > 0 && writer.size === position) await this.#store(writer, index);
+    if (this.#filled > 0 && writer.size === position) {
+      await this.#store(writer, index);
+      await this.#stored();
+    }
   }
 
-  async #readPiece(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array | null> {
+  async #readPiece(read: PieceReader): Promise<Uint8Array | null> {
     const { source, clock } = this.#options;
     try {
-      const result = await withWatchdog(reader.read(), stallTimeoutMs, clock);
-      return result.done ? null : result.value;
+      return await withWatchdog(read(), stallTimeoutMs, clock);
     } catch (error) {
       throw source.explain(error);
     }
@@ -255,9 +272,30 @@ export class Downloader {
     return index;
   }
 
+  /** Begins to store the full block once the one before is stored: a slow disk slows the network. */
   async #store(writer: ModelWriter, index: number): Promise<void> {
-    await writer.write(index, this.#buffer.subarray(0, this.#filled));
+    await this.#stored();
+    const block = this.#buffer;
+    const bytes = this.#filled;
+    const done = writer.write(index, block.subarray(0, bytes));
+    // Asked for in `#stored`; until then a failure is nobody's.
+    done.catch(() => undefined);
+    this.#storing = { block, bytes, done };
+    this.#buffer = this.#spare ?? new Uint8Array(block.length);
+    this.#spare = null;
     this.#filled = 0;
+  }
+
+  /** Waits until every full block is stored. @throws what storing it threw, once */
+  async #stored(): Promise<void> {
+    const storing = this.#storing;
+    if (storing === null) return;
+    try {
+      await storing.done;
+    } finally {
+      this.#storing = null;
+      this.#spare = storing.block;
+    }
   }
 
   #note(writer: ModelWriter, position: number, bytes: number): void {
@@ -266,7 +304,7 @@ export class Downloader {
       this.#furthest = position;
       this.#retry.progressed();
     }
-    const bytesDone = writer.bytesStored + this.#filled;
+    const bytesDone = writer.bytesStored + (this.#storing?.bytes ?? 0) + this.#filled;
     this.#options.report({
       kind: 'progress',
       bytesDone,

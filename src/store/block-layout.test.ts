@@ -34,8 +34,8 @@ test('without a known size a block is as long as its place', () => {
   });
 });
 
-test('a chunk of the product is 12 blocks and a half', () => {
-  expect(blockCount(defaultBlockSizes, defaultBlockSizes.chunkBytes)).toBe(13);
+test('a chunk of the product is 25 blocks', () => {
+  expect(blockCount(defaultBlockSizes, defaultBlockSizes.chunkBytes)).toBe(25);
   expect(blockIndexAt(defaultBlockSizes, 2 ** 33)).toBe(
     blockCount(defaultBlockSizes, 2 ** 33 + 1) - 1,
   );

@@ -7,7 +7,8 @@
  * ```
  * A chunk is what one ranged request asks for, a block is one record in the database. Blocks never
  * cross a chunk's border, so the last block of a chunk may be shorter. A single record of chunk size
- * would cost about 0.7 GB of extra memory while it is written; blocks of 16 MiB cost 0.1 GB.
+ * would cost about 0.7 GB of extra memory while it is written. A block in flight is in memory about
+ * six times (being filled, being hashed, in a Blob, on its way to the disk), so it is kept small.
  */
 import { MEBIBYTE } from '../common/bytes.ts';
 
@@ -19,7 +20,7 @@ export interface BlockSizes {
 /** The sizes for new files; the manifest keeps those a file was stored with. */
 export const defaultBlockSizes: BlockSizes = {
   chunkBytes: 200 * MEBIBYTE,
-  blockBytes: 16 * MEBIBYTE,
+  blockBytes: 8 * MEBIBYTE,
 };
 
 export interface BlockRange {

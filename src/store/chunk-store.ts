@@ -16,10 +16,11 @@ export interface ChunkStore {
   put(contentId: string, index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
 
   /**
-   * A copy of the block's bytes: never null, never a part of what was put.
+   * A copy of the block's bytes: never null, never a part of what was put. `spare` is memory the
+   * caller has no use for any more (an older result's buffer); the store may fill and return it.
    * @throws AppError `store/not-found` (no such block), `store/damaged` (there, but unreadable)
    */
-  get(contentId: string, index: number): Promise<Uint8Array<ArrayBuffer>>;
+  get(contentId: string, index: number, spare?: ArrayBuffer): Promise<Uint8Array<ArrayBuffer>>;
 
   /** Deleting what is not there is no error. */
   delete(contentId: string, index: number): Promise<void>;

@@ -52,6 +52,12 @@ export class StreamingHash {
     return { bytes: this.#bytes, state: this.#hasher.save().slice() };
   }
 
+  /** Takes back what was added since `save`. */
+  restore(progress: HashProgress): void {
+    this.#hasher.load(progress.state);
+    this.#bytes = progress.bytes;
+  }
+
   /** Lower-case hexadecimal; nothing can be added afterwards. */
   digest(): string {
     return this.#hasher.digest('hex');

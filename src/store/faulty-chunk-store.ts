@@ -50,10 +50,14 @@ export class FaultyChunkStore implements ChunkStore {
     if (fault?.kind === 'throw-after') throw fault.error;
   }
 
-  async get(contentId: string, index: number): Promise<Uint8Array<ArrayBuffer>> {
+  async get(
+    contentId: string,
+    index: number,
+    spare?: ArrayBuffer,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     const fault = this.#next('get', contentId, index);
     if (fault?.kind === 'throw' || fault?.kind === 'throw-after') throw fault.error;
-    const bytes = await this.#inner.get(contentId, index);
+    const bytes = await this.#inner.get(contentId, index, spare);
     if (fault?.kind === 'flip-bit') bytes[fault.byte] = (bytes[fault.byte] ?? 0) ^ 1;
     return bytes;
   }

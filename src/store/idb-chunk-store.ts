@@ -9,6 +9,8 @@ import { type DBSchema, deleteDB } from 'idb';
 import { delay } from '../common/abort.ts';
 import { MEBIBYTE } from '../common/bytes.ts';
 import { AppError } from '../common/errors.ts';
+import { BlobHandles, encourageCollection } from './blob-handles.ts';
+import { readBlob } from './blob-reader.ts';
 import type { ChunkStore } from './chunk-store.ts';
 import { Database } from './database.ts';
 import { errorName, missingBlock, toBlockReadError, toStoreError } from './store-errors.ts';
@@ -32,17 +34,17 @@ const blobRetryDelaysMs = [250, 1000, 2000] as const;
 /** What browsers throw when a Blob cannot be written (Chromium; WebKit in ephemeral sessions). */
 const blobErrorNames = new Set(['UnknownError', 'NotReadableError', 'DataError', 'DataCloneError']);
 
-/** See `release`. The memory is never written to, so it costs address space, not RAM. */
-const collectionRounds = 16;
-const collectionBytes = 32 * MEBIBYTE;
+/** Bytes in Blobs that are written before a garbage collection is brought about. */
+const collectEveryBytes = 16 * MEBIBYTE;
 
 export class IdbChunkStore implements ChunkStore {
   readonly kind = 'indexeddb';
   readonly #prefix: string;
   readonly #sleep: (milliseconds: number) => Promise<void>;
   readonly #databases = new Map<string, Database<BlockSchema>>();
-  /** Handles of Blobs that were read, of which some may still be in memory. */
-  readonly #blobsRead = new Map<string, WeakRef<Blob>[]>();
+  /** Of each content. */
+  readonly #blobsRead = new Map<string, BlobHandles>();
+  #bytesSinceCollection = 0;
   /** Set once Blobs failed where a buffer succeeded: no more waiting for the rest of the session. */
   #blobsFail = false;
 
@@ -62,7 +64,11 @@ export class IdbChunkStore implements ChunkStore {
     }
   }
 
-  async get(contentId: string, index: number): Promise<Uint8Array<ArrayBuffer>> {
+  async get(
+    contentId: string,
+    index: number,
+    spare?: ArrayBuffer,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     try {
       const record = await this.#database(contentId).run((database) =>
         database.get('blocks', index),
@@ -70,7 +76,7 @@ export class IdbChunkStore implements ChunkStore {
       if (record === undefined) throw missingBlock(contentId, index);
       if (!(record instanceof Blob)) return new Uint8Array(record);
       this.#noteRead(contentId, record);
-      return new Uint8Array(await record.arrayBuffer());
+      return await readBlob(record, spare);
     } catch (error) {
       throw toBlockReadError(error);
     }
@@ -101,22 +107,11 @@ export class IdbChunkStore implements ChunkStore {
     await this.release(contentId);
   }
 
-  /**
-   * A stored Blob's file is only deleted when the last handle to it is gone, and handles go with a
-   * garbage collection, which an idle worker may not see for minutes (Chromium 156: 300 MB stayed
-   * until the page was left). Memory that is allocated and dropped brings one about; two or three
-   * rounds do, and the number is bounded in case an engine thinks otherwise.
-   */
+  /** A stored Blob's file is only deleted when the last handle to it is gone: see `BlobHandles`. */
   async release(contentId: string): Promise<void> {
-    const handles = this.#blobsRead.get(contentId) ?? [];
+    const handles = this.#blobsRead.get(contentId);
     this.#blobsRead.delete(contentId);
-    for (let round = 0; round < collectionRounds; round++) {
-      if (handles.every((handle) => handle.deref() === undefined)) return;
-      // A handle that was looked at lives to the end of the task, so the collection must be later.
-      await this.#sleep(0);
-      void new ArrayBuffer(collectionBytes);
-      await this.#sleep(0);
-    }
+    await handles?.letGo();
   }
 
   async contents(): Promise<string[]> {
@@ -137,10 +132,9 @@ export class IdbChunkStore implements ChunkStore {
   }
 
   #noteRead(contentId: string, blob: Blob): void {
-    const alive = (this.#blobsRead.get(contentId) ?? []).filter(
-      (handle) => handle.deref() !== undefined,
-    );
-    this.#blobsRead.set(contentId, [...alive, new WeakRef(blob)]);
+    const handles = this.#blobsRead.get(contentId) ?? new BlobHandles(this.#sleep);
+    this.#blobsRead.set(contentId, handles);
+    handles.add(blob);
   }
 
   #database(contentId: string): Database<BlockSchema> {
@@ -166,6 +160,11 @@ export class IdbChunkStore implements ChunkStore {
     index: number,
     bytes: Uint8Array<ArrayBuffer>,
   ): Promise<boolean> {
+    this.#bytesSinceCollection += bytes.byteLength;
+    if (this.#bytesSinceCollection >= collectEveryBytes) {
+      this.#bytesSinceCollection = 0;
+      await encourageCollection(this.#sleep);
+    }
     for (let attempt = 0; ; attempt++) {
       try {
         const blob = new Blob([bytes]);
@@ -186,8 +185,11 @@ export class IdbChunkStore implements ChunkStore {
   async #write(contentId: string, index: number, value: Blob | ArrayBuffer): Promise<void> {
     await this.#database(contentId).run(async (database) => {
       const transaction = database.transaction('blocks', 'readwrite', { durability: 'strict' });
+      const put = transaction.store.put(value, index);
+      // The browser goes on by itself, even while this thread is busy hashing.
+      transaction.commit();
       // The put may succeed and the commit still fail, so both are awaited together.
-      await Promise.all([transaction.store.put(value, index), transaction.done]);
+      await Promise.all([put, transaction.done]);
     });
   }
 

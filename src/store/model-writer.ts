@@ -138,15 +138,32 @@ export class ModelWriter {
         details: { index, bytes: bytes.byteLength, expected: range.bytes },
       });
     }
-    const sha256 = await hashBlock(bytes);
-    this.#checkRepair(index, sha256);
-    await this.#context.chunks.put(id, index, bytes);
-    if (range.offset === this.#hash.bytes) this.#hash.update(bytes);
+    const hashing = hashBlock(bytes);
+    if (this.#content.sha256 !== null) this.#checkRepair(index, await hashing);
+    const putting = this.#context.chunks.put(id, index, bytes);
+    // Should the hash fail first, nobody waits for the bytes any more.
+    putting.catch(() => undefined);
+    const sha256 = await hashing;
+    const before = this.#hash.save();
+    try {
+      // While the browser writes: by now the bytes are on their way to it.
+      if (range.offset === this.#hash.bytes) this.#hash.update(bytes);
+      await putting;
+    } catch (error) {
+      this.#hash.restore(before);
+      throw error;
+    }
     const hashProgress = this.#hash.save();
-    await this.#change((_tables, content) => ({
-      ...withBlock(content, { index, bytes: bytes.byteLength, sha256, damaged: false }),
-      hashProgress,
-    }));
+    let halt: ModelRecord['halt'] = null;
+    // A pause must not cost the block that was on its way to the disk.
+    await this.#change((tables, content) => {
+      halt = modelIn(tables, this.modelId).halt;
+      return {
+        ...withBlock(content, { index, bytes: bytes.byteLength, sha256, damaged: false }),
+        hashProgress,
+      };
+    }, 'allow');
+    if (halt !== null) throw stopped();
   }
 
   /**
@@ -171,7 +188,6 @@ export class ModelWriter {
 
   /** A block fetched anew must be the block that the verified file had. */
   #checkRepair(index: number, sha256: string): void {
-    if (this.#content.sha256 === null) return;
     const before = this.#content.blocks.find((block) => block.index === index);
     if (before === undefined || before.sha256 === sha256) return;
     throw new AppError(
@@ -211,26 +227,31 @@ export class ModelWriter {
     throw problem;
   }
 
+  /** @throws AppError `aborted` when the model was paused or removed elsewhere */
   async #change(
     edit: (tables: ManifestTables, content: ContentRecord) => ContentRecord,
+    halted: 'refuse' | 'allow' = 'refuse',
   ): Promise<void> {
     const contentId = this.#content.id;
     this.#content = await this.#context.manifest.change((tables) => {
       const model = tables.models.get(this.modelId);
       const content = tables.contents.get(contentId);
-      const stopped =
+      const gone =
         model === undefined ||
         content === undefined ||
         model.contentId !== contentId ||
-        model.halt !== null ||
         content.state === 'deleting';
-      if (stopped) throw new AppError('aborted', 'The download was stopped.');
+      if (gone || (halted === 'refuse' && model.halt !== null)) throw stopped();
       const next = edit(tables, content);
       tables.contents.set(contentId, next);
       return next;
     });
     this.#context.changed(this.modelId);
   }
+}
+
+function stopped(): AppError {
+  return new AppError('aborted', 'The download was stopped.');
 }
 
 interface Outcome {

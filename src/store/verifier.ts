@@ -3,7 +3,7 @@ import { throwIfAborted } from '../common/abort.ts';
 import { AppError, hasCode } from '../common/errors.ts';
 import { hashBlock, StreamingHash } from './content-hash.ts';
 import { damagedError, markDamaged } from './damage.ts';
-import { contentIn, inState, type ModelManifest } from './manifest.ts';
+import { type BlockEntry, contentIn, inState, type ModelManifest } from './manifest.ts';
 import type { StoreContext } from './store-context.ts';
 
 export interface VerifyOptions {
@@ -30,11 +30,20 @@ export async function verifyContent(
   const whole = await StreamingHash.resume(null);
   const damaged: number[] = [];
   let bytesDone = 0;
-  for (const block of model.blocks) {
+  // The next block is read, into the memory of the one before, while this one is hashed.
+  let spare: ArrayBuffer | undefined;
+  let next = readBlock(context, model.contentId, model.blocks[0], spare);
+  for (const [position, block] of model.blocks.entries()) {
     throwIfAborted(options.signal);
-    const bytes = await readBlock(context, model.contentId, block.index);
-    if (bytes === null || (await hashBlock(bytes)) !== block.sha256) damaged.push(block.index);
-    else whole.update(bytes);
+    const bytes = await next;
+    next = readBlock(context, model.contentId, model.blocks[position + 1], spare);
+    // Whoever leaves this loop early does not wait for it any more.
+    next.catch(() => undefined);
+    const hashing = bytes === null ? null : hashBlock(bytes);
+    // With a damaged block among the rest this sum is not looked at.
+    if (bytes !== null) whole.update(bytes);
+    if ((await hashing) !== block.sha256) damaged.push(block.index);
+    spare = bytes?.buffer;
     bytesDone += block.bytes;
     options.onProgress?.(bytesDone, model.size);
   }
@@ -56,14 +65,16 @@ export async function verifyContent(
   return [];
 }
 
-/** The block's bytes, or null when they are lost. */
+/** The block's bytes, or null when they are lost or there is no such block. */
 async function readBlock(
   context: StoreContext,
   contentId: string,
-  index: number,
+  block: BlockEntry | undefined,
+  spare: ArrayBuffer | undefined,
 ): Promise<Uint8Array<ArrayBuffer> | null> {
+  if (block === undefined) return null;
   try {
-    return await context.chunks.get(contentId, index);
+    return await context.chunks.get(contentId, block.index, spare);
   } catch (error) {
     if (hasCode(error, 'store/damaged', 'store/not-found')) return null;
     throw error;
