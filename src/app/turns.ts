@@ -13,7 +13,8 @@ export class Turns {
   }
 
   /**
-   * Resolves when everybody who asked before has finished; call the result to let the next one in.
+   * Resolves when everybody who asked before has finished; call the result to let the next one in
+   * (calls after the first do nothing).
    * @throws AppError `aborted` as soon as the signal fires, without waiting for the others
    */
   async take(signal?: AbortSignal): Promise<() => void> {
@@ -23,7 +24,10 @@ export class Turns {
     this.#last = new Promise<void>((resolve) => {
       letNextIn = resolve;
     });
+    let finished = false;
     const finish = (): void => {
+      if (finished) return;
+      finished = true;
       this.#changeCount(-1);
       letNextIn();
     };

@@ -98,15 +98,17 @@ export class ChatCompletions {
   ): AsyncGenerator<ChatCompletionChunk> {
     const finish = await this.#dependencies.turns.take(signal);
     try {
-      yield* this.#answer(plan, signal);
+      yield* this.#answer(plan, signal, finish);
     } finally {
       finish();
     }
   }
 
+  /** Calls `begun` once the model is at work, which is before the first chunk. */
   async *#answer(
     plan: ChatPlan,
     signal: AbortSignal | undefined,
+    begun: () => void,
   ): AsyncGenerator<ChatCompletionChunk> {
     const { runtime, prompts, ensureModel } = this.#dependencies;
     const model = await untilAborted(ensureModel(plan.model), signal);
@@ -127,10 +129,12 @@ export class ChatCompletions {
       choices: [part],
       ...(plan.usage ? { usage: null } : {}),
     });
-    let begun = false;
+    let first = true;
     for await (const event of events) {
-      if (!begun) yield chunk(choice({ role: 'assistant', content: '', refusal: null }));
-      begun = true;
+      // From here on the runtime keeps the order; a script need not read its stream to the end.
+      begun();
+      if (first) yield chunk(choice({ role: 'assistant', content: '', refusal: null }));
+      first = false;
       if (event.type === 'token') {
         yield chunk(choice({ content: event.text }, logprobsOf(event.report)));
       } else if (event.type === 'done') {

@@ -81,15 +81,17 @@ export class Completions {
   async *#parts(plan: CompletionPlan, signal: AbortSignal | undefined): AsyncGenerator<Completion> {
     const finish = await this.#dependencies.turns.take(signal);
     try {
-      yield* this.#complete(plan, signal);
+      yield* this.#complete(plan, signal, finish);
     } finally {
       finish();
     }
   }
 
+  /** Calls `begun` once the model is at work, which is before the first part. */
   async *#complete(
     plan: CompletionPlan,
     signal: AbortSignal | undefined,
+    begun: () => void,
   ): AsyncGenerator<Completion> {
     const { runtime, ensureModel } = this.#dependencies;
     const { topLogprobs } = plan;
@@ -110,6 +112,7 @@ export class Completions {
     let offsets = new TextOffsets(0);
     const logprobs = (reports: readonly TokenReport[]): CompletionLogprobs | null =>
       topLogprobs === undefined ? null : logprobsOf(reports, offsets);
+    let echo: Completion | null = null;
     if (plan.echo) {
       const reports = scored ? await runtime.score(tokens, topLogprobs, signal) : [];
       const text = await runtime.detokenize(tokens, { special: false });
@@ -118,13 +121,17 @@ export class Completions {
         reports.map(({ bytes }) => bytes),
       );
       const echoed = { text, token_ids: tokens, logprobs: logprobs(reports) };
-      yield part({ ...echoed, finish_reason: null });
+      echo = part({ ...echoed, finish_reason: null });
     }
     const events = runtime.generate(
       { ...plan.generation, prompt: { kind: 'tokens', tokens } },
       { modelId: model, ...(signal === undefined ? {} : { signal }) },
     );
     for await (const event of events) {
+      // From here on the runtime keeps the order; a script need not read its stream to the end.
+      begun();
+      if (echo !== null) yield echo;
+      echo = null;
       if (event.type === 'token') {
         const reports = event.report === undefined ? [] : [event.report];
         const { text, token } = event;
