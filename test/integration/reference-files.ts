@@ -56,10 +56,11 @@ export async function loadShared(
   backend: Backend,
   path: readonly string[],
   precision: PrecisionChoice = 'auto',
+  contextLength?: number,
 ): Promise<LanguageModel> {
   const source = new BufferByteSource(readFileSync(sharedModelPath(...path)));
   const file = await readGguf(source);
-  return loadModel({ source, file, backend, precision, kvType: 'f32' });
+  return loadModel({ source, file, backend, precision, kvType: 'f32', contextLength });
 }
 
 /** Squared error over the variance of the reference, over all rows together. */

@@ -29,6 +29,17 @@ const fixtures = [
   'llama-rope-llama3.F32',
   'llama-rope-yarn.F32',
   'mistral.F32',
+  'gemma.F32',
+  'gemma2.F32',
+  'gemma3.F32',
+  'granite.F32',
+  'olmo2.F32',
+  'olmo3.F32',
+  'phi3.F32',
+  'phi3-longrope.F32',
+  'qwen2.F32',
+  'qwen3.F32',
+  'smollm3.F32',
 ];
 
 const stories = [
@@ -56,7 +67,12 @@ describe.skipIf(sharedModels === null)('reference backend', () => {
 
   it.each(fixtures)('%s reproduces logits and greedy tokens', async (name) => {
     const reference = readJson<FixtureReference>('fixtures', 'models', `${name}.reference.json`);
-    const model = await loadShared(backend, ['fixtures', 'models', `${name}.gguf`]);
+    const model = await loadShared(
+      backend,
+      ['fixtures', 'models', `${name}.gguf`],
+      'auto',
+      reference.n_ctx,
+    );
     for (const example of reference.cases) {
       const logits = await lastLogits(model, example.tokens, example.logits.rows, run);
       expect(normalisedError(logits, fixtureLogits(reference, example))).toBeLessThan(1e-6);

@@ -20,6 +20,16 @@ export interface TensorRequirement {
   readonly role: TensorRole;
   /** The model works without it (a bias, an output that may be tied to the embedding). */
   readonly optional: boolean;
+  /** Where its rows are in files that keep several matrices in one tensor. */
+  readonly rowsOf?: FusedRows;
+}
+
+/** A range of rows of a tensor (of elements, where that is a vector): `requirement.shape` rows from `firstRow`. */
+export interface FusedRows {
+  readonly tensor: string;
+  readonly firstRow: number;
+  /** Rows of the whole tensor. */
+  readonly rows: number;
 }
 
 /** Values of the `constant` tensors that the file has, by name. */
@@ -32,8 +42,11 @@ export interface Architecture<H extends HyperParameters> {
   hyperParameters(file: HyperParameterReader): H;
   /** Every tensor the model may have; a file with others is refused, because they would be ignored. */
   tensors(h: H): readonly TensorRequirement[];
-  /** Describes one step and returns the logits, (outputs, vocabularySize). */
-  forward(g: GraphBuilder, h: H, constants: Constants): ActivationId;
+  /**
+   * Describes one step and returns the logits, (outputs, vocabularySize).
+   * @param contextLength positions the model is loaded for: some rotary scalings depend on it
+   */
+  forward(g: GraphBuilder, h: H, constants: Constants, contextLength: number): ActivationId;
 }
 
 /** A (rows, columns) matrix that multiplies activations. */

@@ -56,8 +56,32 @@ export class HyperParameterReader {
     return value;
   }
 
+  /** A finite number, zero where the key is absent. */
+  notNegative(key: string): number {
+    const value = this.metadata.getNumber(this.#full(key), 0);
+    if (value < 0) throw this.malformed(key, `is ${value}, but must not be negative`);
+    return value;
+  }
+
   string(key: string, fallback: string): string {
     return this.metadata.getString(this.#full(key), fallback);
+  }
+
+  boolean(key: string, fallback: boolean): boolean {
+    return this.metadata.getBoolean(this.#full(key), fallback);
+  }
+
+  /**
+   * Which layers see a window of positions only: `attention.sliding_window_pattern`, a list with an
+   * entry a layer, or a period of which all layers but the last have the window.
+   */
+  windowedLayers(layers: number, period: number): readonly boolean[] {
+    const key = 'attention.sliding_window_pattern';
+    if (this.metadata.entries.get(this.#full(key))?.value.type === 'array') {
+      return this.metadata.findBooleans(this.#full(key), { length: layers }) ?? [];
+    }
+    const stated = this.count(key, period);
+    return Array.from({ length: layers }, (_, layer) => layer % stated < stated - 1);
   }
 
   /** Tokens in the vocabulary: what the file lists, else what it states. */

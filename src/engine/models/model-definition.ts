@@ -5,9 +5,10 @@
 import { ModelFileError } from '../../common/errors.ts';
 import type { KvCacheSpec } from '../backend/backend.ts';
 import type { GgufFile, GgufTensor } from '../formats/gguf/gguf-file.ts';
+import { quantType } from '../formats/quants/registry.ts';
 import { GraphBuilder } from '../graph/graph-builder.ts';
 import type { Graph } from '../graph/ops.ts';
-import type { Architecture, Constants, TensorRole } from './architecture.ts';
+import type { Architecture, Constants, TensorRequirement, TensorRole } from './architecture.ts';
 import type { HyperParameters } from './hyper-parameters.ts';
 import { HyperParameterReader } from './hyper-parameters.ts';
 import type { LanguageModelInfo } from './language-model.ts';
@@ -27,7 +28,8 @@ export interface ModelDefinition {
   readonly weights: readonly ModelTensor[];
   /** Small tensors whose values `buildGraph` needs. */
   readonly constants: readonly ModelTensor[];
-  buildGraph(constants: Constants): Graph;
+  /** @param contextLength positions the model is loaded for; what it was trained for unless given */
+  buildGraph(constants: Constants, contextLength?: number): Graph;
 }
 
 /**
@@ -55,9 +57,9 @@ export function matchModel<H extends HyperParameters>(
     cache: { layers: h.layers, kvHeads: h.kvHeads, headDim: h.headDim },
     weights,
     constants: tensors.filter(({ role }) => role === 'constant'),
-    buildGraph(constants) {
+    buildGraph(constants, contextLength = h.trainedContext) {
       const builder = new GraphBuilder(shapes);
-      return builder.finish(architecture.forward(builder, h, constants));
+      return builder.finish(architecture.forward(builder, h, constants, contextLength));
     },
   };
 }
@@ -75,7 +77,8 @@ function matchTensors<H extends HyperParameters>(
   const known = new Set<string>();
   for (const requirement of architecture.tensors(h)) {
     known.add(requirement.name);
-    const tensor = file.tensors.get(requirement.name);
+    if (requirement.rowsOf !== undefined) known.add(requirement.rowsOf.tensor);
+    const tensor = findFused(file, requirement) ?? file.tensors.get(requirement.name);
     if (tensor === undefined) {
       if (requirement.optional) continue;
       throw new ModelFileError(
@@ -97,6 +100,32 @@ function matchTensors<H extends HyperParameters>(
   }
   refuseUnknown(file, known, name);
   return matched.sort((a, b) => a.tensor.offsetBytes - b.tensor.offsetBytes);
+}
+
+/** The rows of a larger tensor as a tensor of their own: they lie side by side in the file. */
+function findFused(
+  file: GgufFile,
+  { name, shape, rowsOf }: TensorRequirement,
+): GgufTensor | undefined {
+  const whole = rowsOf && file.tensors.get(rowsOf.tensor);
+  if (rowsOf === undefined || whole === undefined) return undefined;
+  const inner = shape.length === 1 ? 1 : (shape[0] ?? 1);
+  const wanted = shape.length === 1 ? [rowsOf.rows] : [inner, rowsOf.rows];
+  const elements = shape.reduce((product, size) => product * size, 1);
+  const { blockElements, blockBytes } = quantType(whole.type);
+  const bytesOf = (count: number): number => (count / blockElements) * blockBytes;
+  const start = bytesOf(rowsOf.firstRow * inner);
+  if (whole.shape.join() !== wanted.join() || !Number.isInteger(start)) {
+    // a file with tensors of their own may use the name for one of them
+    if (file.tensors.has(name)) return undefined;
+    throw new ModelFileError(
+      'model-file/malformed',
+      `The tensor "${whole.name}" is ${whole.shape.join(' x ')}, but this model needs ${wanted.join(' x ')}. Get the file again, or another conversion of the model.`,
+      { field: whole.name, offsetBytes: whole.offsetBytes },
+    );
+  }
+  const offsetBytes = whole.offsetBytes + start;
+  return { name, type: whole.type, shape, elements, offsetBytes, sizeBytes: bytesOf(elements) };
 }
 
 function matrixShape(shape: readonly number[]): readonly [columns: number, rows: number] {

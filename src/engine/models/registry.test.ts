@@ -43,7 +43,7 @@ describe('defineModel', () => {
   it('names an unknown architecture and lists what works', async () => {
     const metadata = { 'general.architecture': { type: 'string', value: 'wombat' } } as const;
     await expect(define({ metadata })).rejects.toThrow(
-      failure('model-file/unsupported-architecture', '"wombat". It runs: llama'),
+      failure('model-file/unsupported-architecture', '"wombat". It runs: gemma, '),
     );
   });
 
@@ -75,7 +75,7 @@ describe('defineModel', () => {
     ['attention.value_length', u32(8), 'model-file/unsupported-architecture'],
     [
       'rope.scaling.type',
-      { type: 'string', value: 'longrope' },
+      { type: 'string', value: 'dynamic' },
       'model-file/unsupported-architecture',
     ],
     ['attention.head_count', u32(0), 'model-file/malformed'],

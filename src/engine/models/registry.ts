@@ -2,14 +2,33 @@
 import { ModelFileError } from '../../common/errors.ts';
 import type { GgufFile } from '../formats/gguf/gguf-file.ts';
 import type { Architecture } from './architecture.ts';
+import { gemma } from './gemma.ts';
+import { gemma2 } from './gemma2.ts';
+import { gemma3 } from './gemma3.ts';
+import { granite } from './granite.ts';
 import type { HyperParameters } from './hyper-parameters.ts';
-import { llama } from './llama.ts';
+import { llama, qwen2 } from './llama.ts';
 import type { ModelDefinition } from './model-definition.ts';
 import { matchModel } from './model-definition.ts';
+import { olmo2 } from './olmo2.ts';
+import { phi3 } from './phi3.ts';
+import { qwen3 } from './qwen3.ts';
+import { smollm3 } from './smollm3.ts';
 
 type Matcher = (file: GgufFile, name: string) => ModelDefinition;
 
-const matchers: ReadonlyMap<string, Matcher> = new Map(entries(llama));
+const matchers: ReadonlyMap<string, Matcher> = new Map([
+  ...entries(llama),
+  ...entries(gemma),
+  ...entries(gemma2),
+  ...entries(gemma3),
+  ...entries(granite),
+  ...entries(olmo2),
+  ...entries(phi3),
+  ...entries(qwen2),
+  ...entries(qwen3),
+  ...entries(smollm3),
+]);
 
 function entries<H extends HyperParameters>(
   architecture: Architecture<H>,

@@ -41,7 +41,10 @@ export interface LoadOptions {
   /** Stays the caller's; dispose of it after the model. */
   readonly backend: Backend;
   readonly precision: PrecisionChoice;
-  /** Context the memory plan reckons with: at most, and unless given, what the model was trained for. */
+  /**
+   * Context the model is loaded for (memory plan, rotary scaling): at most, and unless given, what
+   * it was trained for.
+   */
   readonly contextLength?: number | undefined;
   readonly kvType: KvType;
   /** Memory the model may use in all; not checked unless given. */
@@ -59,7 +62,7 @@ export async function loadModel(options: LoadOptions): Promise<LanguageModel> {
   const { backend, source, signal } = options;
   const definition = defineModel(options.file);
   const constants = await readConstants(definition, source, signal);
-  const graph = definition.buildGraph(constants);
+  const graph = definition.buildGraph(constants, contextOf(definition, options));
   const maxTokens = options.maxTokens ?? defaultMaxTokens;
   if (options.budgetBytes !== undefined) {
     checkBudget(planLoad(definition, graph, options), options.budgetBytes);
@@ -87,12 +90,19 @@ export function planModel(
   return planLoad(definition, definition.buildGraph(new Map()), options);
 }
 
+function contextOf(
+  { info }: ModelDefinition,
+  { contextLength }: Pick<LoadOptions, 'contextLength'>,
+): number {
+  return Math.min(contextLength ?? info.trainedContext, info.trainedContext);
+}
+
 function planLoad(
   definition: ModelDefinition,
   graph: ReturnType<ModelDefinition['buildGraph']>,
   options: Pick<LoadOptions, 'precision' | 'contextLength' | 'kvType' | 'maxTokens'>,
 ): MemoryPlan {
-  const { trainedContext, vocabularySize } = definition.info;
+  const { vocabularySize } = definition.info;
   const storage = chooseStorage(definition.weights, options.precision);
   const maxTokens = options.maxTokens ?? defaultMaxTokens;
   const maxOutputs = outputRows(maxTokens, vocabularySize);
@@ -105,7 +115,7 @@ function planLoad(
     })),
     cache: definition.cache,
     kvType: options.kvType,
-    contextLength: Math.min(options.contextLength ?? trainedContext, trainedContext),
+    contextLength: contextOf(definition, options),
     activationBytes: activationBytes(graph, maxTokens, maxOutputs),
   });
 }

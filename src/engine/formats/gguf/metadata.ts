@@ -110,6 +110,12 @@ export class Metadata {
     throw wrongType(this.entries, key, 'a list of strings');
   }
 
+  findBooleans(key: string, expected: ExpectedArray = {}): readonly boolean[] | undefined {
+    const array = findArray(this.entries, key, 'a list of true and false', expected);
+    if (array === undefined || array.of === 'bool') return array?.value;
+    throw wrongType(this.entries, key, 'a list of true and false');
+  }
+
   /** Of float32 only, as the specification has it for every list of floats. */
   findFloats(key: string, expected: ExpectedArray = {}): Float32Array | undefined {
     const array = findArray(this.entries, key, 'a list of 32-bit floats', expected);

@@ -5,6 +5,9 @@
  * stretching methods below change these inverse frequencies once, when the model is loaded; YaRN
  * also changes the length of the rotated vectors (`magnitude`).
  */
+import type { RopeOptions } from '../../graph/graph-builder.ts';
+import type { Constants, TensorRequirement } from '../architecture.ts';
+import { constant } from '../architecture.ts';
 import type { HyperParameterReader } from '../hyper-parameters.ts';
 
 export type RotaryScaling =
@@ -26,6 +29,11 @@ export type RotaryScaling =
       /** Turns below which a pair is fully stretched. */
       readonly betaSlow: number;
       readonly attentionFactor: number;
+    }
+  | {
+      readonly kind: 'longrope';
+      readonly originalContext: number;
+      readonly magnitude: number;
     };
 
 export interface RotarySettings {
@@ -84,13 +92,50 @@ function readScaling(file: HyperParameterReader): RotaryScaling {
       attentionFactor: file.positive('rope.scaling.attn_factor', 1),
     };
   }
+  if (kind === 'longrope') return readLongRope(file);
   throw file.unsupported('rope.scaling.type', `the rope scaling "${kind}"`);
+}
+
+/** LongRoPE (Ding et al. 2024, arXiv:2402.13753, and Phi-3's code for the length of the vectors). */
+export function readLongRope(file: HyperParameterReader): RotaryScaling {
+  const trainedContext = file.count('context_length');
+  const originalContext = file.count('rope.scaling.original_context_length', trainedContext);
+  const stretch = trainedContext / originalContext;
+  const computed = stretch > 1 ? Math.sqrt(1 + Math.log(stretch) / Math.log(originalContext)) : 1;
+  const magnitude = file.positive('rope.scaling.attn_factor', computed);
+  return { kind: 'longrope', originalContext, magnitude };
+}
+
+const divisorTensors = {
+  all: 'rope_freqs.weight',
+  short: 'rope_factors_short.weight',
+  long: 'rope_factors_long.weight',
+} as const;
+
+/** The tensors that files may bring with divisors of the frequencies. */
+export function rotaryTensors({ dimensions }: RotarySettings): readonly TensorRequirement[] {
+  return Object.values(divisorTensors).map((name) => constant(name, dimensions / 2));
+}
+
+/** What a rotation needs, with the divisors the file has for this length of context. */
+export function rotation(
+  layout: RopeOptions['layout'],
+  settings: RotarySettings,
+  constants: Constants,
+  contextLength: number,
+): Pick<RopeOptions, 'layout' | 'inverseFrequencies' | 'magnitude'> {
+  const { scaling } = settings;
+  const long = scaling.kind === 'longrope' && contextLength > scaling.originalContext;
+  const divisors =
+    constants.get(divisorTensors.all) ??
+    constants.get(long ? divisorTensors.long : divisorTensors.short);
+  return { layout, ...rotaryFrequencies(settings, divisors) };
 }
 
 /**
  * Inverse frequencies with the scaling applied.
- * @param divisors of each pair's frequency, from the tensor `rope_freqs.weight`: files that carry
- *   them have already worked their scaling method (usually llama3's) into these numbers
+ * @param divisors of each pair's frequency, from a tensor: files that carry them have already worked
+ *   their scaling method (usually llama3's or LongRoPE's) into these numbers
  */
 export function rotaryFrequencies(
   { dimensions, base, scaling }: RotarySettings,
@@ -108,6 +153,8 @@ export function rotaryFrequencies(
       return { inverseFrequencies: original.map((f) => f / scaling.factor), magnitude: 1 };
     case 'llama3':
       return { inverseFrequencies: original.map((f) => llama3(f, scaling)), magnitude: 1 };
+    case 'longrope':
+      return { inverseFrequencies: original, magnitude: scaling.magnitude };
     case 'yarn': {
       const share = yarnStretchedShare(dimensions, base, scaling);
       return {
