@@ -55,6 +55,8 @@ export interface ModelRuntimeOptions {
 
 export type RuntimeLoadOptions = Pick<EngineLoadOptions, 'precision' | 'contextLength'>;
 
+type ReadyState = Extract<RuntimeState, { kind: 'ready' }>;
+
 interface Loading {
   readonly id: string;
   readonly options: RuntimeLoadOptions;
@@ -70,6 +72,8 @@ export class ModelRuntime {
   #names: ReadonlyMap<string, string> = new Map();
   #loadOptions: RuntimeLoadOptions | null = null;
   #loading: Loading | null = null;
+  /** What the engine holds; the state is ahead of it while a load waits for its turn. */
+  #held: ReadyState | null = null;
   readonly #turns = new Turns();
   /** Stops all answers, those that wait for their turn too. */
   #answers = new AbortController();
@@ -107,8 +111,9 @@ export class ModelRuntime {
     const now = this.#state.value;
     const same = sameOptions(this.#loading?.options ?? this.#loadOptions, options);
     if (now.kind === 'ready' && now.id === id && same) return now.model;
-    const loading =
-      this.#loading?.id === id && same ? this.#loading : this.#startLoading(id, options);
+    const current = this.#loading;
+    const joinable = current?.id === id && same && !current.controller.signal.aborted;
+    const loading = joinable ? current : this.#startLoading(id, options);
     loading.waiting += 1;
     const stop = (): void => {
       loading.waiting -= 1;
@@ -144,12 +149,14 @@ export class ModelRuntime {
           controller.signal,
         );
         this.#loadOptions = options;
-        show({ kind: 'ready', id, name, model });
+        this.#held = { kind: 'ready', id, name, model };
+        show(this.#held);
         return model;
       } catch (thrown) {
         const error = toAppError(thrown);
         const stopped = hasCode(error, 'aborted');
-        show(stopped ? { kind: 'none' } : { kind: 'failed', id, name, error });
+        // A load that was stopped before its turn leaves the model before it as it was.
+        show(stopped ? (this.#held ?? { kind: 'none' }) : { kind: 'failed', id, name, error });
         throw error;
       } finally {
         if (this.#loading === loading) this.#loading = null;
@@ -168,7 +175,7 @@ export class ModelRuntime {
     this.#answers = new AbortController();
     // Ending the worker is the one way that surely gives its WASM memory back.
     const finish = await this.#turns.take();
-    this.#options.engine.terminate();
+    this.#end();
     if (this.#loading === null) this.#state.set({ kind: 'none' });
     finish();
   }
@@ -195,6 +202,7 @@ export class ModelRuntime {
 
   /** The engine worker was lost: the next request loads the model again. */
   lost(error: AppError): void {
+    this.#held = null;
     const state = this.#state.value;
     if (state.kind !== 'ready') return;
     this.#state.set({ kind: 'failed', id: state.id, name: state.name, error });
@@ -234,8 +242,8 @@ export class ModelRuntime {
   }
 
   #requireModel(id: string): void {
+    if (this.#held?.id === id) return;
     const state = this.#state.value;
-    if (state.kind === 'ready' && state.id === id) return;
     if (state.kind === 'failed' && state.id === id) throw state.error;
     if (state.kind === 'none') throw noModel();
     throw new AppError(
@@ -277,6 +285,11 @@ export class ModelRuntime {
     return this.#options.engine.use((engine) => engine.detokenize(tokens, options));
   }
 
+  #end(): void {
+    this.#held = null;
+    this.#options.engine.terminate();
+  }
+
   async #loadInto(
     id: string,
     options: RuntimeLoadOptions,
@@ -285,7 +298,7 @@ export class ModelRuntime {
   ): Promise<LoadedModel> {
     const { budgetBytes } = this.#options;
     // A fresh worker: WASM memory never shrinks, so the model before would stay in it.
-    this.#options.engine.terminate();
+    this.#end();
     throwIfAborted(signal);
     // The header goes from the sandbox to the engine directly: a vocabulary is too large to copy twice.
     const header = new MessageChannel();
