@@ -135,7 +135,7 @@ class HermitModels {
    */
   async install(source: InstallSource, options: InstallOptions = {}): Promise<string> {
     const { signal, onProgress } = options;
-    const { store, entries } = this.#dependencies;
+    const { store } = this.#dependencies;
     const id = await store.use((remote) => remote.add(requestOf(source)));
     const cancel = (): void => {
       void store.use((remote) => remote.cancel(id)).catch(() => undefined);
@@ -143,7 +143,7 @@ class HermitModels {
     if (signal?.aborted === true) cancel();
     else signal?.addEventListener('abort', cancel, { once: true });
     try {
-      return await this.#untilReady(id, entries, onProgress);
+      return await this.#untilReady(id, onProgress);
     } finally {
       signal?.removeEventListener('abort', cancel);
     }
@@ -201,37 +201,33 @@ class HermitModels {
     await this.#dependencies.store.use((store) => store.remove(id));
   }
 
-  /** @throws AppError what ended it otherwise; `aborted` when it was cancelled */
-  async #untilReady(
-    id: string,
-    entries: Observable<readonly LibraryEntry[]>,
-    onProgress: InstallOptions['onProgress'],
-  ): Promise<string> {
-    const find = (among: readonly LibraryEntry[]): LibraryEntry | undefined =>
-      among.find((candidate) => candidate.id === id);
-    const listed = find(await this.list());
-    // It was listed when it was added: if it is not any more, it was cancelled.
-    if (listed === undefined) throw gone();
-    return new Promise((resolve, reject) => {
-      const settle = (entry: LibraryEntry | undefined): void => {
-        const end = entry === undefined ? gone() : outcome(entry, onProgress);
-        if (end === null) return;
-        stop();
-        if (end === 'ready') resolve(id);
-        else reject(end);
-      };
-      // What is observed may be older than the list just read: until the model was seen, wait.
-      const latest = find(entries.value);
-      let seen = latest !== undefined;
-      const stop = entries.subscribe((now) => {
-        const entry = find(now);
-        seen ||= entry !== undefined;
-        if (seen) settle(entry);
-      });
-      settle(listed);
-      // It may also be newer, and the last change of all.
-      if (latest?.state.kind === 'ready') settle(latest);
+  /**
+   * Reads the list again whenever something changed: what is observed may be older than what is
+   * known, and tell of a model with the same id that was removed before.
+   * @throws AppError what ended it otherwise; `aborted` when it was cancelled
+   */
+  async #untilReady(id: string, onProgress: InstallOptions['onProgress']): Promise<string> {
+    let changed = true;
+    let wake = (): void => undefined;
+    const stop = this.#dependencies.entries.subscribe(() => {
+      changed = true;
+      wake();
     });
+    try {
+      for (;;) {
+        changed = false;
+        const entry = (await this.list()).find((candidate) => candidate.id === id);
+        const end = entry === undefined ? gone() : outcome(entry, onProgress);
+        if (end === 'ready') return id;
+        if (end !== null) throw end;
+        if (changed) continue;
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    } finally {
+      stop();
+    }
   }
 }
 
@@ -269,6 +265,7 @@ function outcome(
 ): 'ready' | AppError | null {
   switch (state.kind) {
     case 'ready':
+      if (bytesTotal !== null) onProgress?.({ bytesDone: bytesTotal, bytesTotal });
       return 'ready';
     case 'waiting':
     case 'downloading':
