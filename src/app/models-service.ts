@@ -39,6 +39,7 @@ export class LibraryModelsService implements ModelsService {
   readonly #active = new ObservableValue<ActiveModelView>({ kind: 'none' });
   #catalogEntries: readonly CatalogEntry[] = [];
   readonly #entries = new ObservableValue<readonly LibraryEntry[]>([]);
+  #following = false;
 
   constructor(options: ModelsServiceOptions) {
     this.#options = options;
@@ -83,6 +84,17 @@ export class LibraryModelsService implements ModelsService {
         }),
       ),
     );
+    this.#following = true;
+  }
+
+  /**
+   * Follows the store again after its worker was lost; what it was downloading shows as interrupted.
+   * A store that was lost before it could be followed is not started over and over.
+   */
+  async restart(): Promise<void> {
+    if (!this.#following) return;
+    this.#following = false;
+    await this.start();
   }
 
   /** Reads the catalogue and shows it in the user's language. */

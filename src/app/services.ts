@@ -50,6 +50,10 @@ export async function createApplication(version: string): Promise<Application> {
     name: 'store',
     create: createStoreWorker,
     silenceLimitMs: SILENCE_LIMIT_MS * 4,
+    onDeath: () => {
+      // If it cannot be started any more, whatever the person does next with a model says so.
+      models.restart().catch(() => undefined);
+    },
   });
   const engine = new WorkerOwner<EngineApi>({
     name: 'engine',
@@ -59,10 +63,17 @@ export async function createApplication(version: string): Promise<Application> {
       runtime.lost(error);
     },
   });
-  const kept = store.use((remote) => remote.kept());
+  let keeping: Promise<boolean> | null = null;
+  const kept = (): Promise<boolean> =>
+    (keeping ??= store
+      .use((remote) => remote.kept())
+      .catch((error: unknown) => {
+        keeping = null; // a store that could not start now may start at the next try
+        throw error;
+      }));
   const runtime = new ModelRuntime({
     engine,
-    refer: async (id) => ((await kept) ? { kind: 'stored', id } : serveFromMemory(store, id)),
+    refer: async (id) => ((await kept()) ? { kind: 'stored', id } : serveFromMemory(store, id)),
     readHeader,
     budgetBytes: memoryBudget(memoryHints()),
   });
@@ -139,7 +150,7 @@ export async function createApplication(version: string): Promise<Application> {
       standalone: matchMedia('(display-mode: standalone)').matches,
       safariStandalone: (navigator as { readonly standalone?: boolean }).standalone,
     }),
-    kept: async () => (await kept) && conversations.kept,
+    kept: async () => (await kept()) && conversations.kept,
   });
   settings.settings.subscribe(() => {
     models.refreshCatalog();
