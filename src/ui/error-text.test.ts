@@ -21,7 +21,7 @@ describe('errorText', () => {
   });
 
   it('puts details into the sentence, in the form of the language', async () => {
-    const quota = view('store/quota', { storedBytes: 1.3e9, neededBytes: 2e9 });
+    const quota = view('store/quota', { bytesStored: 1.3e9, bytesNeeded: 2e9 });
     expect(errorText(quota)).toContain('1.3 GB of 2 GB');
     expect(
       errorText(view('model-file/unsupported-architecture', { architecture: 'mamba' })),

@@ -213,8 +213,8 @@ const sentences: Record<ErrorCode, Sentence> = {
       id: 'error.download/local-file-changed',
     }),
   'store/quota': (details) => {
-    const stored = bytes(details, 'storedBytes', 'stored');
-    const needed = bytes(details, 'neededBytes', 'needed', 'totalBytes');
+    const stored = bytes(details, 'bytesStored');
+    const needed = bytes(details, 'bytesNeeded');
     return stored !== null && needed !== null
       ? msg(
           str`Not enough storage: ${stored} of ${needed} stored. What was downloaded is kept. Free some space or delete a model, then continue.`,
