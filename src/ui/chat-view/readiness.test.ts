@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { ModelView, ModelViewState } from '../services.ts';
+import type { ErrorCode } from '../../common/errors.ts';
+import type { ActiveModelView, ModelView, ModelViewState } from '../services.ts';
 import { readinessOf } from './readiness.ts';
 
 function model(id: string, state: ModelViewState, lastUsedAt: number | null = null): ModelView {
@@ -49,5 +50,26 @@ describe('readinessOf', () => {
     expect(readinessOf([], { kind: 'loading', id: 'a', name: 'a', fraction: 0 }).kind).toBe(
       'ready',
     );
+  });
+
+  const failed = (id: string, code: ErrorCode): ActiveModelView => ({
+    kind: 'failed',
+    id,
+    name: id,
+    error: { code, message: '', details: {} },
+  });
+
+  it('proposes another model than the one that could not be loaded, while there is one', () => {
+    const sound = model('sound', { kind: 'ready' }, 5);
+    const broken = model('broken', { kind: 'ready' }, 9);
+    const active = failed('broken', 'model-file/malformed');
+    expect(readinessOf([sound, broken], active)).toEqual({ kind: 'choose', model: sound });
+    expect(readinessOf([broken], active)).toEqual({ kind: 'choose', model: broken });
+  });
+
+  it('lets the next message bring back a model that was lost with its worker', () => {
+    const models = [model('a', { kind: 'ready' })];
+    expect(readinessOf(models, failed('a', 'engine/worker-died')).kind).toBe('ready');
+    expect(readinessOf(models, failed('a', 'engine/worker-silent')).kind).toBe('ready');
   });
 });
