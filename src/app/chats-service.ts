@@ -4,7 +4,7 @@
  * saved at least every second and a half, so that a crash loses at most that.
  */
 import { untilAborted } from '../common/abort.ts';
-import { AppError, isAbortError, toAppError } from '../common/errors.ts';
+import { AppError, hasCode, isAbortError, toAppError } from '../common/errors.ts';
 import { ObservableValue, type Observable } from '../common/observable.ts';
 import { titleFromText } from '../conversation/auto-title.ts';
 import type { ConversationStore } from '../conversation/conversation-store.ts';
@@ -204,7 +204,8 @@ export class StoredChatsService implements ChatsService {
       }),
     );
     await this.#save(conversationId);
-    void this.#refreshSummaries();
+    // The list is read again at the end; what it cannot do here must not cost the answer.
+    this.#refreshSummaries().catch(() => undefined);
     const text = new AnswerText((whole) => {
       this.#changeMessage(conversationId, messageId, { text: whole });
     });
@@ -230,13 +231,39 @@ export class StoredChatsService implements ChatsService {
     await this.#refreshSummaries();
   }
 
+  /** Where another model is chosen before the answer has begun, that one writes it. */
   async #write(
+    running: Running,
+    messageId: string,
+    parentId: string,
+    text: AnswerText,
+  ): Promise<MessageChange> {
+    let tried: string | null = null;
+    for (;;) {
+      try {
+        const ready = await this.#readyModel(running.controller.signal);
+        tried = ready.id;
+        return await this.#writeWith(ready, running, messageId, parentId, text);
+      } catch (error) {
+        const now = this.#options.runtime.state.value;
+        const replaced = (now.kind === 'loading' || now.kind === 'ready') && now.id !== tried;
+        const goOn =
+          replaced &&
+          !text.begun &&
+          !running.controller.signal.aborted &&
+          hasCode(error, 'aborted', 'engine/not-loaded');
+        if (!goOn) throw error;
+      }
+    }
+  }
+
+  async #writeWith(
+    { id: modelId, name: modelName, model }: ReadyModel,
     { conversationId, controller }: Running,
     messageId: string,
     parentId: string,
     text: AnswerText,
   ): Promise<MessageChange> {
-    const { id: modelId, name: modelName, model } = await this.#readyModel(controller.signal);
     this.#changeMessage(conversationId, messageId, { modelId, modelName });
     const conversation = this.#conversations.get(conversationId);
     if (conversation === undefined) throw new AppError('aborted', 'The chat was removed.');
@@ -410,6 +437,10 @@ class AnswerText {
 
   constructor(show: (whole: string) => void) {
     this.#show = show;
+  }
+
+  get begun(): boolean {
+    return this.#whole !== '';
   }
 
   append(text: string): void {
