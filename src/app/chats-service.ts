@@ -31,6 +31,7 @@ import type {
   NoticeCode,
   Settings,
 } from '../ui/services.ts';
+import { AnswerText } from './answer-text.ts';
 import { writeAnswer } from './answer.ts';
 import { errorView } from './error-view.ts';
 import type { ModelRuntime, RuntimeState } from './model-runtime.ts';
@@ -48,8 +49,6 @@ export interface ChatsServiceOptions {
 const idle: ActivityView = { kind: 'idle' };
 const newChat: ChatView = { id: null, title: '', messages: [], activity: idle };
 
-/** Text of an answer reaches the screen at most this often: faster than this nobody reads. */
-const SHOW_EVERY_MS = 33;
 /** Text of an answer reaches the disk at least this often. */
 const SAVE_EVERY_MS = 1500;
 
@@ -427,33 +426,4 @@ function withoutRepeated(notices: readonly NoticeCode[], path: readonly Message[
   const told = new Set(path.flatMap((message) => message.notices));
   const once: ReadonlySet<NoticeCode> = new Set(['default-template', 'template-refused-system']);
   return notices.filter((notice) => !once.has(notice) || !told.has(notice));
-}
-
-/** Gathers the text of an answer and shows it no faster than anybody reads. */
-class AnswerText {
-  readonly #show: (whole: string) => void;
-  #whole = '';
-  #timer: ReturnType<typeof setTimeout> | null = null;
-
-  constructor(show: (whole: string) => void) {
-    this.#show = show;
-  }
-
-  get begun(): boolean {
-    return this.#whole !== '';
-  }
-
-  append(text: string): void {
-    if (text === '') return;
-    this.#whole += text;
-    this.#timer ??= setTimeout(() => {
-      this.show();
-    }, SHOW_EVERY_MS);
-  }
-
-  show(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
-    this.#show(this.#whole);
-  }
 }
