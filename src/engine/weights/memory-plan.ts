@@ -36,7 +36,7 @@ const rowGroup = 8;
 
 /**
  * Bytes of one block of 32 columns of a row as planes: 16 a plane, 2 for the scale, 2 for a minimum.
- * Types of up to 16 levels a block keep one plane, all others two.
+ * Types of up to 16 evenly spaced levels a block keep one plane, all others two.
  */
 const planeBlockBytes: Readonly<Record<TensorType, number>> = {
   Q4_0: 18,
@@ -47,6 +47,24 @@ const planeBlockBytes: Readonly<Record<TensorType, number>> = {
   F16: 34,
   BF16: 34,
   F32: 34,
+  Q2_K: 34,
+  Q3_K: 34,
+  Q4_K: 34,
+  Q5_K: 34,
+  Q6_K: 34,
+  IQ1_S: 34,
+  IQ1_M: 34,
+  IQ2_XXS: 34,
+  IQ2_XS: 34,
+  IQ2_S: 34,
+  IQ3_XXS: 34,
+  IQ3_S: 34,
+  IQ4_NL: 34,
+  IQ4_XS: 34,
+  TQ1_0: 34,
+  TQ2_0: 34,
+  MXFP4: 34,
+  NVFP4: 34,
 };
 
 export function weightBytes({ type, rows, columns, storage }: PlannedWeight): number {

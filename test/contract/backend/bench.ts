@@ -6,10 +6,11 @@ import type {
   WeightHandle,
   WeightStorage,
 } from '../../../src/engine/backend/backend.ts';
-import { quantType, rowBytes } from '../../../src/engine/formats/quants/registry.ts';
+import { quantizer, quantType, rowBytes } from '../../../src/engine/formats/quants/registry.ts';
 import type { TensorType } from '../../../src/engine/graph/dtype.ts';
 import { GraphBuilder } from '../../../src/engine/graph/graph-builder.ts';
 import type { ActivationId, Graph } from '../../../src/engine/graph/ops.ts';
+import { randomRows } from '../../fixtures/random-blocks.ts';
 import { randomValues } from '../../fixtures/random-values.ts';
 import type { Rows } from './truth.ts';
 import { toRows } from './truth.ts';
@@ -117,14 +118,25 @@ export class Bench {
   }
 }
 
+/** The values' blocks; for a type that cannot be written, noise of the same size as the values. */
 export function encode(
   type: TensorType,
   columns: number,
   values: Float32Array,
 ): Uint8Array<ArrayBuffer> {
+  if (quantType(type).quantize === null) {
+    const size = Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0) / values.length);
+    return randomRows(type, values.length / columns, columns, values.length, size);
+  }
   const bytes = new Uint8Array((values.length / columns) * rowBytes(type, columns));
-  quantType(type).quantize(values, bytes);
+  quantizer(type)(values, bytes);
   return bytes;
+}
+
+/** The next number of columns that is whole blocks of the type. */
+export function wholeBlocks(type: TensorType, columns: number): number {
+  const { blockElements } = quantType(type);
+  return Math.ceil(columns / blockElements) * blockElements;
 }
 
 /** The numbers 0 .. count - 1. */

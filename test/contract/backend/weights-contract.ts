@@ -1,7 +1,7 @@
 /** Weights: encodings, damaged numbers, memory. */
 import { expect, it } from 'vitest';
 import { randomValues } from '../../fixtures/random-values.ts';
-import { encode, relativeError } from './bench.ts';
+import { encode, relativeError, wholeBlocks } from './bench.ts';
 import type { Suite } from './suite.ts';
 import { planesLimit, tensorTypes } from './suite.ts';
 import * as truth from './truth.ts';
@@ -10,7 +10,7 @@ export function describeWeights(suite: Suite): void {
   for (const storage of ['dense', 'planes'] as const) {
     it.each(tensorTypes)(`embeds rows of %s kept as ${storage}`, async (type) => {
       const { bench, tolerances } = suite;
-      bench.weight('table', { rows: 37, columns: 96, type, storage });
+      bench.weight('table', { rows: 37, columns: wholeBlocks(type, 96), type, storage });
       const graph = bench.graph((g) => g.takeOutputs(g.embed('table', 1.5)));
       const tokens = [36, 0, 7, 8, 7, 35];
       const [result = []] = await bench.run(graph, [{ tokens }]);

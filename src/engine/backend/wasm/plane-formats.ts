@@ -2,8 +2,9 @@
  * How each tensor type lies in nibble planes (wasm/include/planes.h).
  *
  * Errors against the source: the integer types are exact. F16, BF16 and F32 are quantised to 8 bits
- * per block of 32 like Q8_0: at most 1/254 of the block's largest magnitude. 4-bit mode of types
- * with two planes replaces the low digit by its mean: at most 1/32 of the block's range.
+ * per block of 32 like Q8_0: at most 1/254 of the block's largest magnitude; so are the types that
+ * have no transcoder of their own, by way of float32. 4-bit mode of types with two planes replaces
+ * the low digit by its mean: at most 1/32 of the block's range.
  */
 import type { TensorType } from '../../graph/dtype.ts';
 
@@ -23,8 +24,8 @@ export const SCALE_GAIN = 1024;
 export interface PlaneFormat {
   /** Name of the transcoder in the kernel module. */
   readonly transcoder: string;
-  /** Bytes of one block of 32 columns in the file. */
-  readonly blockBytes: number;
+  /** What the transcoder reads: the file's own blocks, or their values as float32. */
+  readonly source: 'file' | 'float32';
   readonly planes: 1 | 2;
   readonly hasMinimum: boolean;
   /** value = factor * scale * (16 * hi + lo - zero), with one plane factor * scale * (hi - zero). */
@@ -45,28 +46,32 @@ const EIGHT_BITS = {
   factor: 1,
 } as const;
 /** Five bits times 8: the low digit is 0 or 8. */
-const FIVE_BITS = { planes: 2, factor: 1 / 8, exact: true } as const;
-const FOUR_BITS = { planes: 1, zero256: 0, factor: 1, exact: true } as const;
+const FIVE_BITS = { source: 'file', planes: 2, factor: 1 / 8, exact: true } as const;
+const FOUR_BITS = { source: 'file', planes: 1, zero256: 0, factor: 1, exact: true } as const;
+/** Dequantised piece by piece and quantised again, for types too rare to deserve a kernel. */
+const THROUGH_FLOAT = {
+  ...EIGHT_BITS,
+  source: 'float32',
+  transcoder: 'transcode_f32_planes',
+  exact: false,
+} as const;
 
 export const planeFormats: Readonly<Record<TensorType, PlaneFormat>> = {
   Q4_0: {
     ...FOUR_BITS,
     transcoder: 'transcode_q4_0_planes',
-    blockBytes: 18,
     hasMinimum: false,
     zero: 8,
   },
   Q4_1: {
     ...FOUR_BITS,
     transcoder: 'transcode_q4_1_planes',
-    blockBytes: 20,
     hasMinimum: true,
     zero: 0,
   },
   Q5_0: {
     ...FIVE_BITS,
     transcoder: 'transcode_q5_0_planes',
-    blockBytes: 22,
     hasMinimum: false,
     zero: 128,
     zero256: 16 * (128 - 4),
@@ -74,15 +79,32 @@ export const planeFormats: Readonly<Record<TensorType, PlaneFormat>> = {
   Q5_1: {
     ...FIVE_BITS,
     transcoder: 'transcode_q5_1_planes',
-    blockBytes: 24,
     hasMinimum: true,
     zero: 0,
     zero256: 16 * (0 - 4),
   },
-  Q8_0: { ...EIGHT_BITS, transcoder: 'transcode_q8_0_planes', blockBytes: 34, exact: true },
-  F16: { ...EIGHT_BITS, transcoder: 'transcode_f16_planes', blockBytes: 64, exact: false },
-  BF16: { ...EIGHT_BITS, transcoder: 'transcode_bf16_planes', blockBytes: 64, exact: false },
-  F32: { ...EIGHT_BITS, transcoder: 'transcode_f32_planes', blockBytes: 128, exact: false },
+  Q8_0: { ...EIGHT_BITS, transcoder: 'transcode_q8_0_planes', source: 'file', exact: true },
+  F16: { ...EIGHT_BITS, transcoder: 'transcode_f16_planes', source: 'file', exact: false },
+  BF16: { ...EIGHT_BITS, transcoder: 'transcode_bf16_planes', source: 'file', exact: false },
+  F32: { ...EIGHT_BITS, transcoder: 'transcode_f32_planes', source: 'file', exact: false },
+  Q2_K: THROUGH_FLOAT,
+  Q3_K: THROUGH_FLOAT,
+  Q4_K: THROUGH_FLOAT,
+  Q5_K: THROUGH_FLOAT,
+  Q6_K: THROUGH_FLOAT,
+  IQ1_S: THROUGH_FLOAT,
+  IQ1_M: THROUGH_FLOAT,
+  IQ2_XXS: THROUGH_FLOAT,
+  IQ2_XS: THROUGH_FLOAT,
+  IQ2_S: THROUGH_FLOAT,
+  IQ3_XXS: THROUGH_FLOAT,
+  IQ3_S: THROUGH_FLOAT,
+  IQ4_NL: THROUGH_FLOAT,
+  IQ4_XS: THROUGH_FLOAT,
+  TQ1_0: THROUGH_FLOAT,
+  TQ2_0: THROUGH_FLOAT,
+  MXFP4: THROUGH_FLOAT,
+  NVFP4: THROUGH_FLOAT,
 };
 
 /** Bytes of the high plane (digits, scales, minimums) for 8 rows by 32 columns. */
@@ -101,13 +123,4 @@ export function planeBytes(
     hi: blocks * highBlockBytes(format),
     lo: format.planes === 2 ? blocks * DIGIT_BYTES : 0,
   };
-}
-
-/** Bytes of one row in the file. Block types need whole blocks; F32, F16 and BF16 any length. */
-export function fileRowBytes(type: TensorType, columns: number): number {
-  return (columns * planeFormats[type].blockBytes) / BLOCK_COLUMNS;
-}
-
-export function isFloatType(type: TensorType): type is 'F32' | 'F16' | 'BF16' {
-  return type === 'F32' || type === 'F16' || type === 'BF16';
 }

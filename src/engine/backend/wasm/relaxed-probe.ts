@@ -3,6 +3,7 @@
  * the instructions and still compute something else: Node 20's baseline compiler doubles the sums of
  * `i32x4.relaxed_dot_i8x16_i7x16_add`.
  */
+import { quantType, rowBytes } from '../../formats/quants/registry.ts';
 import { MATRIX_WORDS, matrixWords } from './command-layout.ts';
 import { compileKernels, instantiateKernels, type Kernels } from './kernel-module.ts';
 import { planeBytes, planeFormats, SCALE_GAIN } from './plane-formats.ts';
@@ -14,7 +15,7 @@ const PROBE_MEMORY_BYTES = 4 * 1024 * 1024;
 
 /** Loud on purpose: extreme digits and activations, where saturating variants would differ. */
 function fillOperands(kernels: Kernels, source: number, x: number): void {
-  const blockBytes = planeFormats.Q8_0.blockBytes;
+  const { blockBytes } = quantType('Q8_0');
   const bytes = kernels.heap.bytes();
   for (let i = 0; i < (ROWS * COLUMNS) / 32; i++) {
     const block = bytes.subarray(source + i * blockBytes, source + (i + 1) * blockBytes);
@@ -33,7 +34,7 @@ export function productsAgree(kernels: Kernels): boolean {
   const { hi, lo } = planeBytes(format, ROWS, COLUMNS);
   const blocks = (TOKENS * COLUMNS) / 32;
   const sizes = [
-    (ROWS * COLUMNS * format.blockBytes) / 32,
+    ROWS * rowBytes('Q8_0', COLUMNS),
     hi,
     lo,
     MATRIX_WORDS * 4,

@@ -2,16 +2,14 @@
  * Weights inside WASM memory: allocation, transcoding of the rows as they stream in, release.
  */
 import { AppError } from '../../../common/errors.ts';
-import { bfloat16ToNumber, float16ToNumber } from '../../../common/float16.ts';
+import { quantType, rowBytes } from '../../formats/quants/registry.ts';
 import type { WeightHandle, WeightSpec, WeightWriter } from '../backend.ts';
 import { MATRIX_WORDS, matrixWords } from './command-layout.ts';
 import type { Kernels } from './kernel-module.ts';
 import {
   BLOCK_COLUMNS,
-  fileRowBytes,
   GROUP_ROWS,
   highBlockBytes,
-  isFloatType,
   planeBytes,
   planeFormats,
   SCALE_GAIN,
@@ -21,7 +19,7 @@ import {
 /** What transcoders return, see wasm/src/transcode.c. */
 const FLAG_NOT_FINITE = 1;
 const FLAG_OVERFLOW = 2;
-/** Bytes of file rows transcoded at a time, at least one group of rows. */
+/** Bytes of rows transcoded at a time (of the file or as float32), at least one group of rows. */
 const PIECE_BYTES = 1024 * 1024;
 /** What one allocation may be: addresses are 32 bits wide. */
 const LARGEST_WEIGHT_BYTES = 4294967296 - 65536;
@@ -87,7 +85,9 @@ function weightSizes(spec: WeightSpec): { hi: number; lo: number; dense: number 
   const { rows, columns, storage, type, name } = spec;
   const counts =
     Number.isSafeInteger(rows) && Number.isSafeInteger(columns) && rows > 0 && columns > 0;
-  const wholeBlocks = columns % BLOCK_COLUMNS === 0 || (storage === 'dense' && isFloatType(type));
+  const wholeBlocks =
+    columns % quantType(type).blockElements === 0 &&
+    (columns % BLOCK_COLUMNS === 0 || storage === 'dense');
   if (!counts || !wholeBlocks) {
     throw new AppError(
       'invalid-argument',
@@ -146,6 +146,8 @@ export class WasmWeightWriter implements WeightWriter {
   readonly #giveUp: (weight: WasmWeight) => void;
   readonly #format: PlaneFormat;
   readonly #rowBytes: number;
+  /** Bytes of one row as the transcoder reads it. */
+  readonly #stagedRowBytes: number;
   #rowsWritten = 0;
   #invalid = false;
   #finished = false;
@@ -162,8 +164,10 @@ export class WasmWeightWriter implements WeightWriter {
     this.#staging = staging;
     this.#giveUp = giveUp;
     this.#format = planeFormats[weight.spec.type];
-    this.#rowBytes = fileRowBytes(weight.spec.type, weight.spec.columns);
-    const groups = Math.max(1, Math.floor(PIECE_BYTES / (this.#rowBytes * GROUP_ROWS)));
+    const { type, columns } = weight.spec;
+    this.#rowBytes = rowBytes(type, columns);
+    this.#stagedRowBytes = this.#format.source === 'float32' ? 4 * columns : this.#rowBytes;
+    const groups = Math.max(1, Math.floor(PIECE_BYTES / (this.#stagedRowBytes * GROUP_ROWS)));
     this.rowsPerPiece = groups * GROUP_ROWS;
   }
 
@@ -214,92 +218,50 @@ export class WasmWeightWriter implements WeightWriter {
   #writePiece(piece: Uint8Array, count: number): void {
     const { spec, denseAddress } = this.#weight;
     if (spec.storage === 'planes') {
-      const { hiAddress, loAddress } = this.#weight;
-      this.#transcode(piece, count, this.#rowsWritten, hiAddress, loAddress, 0);
-    } else if (isFloatType(spec.type)) {
-      const at = denseAddress + this.#rowsWritten * spec.columns * 4;
-      this.#writeFloats(piece, this.#kernels.heap.f32(at, count * spec.columns));
+      this.#transcode(piece, count);
     } else {
-      this.#writeDequantised(piece, count);
+      const at = denseAddress + this.#rowsWritten * spec.columns * 4;
+      const values = this.#kernels.heap.f32(at, count * spec.columns);
+      quantType(spec.type).dequantize(piece, values);
+      if (!allFinite(values)) this.#invalid = true;
     }
     this.#rowsWritten += count;
   }
 
-  /** Rows to planes; `extraBytes` of staging follow the file bytes. Returns where those begin. */
-  #transcode(
-    piece: Uint8Array,
-    count: number,
-    firstRow: number,
-    hi: number,
-    lo: number,
-    extraBytes: number,
-  ): number {
-    const { columns } = this.#weight.spec;
-    const sourceBytes = Math.ceil(piece.byteLength / 64) * 64;
-    const source = this.#staging.reserve(sourceBytes + extraBytes);
-    this.#kernels.heap.bytes().set(piece, source);
-    const extra = source + sourceBytes;
-    const blocks = (firstRow / GROUP_ROWS) * (columns / BLOCK_COLUMNS);
-    const hiAt = (hi === 0 ? extra : hi) + blocks * highBlockBytes(this.#format);
-    const loAt = hi === 0 ? extra + planeBytes(this.#format, count, columns).hi : lo + blocks * 128;
+  #transcode(piece: Uint8Array, count: number): void {
+    const { spec, hiAddress, loAddress } = this.#weight;
+    const { columns, type } = spec;
+    const { heap, call } = this.#kernels;
+    const source = this.#staging.reserve(count * this.#stagedRowBytes);
+    if (this.#format.source === 'file') heap.bytes().set(piece, source);
+    else quantType(type).dequantize(piece, heap.f32(source, count * columns));
+    const blocks = (this.#rowsWritten / GROUP_ROWS) * (columns / BLOCK_COLUMNS);
+    const hi = hiAddress + blocks * highBlockBytes(this.#format);
+    const lo = loAddress + blocks * 128;
     const run = (): number =>
-      this.#kernels.call(this.#format.transcoder, source, count, columns, hiAt, loAt, this.#gain);
+      call(this.#format.transcoder, source, count, columns, hi, lo, this.#gain);
     let flags = run();
     if ((flags & FLAG_OVERFLOW) !== 0 && this.#gain !== 1 && (flags & FLAG_NOT_FINITE) === 0) {
-      this.#dropGain(hi, blocks);
+      this.#dropGain(blocks);
       flags = run();
     }
     if (flags !== 0) this.#invalid = true;
-    return extra;
   }
 
-  /** A scale is too large for the gain: takes it back from the `blocks` already written at `hi`. */
-  #dropGain(hi: number, blocks: number): void {
+  /** A scale is too large for the gain: takes it back from the `blocks` already written. */
+  #dropGain(blocks: number): void {
     const { hasMinimum } = this.#format;
-    if (hi !== 0) {
-      const { call, heap } = this.#kernels;
-      call('rescale_planes', hi, blocks, hasMinimum ? 1 : 0, 1 / this.#gain);
-      const { rows, columns } = this.#weight.spec;
-      const at = { rows, columns, hi, lo: this.#weight.loAddress, dense: 0 };
-      heap.i32(this.#weight.address, MATRIX_WORDS).set(matrixWords(this.#format, at, 1));
-    }
+    const { call, heap } = this.#kernels;
+    const { spec, hiAddress: hi, loAddress: lo, address } = this.#weight;
+    call('rescale_planes', hi, blocks, hasMinimum ? 1 : 0, 1 / this.#gain);
+    const at = { rows: spec.rows, columns: spec.columns, hi, lo, dense: 0 };
+    heap.i32(address, MATRIX_WORDS).set(matrixWords(this.#format, at, 1));
     this.#gain = 1;
   }
+}
 
-  /** Quantised rows to float32: through planes, which are exact for these types, and a row lookup. */
-  #writeDequantised(piece: Uint8Array, count: number): void {
-    const { spec, denseAddress } = this.#weight;
-    const { hi, lo } = planeBytes(this.#format, count, spec.columns);
-    const matrixBytes = MATRIX_WORDS * 4;
-    const extra = this.#transcode(piece, count, 0, 0, 0, hi + lo + matrixBytes + 64 + count * 4);
-    const matrix = Math.ceil((extra + hi + lo) / 64) * 64;
-    const rows = matrix + matrixBytes;
-    const { heap } = this.#kernels;
-    const at = {
-      rows: count,
-      columns: spec.columns,
-      hi: extra,
-      lo: lo === 0 ? 0 : extra + hi,
-      dense: 0,
-    };
-    heap.i32(matrix, MATRIX_WORDS).set(matrixWords(this.#format, at, this.#gain));
-    heap.i32(rows, count).set(Array.from({ length: count }, (_, row) => row));
-    const out = denseAddress + this.#rowsWritten * spec.columns * 4;
-    this.#kernels.call('embed_rows', matrix, rows, 1, 8, out, 0, count);
-  }
-
-  #writeFloats(piece: Uint8Array, out: Float32Array): void {
-    const view = new DataView(piece.buffer, piece.byteOffset, piece.byteLength);
-    const { type } = this.#weight.spec;
-    let sum = 0; // of differences that are 0 for finite values and NaN for the others
-    for (let i = 0; i < out.length; i++) {
-      let value: number;
-      if (type === 'F32') value = view.getFloat32(4 * i, true);
-      else if (type === 'F16') value = float16ToNumber(view.getUint16(2 * i, true));
-      else value = bfloat16ToNumber(view.getUint16(2 * i, true));
-      out[i] = value;
-      sum += value - value;
-    }
-    if (sum !== 0) this.#invalid = true;
-  }
+function allFinite(values: Float32Array): boolean {
+  let sum = 0; // of differences that are 0 for finite values and NaN for the others
+  for (const value of values) sum += value - value;
+  return sum === 0;
 }

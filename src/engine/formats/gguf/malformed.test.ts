@@ -494,11 +494,11 @@ const ownCases: readonly BadCase[] = [
   },
   {
     name: 'a type Hermit does not read',
-    file: { tensors: [{ type: 12 }], dataBytes: 32 },
+    file: { tensors: [{ type: 9 }], dataBytes: 32 },
     code: 'model-file/unsupported-tensor-type',
     field: 'my_tensor_0: type',
     offset: firstType,
-    says: /tensor type Q4_K,.*Q8_0/,
+    says: /tensor type Q8_1,.*Q8_0/,
   },
   {
     name: 'a type ggml removed',

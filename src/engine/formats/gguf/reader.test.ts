@@ -42,8 +42,8 @@ const tensors: readonly GgufTensorData[] = (Object.keys(tensorTypeIds) as Tensor
   (type, i) => ({
     name: `tensor.${type}`,
     type,
-    shape: [64, 3, i + 1],
-    data: new Uint8Array(rowBytes(type, 64) * 3 * (i + 1)).fill(i + 1),
+    shape: [256, 3, i + 1],
+    data: new Uint8Array(rowBytes(type, 256) * 3 * (i + 1)).fill(i + 1),
   }),
 );
 

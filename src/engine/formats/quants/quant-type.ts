@@ -19,11 +19,32 @@ export interface QuantType {
    * @throws AppError `invalid-argument` when the lengths do not belong together
    */
   readonly dequantize: (bytes: Uint8Array, out: Float32Array) => void;
-  /**
-   * Values to whole blocks, rounding as ggml's reference does.
-   * @throws AppError `invalid-argument` when the lengths do not belong together
-   */
-  readonly quantize: (values: Float32Array, out: Uint8Array) => void;
+  /** Null for types that Hermit reads and does not write; `quantizer` of `registry.ts` says so. */
+  readonly quantize: Quantize | null;
+}
+
+/**
+ * Values to whole blocks, rounding as ggml's reference does.
+ * @throws AppError `invalid-argument` when the lengths do not belong together
+ */
+export type Quantize = (values: Float32Array, out: Uint8Array) => void;
+
+/** A type that can be read only, from the decoder of the block that begins at byte `at`. */
+export function readOnlyType(
+  layout: Pick<QuantType, 'type' | 'blockElements' | 'blockBytes'>,
+  decodeBlock: (bytes: Uint8Array, at: number, out: Float32Array, first: number) => void,
+): QuantType {
+  const { blockElements, blockBytes } = layout;
+  return {
+    ...layout,
+    quantize: null,
+    dequantize(bytes, out) {
+      const blocks = countBlocks(layout, bytes.length, out.length);
+      for (let block = 0; block < blocks; block++) {
+        decodeBlock(bytes, block * blockBytes, out, block * blockElements);
+      }
+    },
+  };
 }
 
 /** How many blocks the two arrays hold. @throws AppError `invalid-argument` when they differ */
