@@ -34,5 +34,4 @@ exposeApi({
   score: (tokens, topLogprobs) => engine.score(tokens, topLogprobs),
   tokenize: (text, options) => engine.tokenize(text, options),
   detokenize: (tokens, options) => engine.detokenize(tokens, options),
-  memoryBytes: () => engine.memoryBytes(),
 } satisfies EngineApi);

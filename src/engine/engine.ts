@@ -218,11 +218,6 @@ export class Engine {
     return this.#need().tokenizer.decode(tokens, { showSpecial: options.special });
   }
 
-  /** Everything the backend holds, 0 when no model is loaded. */
-  memoryBytes(): number {
-    return this.#loaded?.backend.memory().totalBytes ?? 0;
-  }
-
   #need(): Loaded {
     if (this.#loaded === null) {
       throw new AppError('engine/not-loaded', 'No model is loaded. Choose one first.');

@@ -7,7 +7,6 @@
 import type { ChatTemplateRequest } from '../conversation/chat-template.ts';
 import type { Precision } from '../engine/backend/backend.ts';
 import type {
-  EngineEvent,
   EngineLoadOptions,
   EnginePrompt,
   GenerationRequest,
@@ -31,14 +30,9 @@ export interface EngineLoadRequest {
   readonly options: EngineLoadOptions;
 }
 
-export interface LoadProgress {
-  readonly bytesDone: number;
-  readonly bytesTotal: number;
-}
-
 /** Values on the port of `load`. */
 export type LoadEvent =
-  | ({ readonly kind: 'progress' } & LoadProgress)
+  | { readonly kind: 'progress'; readonly bytesDone: number; readonly bytesTotal: number }
   | { readonly kind: 'loaded'; readonly model: LoadedModel };
 
 /** `workers/engine.worker.ts` */
@@ -58,10 +52,9 @@ export interface EngineApi {
     options: { readonly special: boolean; readonly boundary: boolean },
   ): number[];
   detokenize(tokens: readonly number[], options: { readonly special: boolean }): string;
-  memoryBytes(): number;
 }
 
-export type { EngineEvent, GgufHeaderMessage, LoadedModel };
+export type { GgufHeaderMessage };
 
 /** `workers/store.worker.ts`: the only worker that may connect elsewhere. */
 export interface StoreApi {

@@ -43,10 +43,6 @@ export class WorkerOwner<Api extends object> {
     this.#options = options;
   }
 
-  get running(): boolean {
-    return this.#life !== null;
-  }
-
   /**
    * Calls the worker, starting it when needed.
    * @throws AppError what the call throws; `engine/worker-died`, `engine/worker-silent` when the worker is lost
