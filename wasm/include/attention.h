@@ -63,6 +63,7 @@ typedef struct {
   float *out;
   uint32_t layer, heads, kv_heads, head_dim, window;
   float scale, softcap;
+  uint32_t bidirectional;  // 0: a position sees itself and those before it
 } AttentionArguments;
 
 // Tokens whose attention is computed together, so that a decoded tile of keys and values serves

@@ -6,7 +6,7 @@
 #include "attention.h"
 #include "planes.h"
 
-#define HERMIT_ABI 1
+#define HERMIT_ABI 2
 
 enum {
   OP_EMBED,
@@ -20,10 +20,14 @@ enum {
   OP_ADD,
   OP_SCALE,
   OP_TAKE_OUTPUTS,
+  OP_ACTIVATE,
   OP_COUNT,
 };
 
 enum { ROWS_TOKENS, ROWS_OUTPUTS };
+
+// Which row of its table a token gets.
+enum { EMBED_BY_TOKEN, EMBED_BY_POSITION, EMBED_FIRST };
 
 typedef struct {
   uint32_t op;
@@ -31,6 +35,7 @@ typedef struct {
   union {
     struct {
       const Matrix *table;
+      uint32_t by;
       float scale;
       float *out;
     } embed;
@@ -38,7 +43,7 @@ typedef struct {
       uint32_t layer;  // 0: root mean square
       const float *x, *weight, *bias;
       float epsilon;
-      uint32_t group_size, groups_per_row;
+      uint32_t group_size, groups_per_row, affine_rows;
       float *out;
     } norm;
     struct {
@@ -84,6 +89,11 @@ typedef struct {
       const float *x;
       float *out;
     } take_outputs;
+    struct {
+      uint32_t kind, columns;
+      const float *x;
+      float *out;
+    } activate;
     uint32_t words[14];
   };
 } Command;

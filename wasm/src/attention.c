@@ -1,4 +1,4 @@
-// Causal grouped-query attention over the KV cache, softmax computed online (Milakov & Gimelshein
+// Grouped-query attention over the KV cache, softmax computed online (Milakov & Gimelshein
 // 2018, arXiv:1805.02867). A unit of work is one kv head and up to 8 tokens: a tile of 32 positions
 // is decoded once and serves all its tokens and query heads. Tiles begin at multiples of 32, so a
 // token's result does not depend on how a prompt was cut into steps.
@@ -99,13 +99,22 @@ INLINE void accumulate_values(const float *weights, const float *values, uint32_
   }
 }
 
-INLINE uint32_t window_start(uint32_t window, uint32_t position) {
-  return window > 0 && position + 1 > window ? position + 1 - window : 0;
+typedef struct {
+  uint32_t first, last;
+} Visible;
+
+// What the query at `position` sees of the `filled` positions.
+INLINE Visible visible_from(const AttentionArguments *a, uint32_t position, uint32_t filled) {
+  const uint32_t behind = a->bidirectional ? a->window / 2 : a->window - 1;
+  Visible seen = {0, a->bidirectional ? filled - 1 : position};
+  if (a->window > 0 && position > behind) seen.first = position - behind;
+  if (a->window > 0 && a->bidirectional) seen.last = min_u32(seen.last, position + behind);
+  return seen;
 }
 
 static void attend_unit(const AttentionArguments *a, const Cache *cache, uint32_t kv_head,
                         uint32_t token_begin, uint32_t token_end, uint32_t position,
-                        uint8_t *scratch) {
+                        uint32_t filled, uint8_t *scratch) {
   const uint32_t n = a->head_dim, shared = a->heads / a->kv_heads;
   float *keys = (float *)scratch, *values = keys + POSITION_TILE * n,
         *totals = values + POSITION_TILE * n;
@@ -114,8 +123,9 @@ static void attend_unit(const AttentionArguments *a, const Cache *cache, uint32_
   __builtin_memset(totals, 0, (size_t)rows * n * sizeof(float));
   for (uint32_t r = 0; r < rows; r++) states[r] = (SoftmaxState){-__builtin_inff(), 0};
 
-  const uint32_t end = position + token_end;
-  const uint32_t begin = window_start(a->window, position + token_begin) & ~(POSITION_TILE - 1u);
+  const uint32_t end = visible_from(a, position + token_end - 1, filled).last + 1;
+  const uint32_t begin =
+      visible_from(a, position + token_begin, filled).first & ~(POSITION_TILE - 1u);
   const size_t base = ((size_t)a->layer * cache->kv_heads + kv_head) * cache->capacity;
   for (uint32_t p = begin; p < end; p += POSITION_TILE) {
     const uint32_t count = min_u32(POSITION_TILE, end - p);
@@ -123,13 +133,13 @@ static void attend_unit(const AttentionArguments *a, const Cache *cache, uint32_
     decode_tile(cache, cache->values, cache->value_scales, base + p, count, values);
     for (uint32_t r = 0; r < rows; r++) {
       const uint32_t token = token_begin + r / shared, head = kv_head * shared + r % shared;
-      const uint32_t last = position + token, first = window_start(a->window, last);
-      if (last < p || first >= p + count) continue;
+      const Visible seen = visible_from(a, position + token, filled);
+      if (seen.last < p || seen.first >= p + count) continue;
       float scores[POSITION_TILE] __attribute__((aligned(16)));
       const float *q = a->q + ((size_t)token * a->heads + head) * n;
-      tile_scores(a, q, keys, count, (int32_t)(first - p), (int32_t)(last - p), scores);
+      tile_scores(a, q, keys, count, (int32_t)(seen.first - p), (int32_t)(seen.last - p), scores);
       const float keep = tile_softmax(&states[r], scores);
-      accumulate_values(scores, values, min_u32(count, last - p + 1), n, keep,
+      accumulate_values(scores, values, min_u32(count, seen.last - p + 1), n, keep,
                         totals + (size_t)r * n);
     }
   }
@@ -149,7 +159,7 @@ void attention_cache_tile32(const AttentionArguments *a, const Cache *cache, uin
   for (uint32_t unit = begin; unit < end; unit++) {
     const uint32_t token = unit % tiles * TOKEN_TILE;
     attend_unit(a, cache, unit / tiles, token, min_u32(tokens, token + TOKEN_TILE), position,
-                scratch);
+                position + tokens, scratch);
   }
 }
 
@@ -162,10 +172,10 @@ void attention_cache_scalar(const AttentionArguments *a, const Cache *cache, uin
     for (uint32_t h = 0; h < a->heads; h++) {
       const float *q = a->q + ((size_t)t * a->heads + h) * n;
       float *out = a->out + ((size_t)t * a->heads + h) * n;
-      const uint32_t last = position + t, first = window_start(a->window, last);
+      const Visible seen = visible_from(a, position + t, position + tokens);
       const size_t base = ((size_t)a->layer * cache->kv_heads + h / shared) * cache->capacity;
       float maximum = -__builtin_inff(), sum = 0;
-      for (uint32_t p = first; p <= last; p++) {
+      for (uint32_t p = seen.first; p <= seen.last; p++) {
         float dot = 0;
         for (uint32_t i = 0; i < n; i++)
           dot += q[i] * cache_value(cache, cache->keys, cache->key_scales, base + p, i);
@@ -173,10 +183,11 @@ void attention_cache_scalar(const AttentionArguments *a, const Cache *cache, uin
         weights[p] = a->softcap > 0 ? a->softcap * tanh_f32(dot / a->softcap) : dot;
         if (weights[p] > maximum) maximum = weights[p];
       }
-      for (uint32_t p = first; p <= last; p++) sum += weights[p] = exp_f32(weights[p] - maximum);
+      for (uint32_t p = seen.first; p <= seen.last; p++)
+        sum += weights[p] = exp_f32(weights[p] - maximum);
       for (uint32_t i = 0; i < n; i++) {
         float total = 0;
-        for (uint32_t p = first; p <= last; p++) {
+        for (uint32_t p = seen.first; p <= seen.last; p++) {
           total += weights[p] * cache_value(cache, cache->values, cache->value_scales, base + p, i);
         }
         out[i] = total / sum;

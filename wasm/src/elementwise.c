@@ -1,5 +1,5 @@
-// Operators on elements: gated activation, addition, scale with soft cap. [begin, end) counts
-// elements.
+// Operators on elements: gated and plain activation, addition, scale with soft cap. [begin, end)
+// counts elements.
 #include "math.h"
 
 enum { GATE_SILU = 0, GATE_GELU = 1, GATE_GELU_TANH = 2 };
@@ -57,6 +57,19 @@ void gate_f32_x4(uint32_t kind, const float *gate, const float *up, float *out, 
   } else {
     gate_elements(GATE_GELU_TANH, gate, up, out, begin, end);
   }
+}
+
+EXPORT(activate_f32_scalar)
+void activate_f32_scalar(uint32_t kind, const float *x, float *out, uint32_t begin, uint32_t end) {
+  for (uint32_t i = begin; i < end; i++) out[i] = activate_f32(kind, x[i]);
+}
+
+EXPORT(activate_f32_x4)
+void activate_f32_x4(uint32_t kind, const float *x, float *out, uint32_t begin, uint32_t end) {
+  uint32_t i = begin;
+  for (; i + 4 <= end; i += 4)
+    wasm_v128_store(out + i, activate_f32x4(kind, wasm_v128_load(x + i)));
+  activate_f32_scalar(kind, x, out, i, end);
 }
 
 EXPORT(add_f32_x4)

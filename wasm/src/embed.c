@@ -16,17 +16,19 @@ static float plane_value(const Matrix *m, const Reading *r, uint32_t row, uint32
   return scale * (float)((r->two_planes ? 16 * digit + low : digit) - r->zero) + minimum;
 }
 
-// One token costs as much as one row of a matrix, so scalar code is fast enough.
+// One token costs as much as one row of a matrix, so scalar code is fast enough. Token t gets the
+// row tokens[t], or without tokens the row first_row + t * row_step.
 EXPORT(embed_rows)
-void embed_rows(const Matrix *m, const int32_t *tokens, float scale, uint32_t precision, float *out,
-                uint32_t token_begin, uint32_t token_end) {
+void embed_rows(const Matrix *m, const int32_t *tokens, uint32_t first_row, uint32_t row_step,
+                float scale, uint32_t precision, float *out, uint32_t token_begin,
+                uint32_t token_end) {
   const Reading r = reading_of(m, precision);
   for (uint32_t t = token_begin; t < token_end; t++) {
     float *row = out + (size_t)t * m->columns;
-    const uint32_t token = (uint32_t)tokens[t];
+    const uint32_t index = tokens ? (uint32_t)tokens[t] : first_row + t * row_step;
     for (uint32_t c = 0; c < m->columns; c++) {
       float value =
-          m->dense ? m->dense[(size_t)token * m->columns + c] : plane_value(m, &r, token, c);
+          m->dense ? m->dense[(size_t)index * m->columns + c] : plane_value(m, &r, index, c);
       row[c] = value * scale;
     }
   }

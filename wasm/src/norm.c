@@ -42,25 +42,30 @@ INLINE void norm_group(const int layer, const float *x, const float *weight, con
   }
 }
 
-// Groups [begin, end) of `n` columns each; weight and bias may be null.
+// Groups [begin, end) of `n` columns each; weight and bias may be null and have `affine_rows` rows
+// of `n` values, for the groups in turn.
 EXPORT(norm_f32_x4)
 void norm_f32_x4(uint32_t layer, const float *x, const float *weight, const float *bias,
-                 float epsilon, uint32_t n, float *out, uint32_t begin, uint32_t end) {
+                 uint32_t affine_rows, float epsilon, uint32_t n, float *out, uint32_t begin,
+                 uint32_t end) {
   for (uint32_t g = begin; g < end; g++) {
-    const size_t at = (size_t)g * n;
+    const size_t at = (size_t)g * n, row = (size_t)(g % affine_rows) * n;
+    const float *w = weight ? weight + row : 0, *b = bias ? bias + row : 0;
     if (layer) {
-      norm_group(1, x + at, weight, bias, epsilon, n, out + at);
+      norm_group(1, x + at, w, b, epsilon, n, out + at);
     } else {
-      norm_group(0, x + at, weight, bias, epsilon, n, out + at);
+      norm_group(0, x + at, w, b, epsilon, n, out + at);
     }
   }
 }
 
 EXPORT(norm_f32_scalar)
 void norm_f32_scalar(uint32_t layer, const float *x, const float *weight, const float *bias,
-                     float epsilon, uint32_t n, float *out, uint32_t begin, uint32_t end) {
+                     uint32_t affine_rows, float epsilon, uint32_t n, float *out, uint32_t begin,
+                     uint32_t end) {
   const uint32_t whole = n & ~3u;
   for (uint32_t g = begin; g < end; g++) {
+    const size_t row = (size_t)(g % affine_rows) * n;
     const float *xg = x + (size_t)g * n;
     float mean = 0, lanes[4] = {0, 0, 0, 0}, squares[4] = {0, 0, 0, 0};
     if (layer) {
@@ -74,8 +79,8 @@ void norm_f32_scalar(uint32_t layer, const float *x, const float *weight, const 
     for (uint32_t i = whole; i < n; i++) total += (xg[i] - mean) * (xg[i] - mean);
     const float inverse = 1 / __builtin_sqrtf(total / (float)n + epsilon);
     for (uint32_t i = 0; i < n; i++) {
-      float value = (xg[i] - mean) * inverse * (weight ? weight[i] : 1);
-      out[(size_t)g * n + i] = bias ? value + bias[i] : value;
+      float value = (xg[i] - mean) * inverse * (weight ? weight[row + i] : 1);
+      out[(size_t)g * n + i] = bias ? value + bias[row + i] : value;
     }
   }
 }

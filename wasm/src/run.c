@@ -3,16 +3,18 @@
 #include "command.h"
 #include "matmul.h"
 
-void norm_f32_x4(uint32_t, const float *, const float *, const float *, float, uint32_t, float *,
-                 uint32_t, uint32_t);
+void norm_f32_x4(uint32_t, const float *, const float *, const float *, uint32_t, float, uint32_t,
+                 float *, uint32_t, uint32_t);
 void quantize_f32_i8x32(const float *, uint32_t, uint32_t, uint32_t, uint32_t, int8_t *, float *,
                         int32_t *);
 void matmul_f32_4x2(const Matrix *, const float *, uint32_t, const float *, float *, uint32_t,
                     uint32_t);
 void rope_f32_x4(float *, const float *, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t,
                  uint32_t);
-void embed_rows(const Matrix *, const int32_t *, float, uint32_t, float *, uint32_t, uint32_t);
+void embed_rows(const Matrix *, const int32_t *, uint32_t, uint32_t, float, uint32_t, float *,
+                uint32_t, uint32_t);
 void gate_f32_x4(uint32_t, const float *, const float *, float *, uint32_t, uint32_t);
+void activate_f32_x4(uint32_t, const float *, float *, uint32_t, uint32_t);
 void add_f32_x4(const float *, const float *, float *, uint32_t, uint32_t);
 void scale_f32_x4(const float *, float, float, float *, uint32_t, uint32_t);
 
@@ -40,7 +42,10 @@ static uint32_t element_end(uint32_t columns, uint32_t rows, uint32_t end) {
 static void run_embed(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
                       uint32_t end) {
   (void)rows;
-  embed_rows(c->embed.table, s->tokens, c->embed.scale, s->precision, c->embed.out, begin, end);
+  const int32_t *tokens = c->embed.by == EMBED_BY_TOKEN ? s->tokens : 0;
+  const uint32_t by_position = c->embed.by == EMBED_BY_POSITION;
+  embed_rows(c->embed.table, tokens, by_position ? s->position : 0, by_position, c->embed.scale,
+             s->precision, c->embed.out, begin, end);
 }
 
 static uint32_t norm_units(const Command *c, uint32_t rows) {
@@ -50,8 +55,8 @@ static uint32_t norm_units(const Command *c, uint32_t rows) {
 static void run_norm(const Command *c, const Step *s, uint32_t rows, uint32_t begin, uint32_t end) {
   (void)s;
   (void)rows;
-  norm_f32_x4(c->norm.layer, c->norm.x, c->norm.weight, c->norm.bias, c->norm.epsilon,
-              c->norm.group_size, c->norm.out, begin, end);
+  norm_f32_x4(c->norm.layer, c->norm.x, c->norm.weight, c->norm.bias, c->norm.affine_rows,
+              c->norm.epsilon, c->norm.group_size, c->norm.out, begin, end);
 }
 
 static void run_quantize(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
@@ -117,6 +122,17 @@ static void run_gate(const Command *c, const Step *s, uint32_t rows, uint32_t be
               element_end(c->gate.columns, rows, end));
 }
 
+static uint32_t activate_units(const Command *c, uint32_t rows) {
+  return element_units(c->activate.columns, rows);
+}
+
+static void run_activate(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
+                         uint32_t end) {
+  (void)s;
+  activate_f32_x4(c->activate.kind, c->activate.x, c->activate.out, begin * ELEMENT_UNIT,
+                  element_end(c->activate.columns, rows, end));
+}
+
 static uint32_t add_units(const Command *c, uint32_t rows) {
   return element_units(c->add.columns, rows);
 }
@@ -159,6 +175,7 @@ static const Executor executors[OP_COUNT] = {
     [OP_ADD] = {add_units, run_add},
     [OP_SCALE] = {scale_units, run_scale},
     [OP_TAKE_OUTPUTS] = {row_units, run_take_outputs},
+    [OP_ACTIVATE] = {activate_units, run_activate},
 };
 
 EXPORT(hermit_abi) uint32_t hermit_abi(void) { return HERMIT_ABI; }

@@ -123,6 +123,7 @@ interface AttentionCase {
   readonly tokens: number;
   readonly window: number;
   readonly softcap: number;
+  readonly bidirectional?: true;
 }
 
 const attentionCases: readonly AttentionCase[] = [
@@ -133,6 +134,10 @@ const attentionCases: readonly AttentionCase[] = [
   { heads: 4, kvHeads: 4, headDim: 32, position: 70, tokens: 17, window: 5, softcap: 0 },
   { heads: 2, kvHeads: 1, headDim: 80, position: 130, tokens: 7, window: 40, softcap: 50 },
   { heads: 2, kvHeads: 2, headDim: 128, position: 64, tokens: 2, window: 1, softcap: 0 },
+  ...[0, 1, 9, 64].map((window) => ({
+    ...{ heads: 4, kvHeads: 2, headDim: 16, position: 0, tokens: 77, window, softcap: 0 },
+    bidirectional: true as const,
+  })),
 ];
 
 /** Attention against its twin and against exact softmax; a prompt in pieces gives the same bits. */
@@ -170,7 +175,8 @@ export function checkAttention(bed: KernelBed): Check {
         rest: number[],
       ): void => {
         const width = heads * headDim * 4;
-        const argument = bed.allocate(36);
+        const argument = bed.allocate(40);
+        bed.u32(argument, 10)[9] = shape.bidirectional ? 1 : 0;
         bed
           .u32(argument, 9)
           .set([
@@ -186,12 +192,14 @@ export function checkAttention(bed: KernelBed): Check {
         bed.call(kernel, argument, cache.address, n, position + first, ...rest);
       };
       run('attention_cache_tile32', q, out, 0, tokens, [scratch, 0, units(tokens)]);
-      for (let t = 0; t < tokens; t++)
+      // a query that sees later positions needs the whole text in one step
+      for (let t = 0; t < tokens && shape.bidirectional !== true; t++)
         run('attention_cache_tile32', q, again, t, 1, [scratch, 0, units(1)]);
       run('attention_cache_scalar', q, slow, 0, tokens, [weights]);
       const length = tokens * heads * headDim;
       const label = `${name} ${JSON.stringify(shape)}`;
-      check.same(`one by one ${label}`, bed.f32(again, length), bed.f32(out, length));
+      if (shape.bidirectional !== true)
+        check.same(`one by one ${label}`, bed.f32(again, length), bed.f32(out, length));
       check.near(`twin ${label}`, bed.f32(out, length), bed.f32(slow, length), () => 1e-5);
       const exact = exactAttention(
         shape,
@@ -206,6 +214,17 @@ export function checkAttention(bed: KernelBed): Check {
   return check;
 }
 
+function seenFrom(
+  { position, tokens, window, bidirectional }: AttentionCase,
+  at: number,
+): readonly [number, number] {
+  const end = position + tokens - 1;
+  if (bidirectional !== true) return [window > 0 ? Math.max(0, at - window + 1) : 0, at];
+  if (window === 0) return [0, end];
+  const half = Math.floor(window / 2);
+  return [Math.max(0, at - half), Math.min(end, at + half)];
+}
+
 function exactAttention(
   shape: AttentionCase,
   q: Float64Array,
@@ -213,12 +232,11 @@ function exactAttention(
   v: Float64Array,
   capacity: number,
 ): Float64Array {
-  const { heads, kvHeads, headDim, position, tokens, window, softcap } = shape;
+  const { heads, kvHeads, headDim, position, tokens, softcap } = shape;
   const out = new Float64Array(tokens * heads * headDim);
   for (let t = 0; t < tokens; t++) {
     for (let h = 0; h < heads; h++) {
-      const last = position + t;
-      const first = window > 0 ? Math.max(0, last - window + 1) : 0;
+      const [first, last] = seenFrom(shape, position + t);
       const kvHead = Math.floor(h / (heads / kvHeads));
       const at = (p: number): number => ((kvHeads + kvHead) * capacity + p) * headDim;
       const scores = Array.from({ length: last - first + 1 }, (_, i) => {

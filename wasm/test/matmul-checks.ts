@@ -479,7 +479,7 @@ export function checkEmbed(bed: KernelBed): Check {
       const out = bed.allocate(tokens.length * columns * 4);
       const values = decodeBlocks(type, matrix.source);
       for (const precision of [8, 4]) {
-        bed.call('embed_rows', matrix.address, ids, 1.5, precision, out, 0, tokens.length);
+        bed.call('embed_rows', matrix.address, ids, 0, 0, 1.5, precision, out, 0, tokens.length);
         const read = planeWeights(bed, matrix, precision).scaled;
         const exact = tokens.flatMap((token) =>
           Array.from(read.subarray(token * columns, (token + 1) * columns), (v) => v * 1.5),
@@ -521,10 +521,19 @@ function checkEmbedDense(bed: KernelBed, check: Check, random: Random): void {
   bed.u32(matrix, 12).set([5, 12, 0, 0, bed.putFloats(values)]);
   const ids = bed.putIntegers([4, 0]);
   const out = bed.allocate(2 * 12 * 4);
-  bed.call('embed_rows', matrix, ids, 2, 8, out, 0, 2);
+  bed.call('embed_rows', matrix, ids, 0, 0, 2, 8, out, 0, 2);
   check.same(
     'dense',
     bed.f32(out, 24),
     [...values.slice(48), ...values.slice(0, 12)].map((v) => v * 2),
   );
+  bed.call('embed_rows', matrix, 0, 3, 1, 2, 8, out, 0, 2);
+  check.same(
+    'rows from 3 on',
+    bed.f32(out, 24),
+    [...values.slice(36)].map((v) => v * 2),
+  );
+  bed.call('embed_rows', matrix, 0, 0, 0, 1, 8, out, 0, 2);
+  const first = [...values.slice(0, 12)];
+  check.same('always the first row', bed.f32(out, 24), [...first, ...first]);
 }

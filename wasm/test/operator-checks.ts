@@ -8,20 +8,27 @@ export function checkNorm(bed: KernelBed): Check {
   const epsilon = 1e-5;
   for (const size of [1, 3, 8, 64, 130, 4096]) {
     for (const layer of [0, 1]) {
-      for (const parts of [0, 1, 3]) {
+      for (const [parts, affineRows] of [
+        [0, 1],
+        [1, 1],
+        [3, 1],
+        [1, 3],
+        [3, 3],
+      ] as const) {
         bed.reset();
-        const groups = 3;
+        const groups = 6;
         const x = Array.from(random.floats(groups * size), (v) => Math.fround(v * 4 + 1));
-        const weight = parts & 1 ? random.floats(size) : null;
-        const bias = parts & 2 ? random.floats(size) : null;
+        const weight = parts & 1 ? random.floats(affineRows * size) : null;
+        const bias = parts & 2 ? random.floats(affineRows * size) : null;
         const xAt = bed.putFloats(x);
         const weightAt = weight === null ? 0 : bed.putFloats(weight);
         const biasAt = bias === null ? 0 : bed.putFloats(bias);
         const fast = bed.allocate(groups * size * 4);
         const slow = bed.allocate(groups * size * 4);
-        bed.call('norm_f32_x4', layer, xAt, weightAt, biasAt, epsilon, size, fast, 0, groups);
-        bed.call('norm_f32_scalar', layer, xAt, weightAt, biasAt, epsilon, size, slow, 0, groups);
-        const label = `${layer === 1 ? 'layer' : 'rms'} ${size} parts ${parts}`;
+        const rest = [weightAt, biasAt, affineRows, epsilon, size];
+        bed.call('norm_f32_x4', layer, xAt, ...rest, fast, 0, groups);
+        bed.call('norm_f32_scalar', layer, xAt, ...rest, slow, 0, groups);
+        const label = `${layer === 1 ? 'layer' : 'rms'} ${size} parts ${parts} of ${affineRows} rows`;
         const actual = bed.f32(fast, groups * size);
         check.same(label, actual, bed.f32(slow, groups * size));
         const exact = x.map((_, i) => {
@@ -29,7 +36,8 @@ export function checkNorm(bed: KernelBed): Check {
           const mean = layer === 1 ? group.reduce((a, b) => a + b, 0) / size : 0;
           const variance = group.reduce((a, b) => a + (b - mean) ** 2, 0) / size;
           const value = ((x[i] as number) - mean) / Math.sqrt(variance + epsilon);
-          return value * (weight?.[i % size] ?? 1) + (bias?.[i % size] ?? 0);
+          const own = i % (affineRows * size);
+          return value * (weight?.[own] ?? 1) + (bias?.[own] ?? 0);
         });
         // One column minus its own mean is pure rounding, magnified by 1 / sqrt(epsilon).
         const tolerance = size === 1 && layer === 1 ? 1e-3 : 1e-5;
@@ -109,7 +117,7 @@ const activations: readonly ((x: number) => number)[] = [
 
 /** Gates, addition, scale and soft cap, from tiny to huge arguments. */
 export function checkElementwise(bed: KernelBed): Check {
-  const check = new Check('gate_f32_x4, add_f32_x4, scale_f32_x4');
+  const check = new Check('gate_f32_x4, activate_f32_x4, add_f32_x4, scale_f32_x4');
   const random = new Random(8);
   for (const length of [1, 4, 7, 1000]) {
     bed.reset();
@@ -129,6 +137,12 @@ export function checkElementwise(bed: KernelBed): Check {
       check.same(`gate ${kind} x${length}`, actual(), bed.f32(slow, length));
       const exact = Float32Array.from(a, (x, i) => activation(x) * (b[i] as number));
       check.near(`exact gate ${kind} x${length}`, actual(), exact, (i) => size(i) * 6e-7 + 1e-30);
+      bed.call('activate_f32_x4', kind, aAt, fast, 0, length);
+      bed.call('activate_f32_scalar', kind, aAt, slow, 0, length);
+      check.same(`activate ${kind} x${length}`, actual(), bed.f32(slow, length));
+      const plain = Float32Array.from(a, (x) => activation(x));
+      const near = (i: number): number => Math.abs(a[i] as number) * 6e-7 + 1e-30;
+      check.near(`exact activate ${kind} x${length}`, actual(), plain, near);
     });
     bed.call('add_f32_x4', aAt, bAt, fast, 0, length);
     check.same(

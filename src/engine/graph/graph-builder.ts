@@ -11,6 +11,7 @@ import type {
   ActivationId,
   ActivationSpec,
   AttentionOp,
+  EmbedOp,
   GateOp,
   Graph,
   NormOp,
@@ -33,7 +34,10 @@ export interface NormOptions {
 
 export type RopeOptions = Omit<RopeOp, 'op' | 'x'>;
 
-export type AttentionOptions = Omit<AttentionOp, 'op' | 'q' | 'out'>;
+export interface AttentionOptions extends Omit<AttentionOp, 'op' | 'q' | 'out' | 'causal'> {
+  /** True unless given. */
+  readonly causal?: boolean;
+}
 
 export class GraphBuilder {
   readonly #shapes: ReadonlyMap<string, MatrixShape>;
@@ -52,10 +56,11 @@ export class GraphBuilder {
     return this.#shapes.has(name);
   }
 
-  embed(table: string, scale = 1): ActivationId {
+  /** The rows of the tokens' ids, or of another number (`EmbedOp`). */
+  embed(table: string, scale = 1, by: EmbedOp['by'] = 'token'): ActivationId {
     const id = this.#weight(table);
     const out = this.#activation('tokens', this.#shapeOf(id).columns);
-    return this.#push({ op: 'embed', table: id, scale, out }, out);
+    return this.#push({ op: 'embed', by, table: id, scale, out }, out);
   }
 
   norm(x: ActivationId, options: NormOptions): ActivationId {
@@ -97,12 +102,17 @@ export class GraphBuilder {
 
   attention(q: ActivationId, options: AttentionOptions): ActivationId {
     const out = this.#like(q);
-    return this.#push({ op: 'attention', q, ...options, out }, out);
+    return this.#push({ op: 'attention', q, causal: true, ...options, out }, out);
   }
 
   gate(activation: GateOp['activation'], gate: ActivationId, up: ActivationId): ActivationId {
     const out = this.#like(gate);
     return this.#push({ op: 'gate', activation, gate, up, out }, out);
+  }
+
+  activate(activation: GateOp['activation'], x: ActivationId): ActivationId {
+    const out = this.#like(x);
+    return this.#push({ op: 'activate', activation, x, out }, out);
   }
 
   add(a: ActivationId, b: ActivationId): ActivationId {

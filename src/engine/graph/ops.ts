@@ -24,9 +24,14 @@ export interface ActivationSpec {
   readonly columns: number;
 }
 
-/** Token ids of the step select rows of the table: out[t] = table[token[t]] * scale. */
+/**
+ * Rows of a table, one for every token of the step: out[t] = table[row(t)] * scale. The row is the
+ * token's id, its position in the conversation (learned positions; a table with too few rows ends
+ * the conversation), or always the first (a segment that all tokens belong to).
+ */
 export interface EmbedOp {
   readonly op: 'embed';
+  readonly by: 'token' | 'position' | 'first';
   /** (vocabulary, columns) */
   readonly table: WeightId;
   readonly scale: number;
@@ -37,7 +42,7 @@ export interface EmbedOp {
  * Normalisation over groups of `groupSize` columns (the whole row, or one head).
  * `rms`: x / sqrt(mean(x^2) + epsilon) * weight (Zhang & Sennrich 2019, arXiv:1910.07467).
  * `layer`: (x - mean) / sqrt(variance + epsilon) * weight + bias (Ba et al. 2016, arXiv:1607.06450).
- * `weight` and `bias` hold `groupSize` values each.
+ * `weight` and `bias` hold `groupSize` values each, or a row of as many for every group of a row.
  */
 export interface NormOp {
   readonly op: 'norm';
@@ -86,10 +91,12 @@ export interface CacheWriteOp {
 }
 
 /**
- * Causal grouped-query attention (Ainslie et al. 2023, arXiv:2305.13245) over the KV cache, which
- * already holds this step's keys and values.
- * score = softcap(scale * q.k); `window` > 0: position p sees positions p - window + 1 .. p;
- * 0: all up to p. `softcap` 0: none, else cap * tanh(score / cap).
+ * Grouped-query attention (Ainslie et al. 2023, arXiv:2305.13245) over the KV cache, which already
+ * holds this step's keys and values. score = softcap(scale * q.k); `softcap` 0: none, else
+ * cap * tanh(score / cap).
+ * `causal`, as decoders are: with `window` > 0 position p sees positions p - window + 1 .. p, with 0
+ * all up to p. Else, as encoders are: all positions of the cache and the step, or with `window` > 0
+ * those at most window / 2 (rounded down) away.
  */
 export interface AttentionOp {
   readonly op: 'attention';
@@ -102,6 +109,7 @@ export interface AttentionOp {
   readonly scale: number;
   readonly softcap: number;
   readonly window: number;
+  readonly causal: boolean;
   /** (tokens, heads * headDim) */
   readonly out: ActivationId;
 }
@@ -112,6 +120,14 @@ export interface GateOp {
   readonly activation: 'silu' | 'gelu' | 'gelu-tanh';
   readonly gate: ActivationId;
   readonly up: ActivationId;
+  readonly out: ActivationId;
+}
+
+/** out = activation(x): the feed-forward blocks without a gate. */
+export interface ActivateOp {
+  readonly op: 'activate';
+  readonly activation: GateOp['activation'];
+  readonly x: ActivationId;
   readonly out: ActivationId;
 }
 
@@ -147,6 +163,7 @@ export type Op =
   | CacheWriteOp
   | AttentionOp
   | GateOp
+  | ActivateOp
   | AddOp
   | ScaleOp
   | TakeOutputsOp;

@@ -36,6 +36,11 @@ export function checkOp(op: Op, shapes: ShapeLookup): void {
     const { rows, columns } = shapes.weight(id);
     check(rows === 1 && columns === length, rule);
   };
+  const affine = (id: WeightId | null, size: number, columns: number, rule: string): void => {
+    if (id === null) return;
+    const weight = shapes.weight(id);
+    check(weight.columns === size && [1, columns / size].includes(weight.rows), rule);
+  };
 
   switch (op.op) {
     case 'embed': {
@@ -48,8 +53,12 @@ export function checkOp(op: Op, shapes: ShapeLookup): void {
       const { columns } = shapes.activation(op.x);
       same(op.x, op.out, 'x and out have one shape');
       check(isCount(op.groupSize) && columns % op.groupSize === 0, 'groups divide the columns');
-      vector(op.weight, op.groupSize, 'weight holds groupSize values');
-      vector(op.bias, op.groupSize, 'bias holds groupSize values');
+      affine(op.weight, op.groupSize, columns, 'weight holds groupSize values, or a row a group');
+      affine(op.bias, op.groupSize, columns, 'bias holds groupSize values, or a row a group');
+      if (op.weight !== null && op.bias !== null) {
+        const [weight, bias] = [shapes.weight(op.weight), shapes.weight(op.bias)];
+        check(weight.rows === bias.rows, 'weight and bias have one shape');
+      }
       check(op.epsilon >= 0, 'epsilon is not negative');
       return;
     }
@@ -87,6 +96,9 @@ export function checkOp(op: Op, shapes: ShapeLookup): void {
       same(op.gate, op.up, 'gate and up have one shape');
       same(op.gate, op.out, 'gate and out have one shape');
       return;
+    case 'activate':
+      same(op.x, op.out, 'x and out have one shape');
+      return;
     case 'add':
       same(op.a, op.b, 'a and b have one shape');
       same(op.a, op.out, 'a and out have one shape');
@@ -112,6 +124,7 @@ export function operands(op: Op): { reads: readonly ActivationId[]; writes: Acti
       return { reads: [], writes: op.out };
     case 'norm':
     case 'matmul':
+    case 'activate':
     case 'scale':
     case 'take-outputs':
       return { reads: [op.x], writes: op.out };

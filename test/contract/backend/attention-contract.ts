@@ -65,6 +65,19 @@ export function describeAttention(suite: Suite): void {
     );
   }
 
+  it.for([0, 1, 6, 21])('sees both sides, window %d', async (window, context) => {
+    const { bench, tolerances } = suite;
+    const settings = { heads: 4, kvHeads: 2, headDim: 16, scale: 0.25, softcap: 0, window };
+    const both = { ...settings, causal: false };
+    const graph = prepare(both);
+    skipUnsupported(context, bench, graph);
+    const spec = { layers: 2, kvHeads: 2, headDim: 16, capacity: positions, type: 'f32' } as const;
+    const step = { tokens: range(positions), position: 0 };
+    const [result = []] = await bench.run(graph, [step], bench.backend.createCache(spec));
+    const error = relativeError(result, expectedRows(both));
+    expect(error).toBeLessThanOrEqual(tolerances.cache.f32);
+  });
+
   it('overwrites positions that were taken back', async (context) => {
     const { bench, tolerances } = suite;
     const settings = attentionCase('a rewind', {});

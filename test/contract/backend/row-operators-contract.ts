@@ -41,6 +41,25 @@ export function describeRowOperators(suite: Suite): void {
     },
   );
 
+  it.each(['rms', 'layer'] as const)('norm %s with weights for every group', async (kind) => {
+    const { bench, tolerances } = suite;
+    bench.input('x', 3, 60);
+    bench.weight('weight', { rows: 3, columns: 20 });
+    bench.weight('bias', { rows: 3, columns: 20 });
+    const bias = kind === 'layer' ? 'bias' : null;
+    const options = { kind, weight: 'weight', bias, epsilon: 0.05, groupSize: 20 };
+    const graph = bench.graph((g) => g.takeOutputs(g.norm(g.embed('x'), options)));
+    const [result = []] = await bench.run(graph, [{ tokens }]);
+    const expected = truth.norm(bench.rows('x'), {
+      kind,
+      groupSize: 20,
+      epsilon: 0.05,
+      weight: bench.flat('weight'),
+      ...(bias !== null && { bias: bench.flat('bias') }),
+    });
+    expect(relativeError(result, expected)).toBeLessThanOrEqual(tolerances.dense);
+  });
+
   const ropeCases = (['interleaved', 'split'] as const).flatMap((layout) =>
     [
       { heads: 1, headDim: 2, rotated: 2 },
@@ -87,6 +106,44 @@ export function describeRowOperators(suite: Suite): void {
       );
       expect(relativeError(result, expected)).toBeLessThanOrEqual(tolerances.dense);
     }
+  });
+
+  it.each(['silu', 'gelu', 'gelu-tanh'] as const)('activate %s', async (activation) => {
+    const { bench, tolerances } = suite;
+    for (const columns of widths) {
+      const spread = Float32Array.from({ length: 3 * columns }, (_, i) => ((i * 17) % 41) - 20);
+      bench.input(`x${columns}`, 3, columns, spread);
+      const graph = bench.graph((g) =>
+        g.takeOutputs(g.activate(activation, g.embed(`x${columns}`))),
+      );
+      const [result = []] = await bench.run(graph, [{ tokens }]);
+      const expected = truth.activation(activation, bench.rows(`x${columns}`));
+      expect(relativeError(result, expected)).toBeLessThanOrEqual(tolerances.dense);
+    }
+  });
+
+  it('embeds positions and the first row, and ends with the positions', async () => {
+    const { bench, tolerances } = suite;
+    bench.input('x', 9, 33);
+    bench.input('y', 9, 33);
+    const graph = bench.graph((g) =>
+      g.takeOutputs(g.add(g.embed('x', 2, 'position'), g.embed('y', 1, 'first'))),
+    );
+    // token ids mean nothing here
+    const steps = [
+      { tokens: [5, 5, 5], position: 0 },
+      { tokens: [800], position: 7 },
+    ];
+    const [three = [], [one = []] = []] = await bench.run(graph, steps);
+    const [x, y] = [bench.rows('x'), bench.rows('y')];
+    const rows = [...x.slice(0, 3), x[7] ?? []];
+    const expected = truth.add(
+      truth.scale(rows, 2, 0),
+      rows.map(() => y[0] ?? []),
+    );
+    expect(relativeError([...three, one], expected)).toBeLessThanOrEqual(tolerances.dense);
+    const beyond = bench.run(graph, [{ tokens: [0, 0], position: 8 }]);
+    await expect(beyond).rejects.toMatchObject({ code: 'engine/context-overflow' });
   });
 
   it('add', async () => {

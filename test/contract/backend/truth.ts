@@ -37,11 +37,16 @@ export interface NormTruth {
 
 export function norm(x: Rows, { kind, groupSize, epsilon, weight, bias }: NormTruth): number[][] {
   return x.map((row) =>
-    toRows(row, groupSize).flatMap((group) => {
+    toRows(row, groupSize).flatMap((group, index) => {
+      const affine = (values: readonly number[] | undefined, g: number, c: number) =>
+        values?.[values.length === groupSize ? c : g * groupSize + c];
       const mean = kind === 'layer' ? sumOf(group) / groupSize : 0;
       const centred = group.map((value) => value - mean);
       const deviation = Math.sqrt(dot(centred, centred) / groupSize + epsilon);
-      return centred.map((value, c) => (value / deviation) * (weight?.[c] ?? 1) + (bias?.[c] ?? 0));
+      return centred.map(
+        (value, c) =>
+          (value / deviation) * (affine(weight, index, c) ?? 1) + (affine(bias, index, c) ?? 0),
+      );
     }),
   );
 }
@@ -79,17 +84,21 @@ export interface AttentionTruth {
   readonly scale: number;
   readonly softcap: number;
   readonly window: number;
+  readonly causal?: boolean;
 }
 
 /** Attention of a whole sequence at once: rows of q, k and v are positions from 0. */
 export function attention(q: Rows, k: Rows, v: Rows, truth: AttentionTruth): number[][] {
-  const { heads, kvHeads, headDim, scale, softcap, window } = truth;
+  const { heads, kvHeads, headDim, scale, softcap, window, causal = true } = truth;
   return q.map((row, position) =>
     toRows(row, headDim).flatMap((query, head) => {
       const kvHead = Math.floor((head * kvHeads) / heads);
-      const first = window > 0 ? Math.max(0, position + 1 - window) : 0;
+      const sees = (other: number): boolean => {
+        if (!causal) return window === 0 || Math.abs(position - other) <= Math.floor(window / 2);
+        return other <= position && (window === 0 || position - other < window);
+      };
       const own = (rows: Rows): number[][] =>
-        rows.slice(first, position + 1).map((r) => toRows(r, headDim)[kvHead] ?? []);
+        rows.filter((_, other) => sees(other)).map((r) => toRows(r, headDim)[kvHead] ?? []);
       const scores = own(k).map((key) => cap(scale * dot(query, key), softcap));
       const largest = Math.max(...scores);
       const weights = scores.map((score) => Math.exp(score - largest));
@@ -127,6 +136,10 @@ function normalDistribution(x: number): number {
     sum += weight * Math.exp(-((i * width) ** 2) / 2);
   }
   return 0.5 + (sum * width) / 3 / Math.sqrt(2 * Math.PI);
+}
+
+export function activation(kind: 'silu' | 'gelu' | 'gelu-tanh', x: Rows): number[][] {
+  return x.map((row) => row.map((value) => activate(kind, value)));
 }
 
 export function add(a: Rows, b: Rows): number[][] {

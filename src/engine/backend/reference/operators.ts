@@ -4,7 +4,7 @@
  * This is the text to read when one wants to know what an operator means, and the truth every other
  * backend is compared with. All matrices are row-major; `rows` are the rows of the step.
  */
-import type { AttentionOp, GateOp, NormOp, RopeOp } from '../../graph/ops.ts';
+import type { ActivateOp, AttentionOp, GateOp, NormOp, RopeOp } from '../../graph/ops.ts';
 
 /** Keys or values of one layer: (kvHead, position, headDim), `capacity` positions apart. */
 export interface CacheLayer {
@@ -13,16 +13,16 @@ export interface CacheLayer {
   readonly capacity: number;
 }
 
-/** out[t] = table[token[t]] * scale */
+/** out[t] = table[rows[t]] * scale */
 export function embed(
   table: Float32Array,
-  tokens: Int32Array,
+  rows: Int32Array,
   scale: number,
   columns: number,
   out: Float64Array,
 ): void {
-  for (let t = 0; t < tokens.length; t++) {
-    const start = at(tokens, t) * columns;
+  for (let t = 0; t < rows.length; t++) {
+    const start = at(rows, t) * columns;
     for (let c = 0; c < columns; c++) out[t * columns + c] = at(table, start + c) * scale;
   }
 }
@@ -30,6 +30,7 @@ export function embed(
 /**
  * rms: x / sqrt(mean(x^2) + epsilon) * weight (Zhang & Sennrich 2019, arXiv:1910.07467);
  * layer: (x - mean) / sqrt(variance + epsilon) * weight + bias (Ba et al. 2016, arXiv:1607.06450).
+ * `weight` and `bias` hold a row for every group of a row of x, or one row for all.
  */
 export function norm(
   op: NormOp,
@@ -50,8 +51,9 @@ export function norm(
     for (let c = 0; c < size; c++) squares += (at(x, start + c) - mean) ** 2;
     const inverse = 1 / Math.sqrt(squares / size + op.epsilon);
     for (let c = 0; c < size; c++) {
-      const scaled = (at(x, start + c) - mean) * inverse * (weight === null ? 1 : at(weight, c));
-      out[start + c] = scaled + (bias === null ? 0 : at(bias, c));
+      const gain = weight === null ? 1 : at(weight, (start + c) % weight.length);
+      const offset = bias === null ? 0 : at(bias, (start + c) % bias.length);
+      out[start + c] = (at(x, start + c) - mean) * inverse * gain + offset;
     }
   }
 }
@@ -120,8 +122,20 @@ export function cacheWrite(
   }
 }
 
+/** First and last position that the query at `position` sees; `filled` positions are in the cache. */
+function visible(
+  { causal, window }: AttentionOp,
+  position: number,
+  filled: number,
+): readonly [first: number, last: number] {
+  const behind = causal ? window - 1 : Math.floor(window / 2);
+  const first = window > 0 ? Math.max(0, position - behind) : 0;
+  if (causal) return [first, position];
+  return [first, window > 0 ? Math.min(filled - 1, position + behind) : filled - 1];
+}
+
 /**
- * Causal grouped-query attention: out = softmax(softcap(scale * q K^T)) V over the positions seen
+ * Grouped-query attention: out = softmax(softcap(scale * q K^T)) V over the positions seen
  * (Vaswani et al. 2017, arXiv:1706.03762, equation 1; Ainslie et al. 2023, arXiv:2305.13245).
  */
 export function attention(
@@ -132,12 +146,11 @@ export function attention(
   rows: number,
   position: number,
 ): void {
-  const { heads, headDim, scale, softcap, window } = op;
+  const { heads, headDim, scale, softcap } = op;
   const headsPerKv = heads / op.kvHeads;
   const weights = new Float64Array(position + rows);
   for (let t = 0; t < rows; t++) {
-    const last = position + t;
-    const first = window > 0 ? Math.max(0, last - window + 1) : 0;
+    const [first, last] = visible(op, position + t, position + rows);
     for (let head = 0; head < heads; head++) {
       const query = (t * heads + head) * headDim;
       const kv = Math.floor(head / headsPerKv) * cache.capacity * headDim;
@@ -178,6 +191,17 @@ export function gate(
 ): void {
   const activate = activations[op.activation];
   for (let i = 0; i < elements; i++) out[i] = activate(at(gates, i)) * at(up, i);
+}
+
+/** out = activation(x) */
+export function activate(
+  op: ActivateOp,
+  x: Float64Array,
+  out: Float64Array,
+  elements: number,
+): void {
+  const activation = activations[op.activation];
+  for (let i = 0; i < elements; i++) out[i] = activation(at(x, i));
 }
 
 /** out = a + b */

@@ -9,7 +9,8 @@
 import { AppError, toAppError } from '../../../common/errors.ts';
 import { quantType, rowBytes } from '../../formats/quants/registry.ts';
 import { checkGraph } from '../../graph/shape-rules.ts';
-import type { ActivationId, Graph, Op, WeightId } from '../../graph/ops.ts';
+import { checkPositions, learnedPositions } from '../learned-positions.ts';
+import type { ActivationId, EmbedOp, Graph, Op, WeightId } from '../../graph/ops.ts';
 import type {
   Backend,
   BackendMemory,
@@ -108,6 +109,7 @@ const knownOps: ReadonlySet<Op['op']> = new Set([
   'cache-write',
   'attention',
   'gate',
+  'activate',
   'add',
   'scale',
   'take-outputs',
@@ -204,12 +206,17 @@ class ReferenceExecutable implements Executable {
   readonly #weights: readonly ReferenceWeight[];
   readonly #buffers: readonly Float64Array[];
   readonly #result: Float32Array;
+  readonly #positions: number;
 
   constructor(graph: Graph, weights: readonly ReferenceWeight[], options: CompileOptions) {
     this.maxTokens = options.maxTokens;
     this.#maxOutputs = options.maxOutputs;
     this.#graph = graph;
     this.#weights = weights;
+    this.#positions = learnedPositions(
+      graph,
+      weights.map(({ spec }) => spec),
+    );
     this.#buffers = graph.activations.map(
       ({ rows, columns }) =>
         new Float64Array(columns * (rows === 'tokens' ? options.maxTokens : options.maxOutputs)),
@@ -237,7 +244,10 @@ class ReferenceExecutable implements Executable {
       outputs <= Math.min(tokens.length, this.#maxOutputs) &&
       position >= 0 &&
       position + tokens.length <= cache.spec.capacity;
-    if (fits) return;
+    if (fits) {
+      checkPositions(this.#positions, position + tokens.length);
+      return;
+    }
     throw new AppError('invalid-argument', 'A step does not fit its graph or its KV cache.', {
       details: { tokens: tokens.length, outputs, position, capacity: cache.spec.capacity },
     });
@@ -251,13 +261,8 @@ class ReferenceExecutable implements Executable {
     switch (op.op) {
       case 'embed': {
         const table = this.#weight(op.table);
-        return operators.embed(
-          table,
-          input.tokens,
-          op.scale,
-          this.#columns(op.out),
-          buffer(op.out),
-        );
+        const rows = embeddedRows(op.by, input);
+        return operators.embed(table, rows, op.scale, this.#columns(op.out), buffer(op.out));
       }
       case 'norm': {
         const weight = this.#optional(op.weight);
@@ -288,6 +293,10 @@ class ReferenceExecutable implements Executable {
       case 'gate': {
         const elements = this.#elements(op.gate, input);
         return operators.gate(op, buffer(op.gate), buffer(op.up), buffer(op.out), elements);
+      }
+      case 'activate': {
+        const elements = this.#elements(op.x, input);
+        return operators.activate(op, buffer(op.x), buffer(op.out), elements);
       }
       case 'add': {
         const elements = this.#elements(op.a, input);
@@ -328,6 +337,12 @@ class ReferenceExecutable implements Executable {
   #optional(id: WeightId | null): Float32Array | null {
     return id === null ? null : this.#weight(id);
   }
+}
+
+/** Which row of a table each token of a step gets. */
+function embeddedRows(by: EmbedOp['by'], { tokens, position }: StepInput): Int32Array {
+  if (by === 'token') return tokens;
+  return tokens.map((_, t) => (by === 'position' ? position + t : 0));
 }
 
 function totalBytes(things: Iterable<{ readonly bytes: number }>): number {

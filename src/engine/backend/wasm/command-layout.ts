@@ -22,11 +22,13 @@ export const commandCodes = {
   add: 8,
   scale: 9,
   'take-outputs': 10,
+  activate: 11,
 } as const;
 
 export type CommandName = keyof typeof commandCodes;
 
 export const rowCodes = { tokens: 0, outputs: 1 } as const;
+export const embedCodes = { token: 0, position: 1, first: 2 } as const;
 export const gateCodes = { silu: 0, gelu: 1, 'gelu-tanh': 2 } as const;
 export const kvTypeCodes: Readonly<Record<KvType, number>> = { f32: 0, f16: 1, q8: 2 };
 

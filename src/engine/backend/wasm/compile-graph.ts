@@ -22,9 +22,11 @@ import type {
   WeightId,
 } from '../../graph/ops.ts';
 import type { CompileOptions } from '../backend.ts';
+import { learnedPositions } from '../learned-positions.ts';
 import {
   COMMAND_WORDS,
   commandCodes,
+  embedCodes,
   floatWord,
   gateCodes,
   rowCodes,
@@ -143,9 +145,10 @@ class GraphCompiler {
     switch (op.op) {
       case 'embed': {
         const { spec, address } = this.#weight(op.table);
-        this.#vocabularySize = Math.min(this.#vocabularySize, spec.rows);
+        if (op.by === 'token') this.#vocabularySize = Math.min(this.#vocabularySize, spec.rows);
         this.#add('embed', 'tokens', [], op.out, (at) => [
           address,
+          embedCodes[op.by],
           floatWord(op.scale),
           at(op.out),
         ]);
@@ -193,6 +196,12 @@ class GraphCompiler {
         ]);
         return;
       }
+      case 'activate': {
+        const { rows, columns } = this.#activation(op.out);
+        const kind = gateCodes[op.activation];
+        this.#add('activate', rows, [op.x], op.out, (at) => [kind, columns, at(op.x), at(op.out)]);
+        return;
+      }
       case 'add': {
         const { rows, columns } = this.#activation(op.out);
         this.#add('add', rows, [op.a, op.b], op.out, (at) => [
@@ -232,6 +241,8 @@ class GraphCompiler {
     const { rows, columns } = this.#activation(op.x);
     const weight = this.#vector(op.weight);
     const bias = this.#vector(op.bias);
+    const affine = op.weight ?? op.bias;
+    const affineRows = affine === null ? 1 : this.#weight(affine).spec.rows;
     this.#add('norm', rows, [op.x], op.out, (at) => [
       op.kind === 'layer' ? 1 : 0,
       at(op.x),
@@ -240,6 +251,7 @@ class GraphCompiler {
       floatWord(op.epsilon),
       op.groupSize,
       columns / op.groupSize,
+      affineRows,
       at(op.out),
     ]);
   }
@@ -307,6 +319,7 @@ class GraphCompiler {
       headDim,
       window,
       ...numbers,
+      op.causal ? 0 : 1,
     ]);
   }
 
@@ -389,6 +402,10 @@ class GraphCompiler {
       ropeTables: this.#ropeTables,
       cache: this.#cache,
       vocabularySize: this.#vocabularySize,
+      positions: learnedPositions(
+        this.#graph,
+        this.#weights.map(({ spec }) => spec),
+      ),
       weights: this.#weights,
       blocks: this.#blocks,
       bytes: this.#allocatedBytes,

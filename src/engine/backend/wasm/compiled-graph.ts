@@ -32,6 +32,8 @@ export interface CompiledGraph {
   readonly cache: CacheNeeds | null;
   /** Token ids below this are valid; Infinity where no embedding reads them. */
   readonly vocabularySize: number;
+  /** Positions below this have a learned vector; Infinity where none are needed. */
+  readonly positions: number;
   readonly weights: readonly WasmWeight[];
   /** All memory of the executable. */
   readonly blocks: readonly number[];

@@ -24,6 +24,7 @@ export function unsupportedReason(op: Op): string | null {
     case 'matmul':
     case 'cache-write':
     case 'gate':
+    case 'activate':
     case 'add':
     case 'scale':
     case 'take-outputs':

@@ -19,6 +19,7 @@ import type {
   WeightSpec,
   WeightWriter,
 } from '../backend.ts';
+import { checkPositions } from '../learned-positions.ts';
 import { CACHE_WORDS, kvTypeCodes, STEP_WORDS } from './command-layout.ts';
 import { compileGraph } from './compile-graph.ts';
 import type { CompiledGraph, RopeTable } from './compiled-graph.ts';
@@ -294,6 +295,7 @@ export class WasmBackend implements Backend {
         { details: { position, tokens: tokens.length, capacity: spec.capacity } },
       );
     }
+    checkPositions(compiled.positions, position + tokens.length);
     return { compiled, cache };
   }
 
