@@ -1,4 +1,5 @@
 import { afterEach, expect, it } from 'vitest';
+import { AppError } from '../common/errors.ts';
 import type { EngineEvent, GenerationRequest, LoadedModel } from '../engine/engine.ts';
 import type { EngineApi, LoadEvent } from '../rpc/contracts.ts';
 import { produceStream } from '../rpc/stream-channel.ts';
@@ -22,6 +23,8 @@ function gate(): { readonly opened: Promise<void>; open: () => void } {
 function runtimeOf() {
   const answering = gate();
   const loads: string[] = [];
+  /** How many loads there had been each time the worker was ended. */
+  const ended: number[] = [];
   const reading = { header: Promise.resolve() };
   const done: EngineEvent = { type: 'done', reason: 'stop', text: '', stats: {} as never };
   const api: Pick<EngineApi, 'load' | 'generate' | 'promptTokens'> = {
@@ -30,6 +33,7 @@ function runtimeOf() {
         ports.push(header, events);
         await Promise.resolve();
         loads.push(request.model.kind === 'stored' ? request.model.id : 'port');
+        if (loads.at(-1) === 'too-large') throw new AppError('engine/out-of-memory', 'Full.');
         yield { kind: 'loaded', model: {} as LoadedModel };
       }),
     generate: (_request, events) =>
@@ -48,7 +52,9 @@ function runtimeOf() {
   };
   const engine = {
     use: (call: (remote: typeof api) => unknown) => Promise.resolve(call(api)),
-    terminate: () => undefined,
+    terminate: () => {
+      ended.push(loads.length);
+    },
   } as unknown as WorkerOwner<EngineApi>;
   const runtime = new ModelRuntime({
     engine,
@@ -56,7 +62,7 @@ function runtimeOf() {
     readHeader: () => reading.header,
     budgetBytes: null,
   } as unknown as ConstructorParameters<typeof ModelRuntime>[0]);
-  return { runtime, answering, loads, reading };
+  return { runtime, answering, loads, ended, reading };
 }
 
 const options = { precision: 'auto', contextLength: 512 } as const;
@@ -116,6 +122,15 @@ it('stops the answers of a model that is unloaded, those that wait too', async (
   expect(running).toMatchObject({ value: ['token', 'aborted'] });
   expect(waiting).toMatchObject({ reason: { code: 'aborted' } });
   expect(runtime.state.value.kind).toBe('none');
+});
+
+it('gives back at once what a load took that failed', async () => {
+  const { runtime, ended } = runtimeOf();
+  await expect(runtime.load('too-large', options)).rejects.toMatchObject({
+    code: 'engine/out-of-memory',
+  });
+  expect(runtime.state.value).toMatchObject({ kind: 'failed', id: 'too-large' });
+  expect(ended).toEqual([0, 1]);
 });
 
 it('goes on loading for others when one who waits gives up', async () => {

@@ -322,11 +322,14 @@ export class ModelRuntime {
         if (event.kind === 'loaded') loaded = event.model;
         else onProgress(event.bytesTotal === 0 ? 0 : event.bytesDone / event.bytesTotal);
       }
-    } finally {
       await ended;
+      if (loaded === null) throw new AppError('internal', 'The engine loaded nothing.');
+      return loaded;
+    } catch (error) {
+      // What was loaded of it would stay in the worker's memory until the next model is wanted.
+      this.#end();
+      throw error;
     }
-    if (loaded === null) throw new AppError('internal', 'The engine loaded nothing.');
-    return loaded;
   }
 }
 
