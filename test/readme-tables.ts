@@ -25,14 +25,18 @@ const architectureNotes: Readonly<Record<string, string>> = {
   gemma: 'Gemma',
   gemma2: 'Gemma 2',
   gemma3: 'Gemma 3, text',
+  gpt2: 'GPT-2, Cerebras-GPT and others of its form',
+  gptneox: 'GPT-NeoX, Pythia, Dolly 2',
   granite: 'Granite 3, dense',
   llama:
     'Llama 1 to 3, Mistral, TinyLlama, SmolLM2: grouped-query attention, tied or own output matrix, biases, sliding window, RoPE scaling (linear, Llama 3, YaRN, LongRoPE). No mixture of experts',
   olmo2: 'OLMo 2 and 3',
+  phi2: 'Phi-1, Phi-1.5, Phi-2',
   phi3: 'Phi-3, Phi-3.5 and Phi-4 mini, short and long contexts',
   qwen2: 'Qwen 1.5, 2 and 2.5',
   qwen3: 'Qwen 3, dense',
   smollm3: 'SmolLM3',
+  stablelm: 'StableLM 2, also the 12B',
 };
 
 const tokenizerNotes: Readonly<Record<string, string>> = {

@@ -48,6 +48,11 @@ const fixtures = [
   'qwen2.F32',
   'qwen3.F32',
   'smollm3.F32',
+  'gpt2.F32',
+  'gptneox.F32',
+  'phi2.F32',
+  'stablelm.F32',
+  'stablelm-parallel.F32',
 ];
 
 const stories = [

@@ -104,6 +104,11 @@ const fixtures = [
   'qwen3.Q8_0',
   'qwen3.Q4_0',
   'smollm3.F32',
+  'gpt2.F32',
+  'gptneox.F32',
+  'phi2.F32',
+  'stablelm.F32',
+  'stablelm-parallel.F32',
 ];
 
 const stories = [

@@ -5,15 +5,19 @@ import type { Architecture } from './architecture.ts';
 import { gemma } from './gemma.ts';
 import { gemma2 } from './gemma2.ts';
 import { gemma3 } from './gemma3.ts';
+import { gpt2 } from './gpt2.ts';
+import { gptneox } from './gptneox.ts';
 import { granite } from './granite.ts';
 import type { HyperParameters } from './hyper-parameters.ts';
 import { llama, qwen2 } from './llama.ts';
 import type { ModelDefinition } from './model-definition.ts';
 import { matchModel } from './model-definition.ts';
 import { olmo2 } from './olmo2.ts';
+import { phi2 } from './phi2.ts';
 import { phi3 } from './phi3.ts';
 import { qwen3 } from './qwen3.ts';
 import { smollm3 } from './smollm3.ts';
+import { stablelm } from './stablelm.ts';
 
 type Matcher = (file: GgufFile, name: string) => ModelDefinition;
 
@@ -22,12 +26,16 @@ const matchers: ReadonlyMap<string, Matcher> = new Map([
   ...entries(gemma),
   ...entries(gemma2),
   ...entries(gemma3),
+  ...entries(gpt2),
+  ...entries(gptneox),
   ...entries(granite),
   ...entries(olmo2),
+  ...entries(phi2),
   ...entries(phi3),
   ...entries(qwen2),
   ...entries(qwen3),
   ...entries(smollm3),
+  ...entries(stablelm),
 ]);
 
 function entries<H extends HyperParameters>(

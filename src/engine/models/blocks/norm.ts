@@ -8,6 +8,11 @@ export function normTensors(name: string, width: number): readonly TensorRequire
   return [vector(`${name}.weight`, width), optional(vector(`${name}.bias`, width))];
 }
 
+/** Weights for every head apart, (heads, headDim). */
+export function headNormTensor(name: string, headDim: number, heads: number): TensorRequirement {
+  return { name: `${name}.weight`, shape: [headDim, heads], role: 'vector', optional: false };
+}
+
 /** Layer normalisation over the whole row (Ba et al. 2016, arXiv:1607.06450), the bias where the file has one. */
 export function layerNorm(
   g: GraphBuilder,
