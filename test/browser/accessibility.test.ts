@@ -57,9 +57,10 @@ describe.each(views)('in $theme, $locale, $viewport.width px', ({ theme, locale,
 
   it('the welcome page has no serious finding', async () => {
     await watched.page.locator('hermit-welcome-view h1').waitFor();
-    expect(await watched.page.locator('html').getAttribute('lang')).toBe(
-      locale === 'zh-CN' ? 'zh-Hans' : 'en',
-    );
+    const language = locale === 'zh-CN' ? 'zh-Hans' : 'en';
+    await expect
+      .poll(() => watched.page.locator('html').getAttribute('lang'), { timeout: 10_000 })
+      .toBe(language);
     expect(await findings(watched)).toEqual([]);
   });
 
