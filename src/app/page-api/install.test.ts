@@ -9,7 +9,7 @@ const downloading: Entries = [
   {
     id: 'a',
     bytesTotal: 8,
-    state: { kind: 'verifying', bytesDone: 8 },
+    state: { kind: 'verifying', bytesDone: 8, bytesTotal: 8 },
   },
 ];
 const ready: Entries = [{ id: 'a', bytesTotal: 8, state: { kind: 'ready' } }];
@@ -31,7 +31,7 @@ function library({ held, observed }: { held: Entries; observed: Entries }) {
     },
   };
   const observe = (seen: Entries): void => {
-    entries.set([...seen] as readonly LibraryEntry[]);
+    entries.set([...seen] as unknown as readonly LibraryEntry[]);
   };
   const change = (to: Entries): void => {
     now.held = to;

@@ -91,7 +91,7 @@ describe('hermit-model-row', () => {
     const error = {
       code: 'store/quota',
       message: '',
-      details: { storedBytes: 1.3e9, neededBytes: 2e9 },
+      details: { bytesStored: 1.3e9, bytesNeeded: 2e9 },
     } as const;
     const text = await show({ kind: 'paused', bytesDone: 1.3e9, reason: 'quota', error });
     expect(text).toContain('storage is full');
