@@ -22,7 +22,9 @@ export const tablesOf: Readonly<Record<string, Readonly<Record<string, () => str
 
 /** Models of each architecture's form, for people; an architecture without a line here fails. */
 const architectureNotes: Readonly<Record<string, string>> = {
+  bert: "embeddings: MiniLM, BGE, E5 and others of BERT's form",
   gemma: 'Gemma',
+  'gemma-embedding': 'embeddings: EmbeddingGemma',
   gemma2: 'Gemma 2',
   gemma3: 'Gemma 3, text',
   gpt2: 'GPT-2, Cerebras-GPT and others of its form',
@@ -30,6 +32,7 @@ const architectureNotes: Readonly<Record<string, string>> = {
   granite: 'Granite 3, dense',
   llama:
     'Llama 1 to 3, Mistral, TinyLlama, SmolLM2: grouped-query attention, tied or own output matrix, biases, sliding window, RoPE scaling (linear, Llama 3, YaRN, LongRoPE). No mixture of experts',
+  'nomic-bert': 'embeddings: Nomic Embed 1 and 1.5',
   olmo2: 'OLMo 2 and 3',
   phi2: 'Phi-1, Phi-1.5, Phi-2',
   phi3: 'Phi-3, Phi-3.5 and Phi-4 mini, short and long contexts',

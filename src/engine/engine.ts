@@ -19,7 +19,7 @@ import {
   type TokenEvent,
 } from './generation/session.ts';
 import type { LanguageModel, LanguageModelInfo } from './models/language-model.ts';
-import { defineModel } from './models/registry.ts';
+import { defineLanguageModel } from './models/registry.ts';
 import { createTokenizer } from './tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
 import { loadModel } from './weights/weight-loader.ts';
@@ -120,7 +120,7 @@ export class Engine {
   ): Promise<LoadedModel> {
     this.unload();
     // An architecture that cannot be run is the reason to name, not what its vocabulary lacks besides.
-    defineModel(file);
+    defineLanguageModel(file);
     const tokenizer = createTokenizer(file.metadata);
     const backend = await this.#createBackend();
     let model: LanguageModel | null = null;

@@ -35,6 +35,9 @@ export interface FusedRows {
 /** Values of the `constant` tensors that the file has, by name. */
 export type Constants = ReadonlyMap<string, Float32Array>;
 
+/** How the vectors of a text's tokens become one: their mean, that of the first or of the last token. */
+export type Pooling = 'mean' | 'first' | 'last';
+
 export interface Architecture<H extends HyperParameters> {
   /** Values of `general.architecture` it answers to. */
   readonly names: readonly string[];
@@ -42,8 +45,10 @@ export interface Architecture<H extends HyperParameters> {
   hyperParameters(file: HyperParameterReader): H;
   /** Every tensor the model may have; a file with others is refused, because they would be ignored. */
   tensors(h: H): readonly TensorRequirement[];
+  /** Of encoders alone: their result is a vector a token, and the whole text is one step. */
+  pooling?(h: H): Pooling;
   /**
-   * Describes one step and returns the logits, (outputs, vocabularySize).
+   * Describes one step and returns the logits, (outputs, vocabularySize), or the vectors of an encoder.
    * @param contextLength positions the model is loaded for: some rotary scalings depend on it
    */
   forward(g: GraphBuilder, h: H, constants: Constants, contextLength: number): ActivationId;

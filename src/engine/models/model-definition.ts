@@ -8,7 +8,13 @@ import type { GgufFile, GgufTensor } from '../formats/gguf/gguf-file.ts';
 import { quantType } from '../formats/quants/registry.ts';
 import { GraphBuilder } from '../graph/graph-builder.ts';
 import type { Graph } from '../graph/ops.ts';
-import type { Architecture, Constants, TensorRequirement, TensorRole } from './architecture.ts';
+import type {
+  Architecture,
+  Constants,
+  Pooling,
+  TensorRequirement,
+  TensorRole,
+} from './architecture.ts';
 import type { HyperParameters } from './hyper-parameters.ts';
 import { HyperParameterReader } from './hyper-parameters.ts';
 import type { LanguageModelInfo } from './language-model.ts';
@@ -23,6 +29,8 @@ export interface ModelTensor {
 
 export interface ModelDefinition {
   readonly info: LanguageModelInfo;
+  /** Null for language models; an encoder makes one vector of a text. */
+  readonly pooling: Pooling | null;
   readonly cache: Pick<KvCacheSpec, 'layers' | 'kvHeads' | 'headDim'>;
   /** Weights of the graph, in file order. */
   readonly weights: readonly ModelTensor[];
@@ -54,7 +62,9 @@ export function matchModel<H extends HyperParameters>(
       layers: h.layers,
       parameters: weights.reduce((sum, { tensor }) => sum + tensor.elements, 0),
     },
-    cache: { layers: h.layers, kvHeads: h.kvHeads, headDim: h.headDim },
+    pooling: architecture.pooling?.(h) ?? null,
+    // an encoder needs no keys of an earlier layer or step: its layers take turns in one
+    cache: { layers: architecture.pooling ? 1 : h.layers, kvHeads: h.kvHeads, headDim: h.headDim },
     weights,
     constants: tensors.filter(({ role }) => role === 'constant'),
     buildGraph(constants, contextLength = h.trainedContext) {

@@ -43,7 +43,7 @@ describe('defineModel', () => {
   it('names an unknown architecture and lists what works', async () => {
     const metadata = { 'general.architecture': { type: 'string', value: 'wombat' } } as const;
     await expect(define({ metadata })).rejects.toThrow(
-      failure('model-file/unsupported-architecture', '"wombat". It runs: gemma, '),
+      failure('model-file/unsupported-architecture', '"wombat". It runs: bert, '),
     );
   });
 

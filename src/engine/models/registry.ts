@@ -1,10 +1,11 @@
 /** The architectures Hermit runs. A new one is its file and a line here. */
 import { ModelFileError } from '../../common/errors.ts';
 import type { GgufFile } from '../formats/gguf/gguf-file.ts';
-import type { Architecture } from './architecture.ts';
+import type { Architecture, Pooling } from './architecture.ts';
+import { bert } from './bert.ts';
 import { gemma } from './gemma.ts';
 import { gemma2 } from './gemma2.ts';
-import { gemma3 } from './gemma3.ts';
+import { gemma3, gemmaEmbedding } from './gemma3.ts';
 import { gpt2 } from './gpt2.ts';
 import { gptneox } from './gptneox.ts';
 import { granite } from './granite.ts';
@@ -12,6 +13,7 @@ import type { HyperParameters } from './hyper-parameters.ts';
 import { llama, qwen2 } from './llama.ts';
 import type { ModelDefinition } from './model-definition.ts';
 import { matchModel } from './model-definition.ts';
+import { nomicBert } from './nomic-bert.ts';
 import { olmo2 } from './olmo2.ts';
 import { phi2 } from './phi2.ts';
 import { phi3 } from './phi3.ts';
@@ -23,12 +25,15 @@ type Matcher = (file: GgufFile, name: string) => ModelDefinition;
 
 const matchers: ReadonlyMap<string, Matcher> = new Map([
   ...entries(llama),
+  ...entries(bert),
   ...entries(gemma),
   ...entries(gemma2),
   ...entries(gemma3),
+  ...entries(gemmaEmbedding),
   ...entries(gpt2),
   ...entries(gptneox),
   ...entries(granite),
+  ...entries(nomicBert),
   ...entries(olmo2),
   ...entries(phi2),
   ...entries(phi3),
@@ -46,6 +51,37 @@ function entries<H extends HyperParameters>(
 
 /** Values of `general.architecture` that work, in alphabetical order. */
 export const supportedArchitectures: readonly string[] = [...matchers.keys()].sort();
+
+/**
+ * `defineModel` for models that continue texts.
+ * @throws ModelFileError also `model-file/unsupported-architecture` for an encoder
+ */
+export function defineLanguageModel(file: GgufFile): ModelDefinition {
+  const definition = defineModel(file);
+  if (definition.pooling === null) return definition;
+  throw wrongKind(file, 'makes vectors for search and cannot answer. Choose a language model');
+}
+
+/** `defineModel` for encoders. @throws ModelFileError as above, the other way round */
+export function defineEmbeddingModel(
+  file: GgufFile,
+): ModelDefinition & { readonly pooling: Pooling } {
+  const definition = defineModel(file);
+  const { pooling } = definition;
+  if (pooling !== null) return { ...definition, pooling };
+  throw wrongKind(file, 'writes texts and makes no vectors for search. Choose an embedding model');
+}
+
+function wrongKind(file: GgufFile, what: string): ModelFileError {
+  const key = 'general.architecture';
+  const architecture = file.metadata.getString(key);
+  return new ModelFileError(
+    'model-file/unsupported-architecture',
+    `A model of the architecture "${architecture}" ${what}.`,
+    { field: key, offsetBytes: file.metadata.entries.get(key)?.offsetBytes ?? 0 },
+    { details: { architecture } },
+  );
+}
 
 /**
  * Checks a file's header against the architecture it names.

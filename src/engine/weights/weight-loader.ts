@@ -20,10 +20,11 @@ import type {
 import type { GgufFile, GgufTensor } from '../formats/gguf/gguf-file.ts';
 import { quantType, rowBytes } from '../formats/quants/registry.ts';
 import type { Constants } from '../models/architecture.ts';
+import { EmbeddingModel } from '../models/embedding-model.ts';
 import { GraphLanguageModel, outputRows } from '../models/graph-model.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import type { ModelDefinition, ModelTensor } from '../models/model-definition.ts';
-import { defineModel } from '../models/registry.ts';
+import { defineEmbeddingModel, defineLanguageModel, defineModel } from '../models/registry.ts';
 import type { MemoryPlan } from './memory-plan.ts';
 import { activationBytes, checkBudget, planMemory } from './memory-plan.ts';
 import type { PrecisionChoice } from './storage-policy.ts';
@@ -60,7 +61,7 @@ export interface LoadOptions {
  */
 export async function loadModel(options: LoadOptions): Promise<LanguageModel> {
   const { backend, source, signal } = options;
-  const definition = defineModel(options.file);
+  const definition = defineLanguageModel(options.file);
   const constants = await readConstants(definition, source, signal);
   const graph = definition.buildGraph(constants, contextOf(definition, options));
   const maxTokens = options.maxTokens ?? defaultMaxTokens;
@@ -71,6 +72,35 @@ export async function loadModel(options: LoadOptions): Promise<LanguageModel> {
   try {
     const { info, cache } = definition;
     return new GraphLanguageModel({ info, cache, backend, graph, weights, maxTokens });
+  } catch (error) {
+    for (const weight of weights.values()) backend.releaseWeight(weight);
+    throw error;
+  }
+}
+
+/** Tokens of a text that an encoder takes unless told otherwise: what most were trained with. */
+const defaultTextTokens = 512;
+
+/**
+ * An encoder, for texts of at most `maxTokens` tokens (512 unless given, and what it was trained for).
+ * @throws as `loadModel`
+ */
+export async function loadEmbeddingModel(
+  options: Omit<LoadOptions, 'kvType' | 'contextLength'>,
+): Promise<EmbeddingModel> {
+  const { backend, source, signal } = options;
+  const definition = defineEmbeddingModel(options.file);
+  const { info, cache, pooling } = definition;
+  const maxTokens = Math.min(options.maxTokens ?? defaultTextTokens, info.trainedContext);
+  const constants = await readConstants(definition, source, signal);
+  const graph = definition.buildGraph(constants, maxTokens);
+  const whole = { ...options, maxTokens, contextLength: maxTokens, kvType: 'f32' } as const;
+  if (options.budgetBytes !== undefined) {
+    checkBudget(planLoad(definition, graph, whole), options.budgetBytes);
+  }
+  const weights = await loadWeights(definition, whole);
+  try {
+    return new EmbeddingModel({ info, cache, backend, graph, weights, maxTokens }, pooling);
   } catch (error) {
     for (const weight of weights.values()) backend.releaseWeight(weight);
     throw error;
@@ -105,7 +135,8 @@ function planLoad(
   const { vocabularySize } = definition.info;
   const storage = chooseStorage(definition.weights, options.precision);
   const maxTokens = options.maxTokens ?? defaultMaxTokens;
-  const maxOutputs = outputRows(maxTokens, vocabularySize);
+  // an encoder gives a vector for every token
+  const maxOutputs = definition.pooling ? maxTokens : outputRows(maxTokens, vocabularySize);
   return planMemory({
     weights: definition.weights.map(({ tensor, rows, columns }) => ({
       type: tensor.type,

@@ -18,6 +18,8 @@ export interface AttentionSettings extends AttentionShape {
   readonly rotary: Pick<RopeOptions, 'layout' | 'inverseFrequencies' | 'magnitude'> | null;
   /** Positions a query sees, 0 for all. */
   readonly window: number;
+  /** Whether it sees none behind its own; true unless given. */
+  readonly causal?: boolean;
   /** Factor on q.k; 1 / sqrt(headDim) unless given (Vaswani et al. 2017, arXiv:1706.03762). */
   readonly scale?: number;
   readonly softcap?: number;
@@ -71,6 +73,7 @@ export function attentionValues(
     scale: settings.scale ?? 1 / Math.sqrt(headDim),
     softcap: settings.softcap ?? 0,
     window: settings.window,
+    causal: settings.causal ?? true,
   });
 }
 
