@@ -6,7 +6,13 @@
  * rounds' ratios. Knows nothing of Node; `run.mjs` bundles it, starts the browser and prints.
  */
 import { KernelBed, Random } from '../../wasm/test/kernel-bed.ts';
-import { GAIN, planeTypes, randomBlocks, type PlaneType } from '../../wasm/test/plane-sources.ts';
+import {
+  blockColumns,
+  GAIN,
+  planeTypes,
+  randomBlocks,
+  type PlaneType,
+} from '../../wasm/test/plane-sources.ts';
 
 export interface BenchModules {
   readonly relaxed: BufferSource;
@@ -270,7 +276,7 @@ function transcodeRows(bed: KernelBed): BenchRow[] {
   const rows = 1024;
   return planeTypes.map((type) => {
     bed.reset();
-    const source = randomBlocks(type, (rows * COLUMNS) / 32, new Random(5));
+    const source = randomBlocks(type, (rows * COLUMNS) / blockColumns(type), new Random(5));
     const from = bed.putBytes(source);
     const hi = bed.allocate((rows * COLUMNS * 20) / 32);
     const lo = bed.allocate((rows * COLUMNS) / 2);

@@ -51,7 +51,7 @@ const floatLimit = 1e-6;
 type Mode = 'auto' | Precision;
 const modes: readonly Mode[] = ['auto', 8, 4];
 
-const onePlane = /\.Q4_[01]$|-Q4_0$/;
+const onePlane = /\.Q4_([01]|K)$|-Q4_0$/;
 const float = /\.(F32|F16|BF16)$|-B?F16$|^stories260K$/;
 
 /** @param yardstick llama.cpp's error on the same file, where it is known */

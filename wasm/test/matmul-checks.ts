@@ -2,6 +2,7 @@
 import { float16ToNumber } from '../../src/common/float16.ts';
 import { Check, Random, type KernelBed } from './kernel-bed.ts';
 import {
+  blockColumns,
   decodeBlocks,
   GAIN,
   isFloatType,
@@ -37,7 +38,7 @@ function makeMatrix(
 ): PlaneMatrix {
   const blocks = columns / 32;
   const groups = Math.ceil(rows / 8);
-  const source = randomBlocks(type, rows * blocks, random);
+  const source = randomBlocks(type, (rows * columns) / blockColumns(type), random);
   const hiBytes = groups * blocks * (type.hasMinimum ? 160 : 144);
   const loBytes = type.planes === 2 ? groups * blocks * 128 : 0;
   const from = bed.putBytes(source);
@@ -58,7 +59,7 @@ export function checkTranscode(bed: KernelBed): Check {
   const check = new Check('transcode');
   const random = new Random(1);
   for (const type of planeTypes) {
-    for (const [rows, columns] of [
+    for (const [rows, narrow] of [
       [1, 32],
       [7, 64],
       [8, 96],
@@ -66,6 +67,7 @@ export function checkTranscode(bed: KernelBed): Check {
       [17, 128],
       [33, 4096],
     ] as const) {
+      const columns = Math.max(narrow, 2 * blockColumns(type) * (narrow === 32 ? 0.5 : 1));
       bed.reset();
       const label = `${type.kernel} ${rows}x${columns}`;
       const matrix = makeMatrix(bed, type, rows, columns, random);
@@ -95,7 +97,7 @@ export function checkTranscode(bed: KernelBed): Check {
 
 function checkBadNumbers(bed: KernelBed, check: Check, type: PlaneType, random: Random): void {
   const rows = 9;
-  const columns = 64;
+  const columns = 2 * blockColumns(type);
   const patterns: Record<string, number[]> = {
     f32: [0x7f800000, 0x7fc00000, 0xff800000, 0x7f7fffff],
   };
@@ -104,14 +106,15 @@ function checkBadNumbers(bed: KernelBed, check: Check, type: PlaneType, random: 
   for (const pattern of bits) {
     for (const block of [0, 1, 17]) {
       bed.reset();
-      const source = randomBlocks(type, (rows * columns) / 32, random);
+      const source = randomBlocks(type, rows * 2, random);
       const view = new DataView(source.buffer);
-      const at = block * type.blockBytes + (isFloatType(type) ? type.blockBytes / 2 : 0);
+      const inBlock = isFloatType(type) ? type.blockBytes / 2 : (type.scaleAt ?? 0);
+      const at = block * type.blockBytes + inBlock;
       if (type.kernel === 'f32') view.setUint32(at, pattern, true);
       else view.setUint16(at, pattern, true);
       const from = bed.putBytes(source);
-      const hi = bed.allocate(2 * 2 * 160);
-      const lo = bed.allocate(2 * 2 * 128);
+      const hi = bed.allocate((columns / 32) * 2 * 160);
+      const lo = bed.allocate((columns / 32) * 2 * 128);
       const flag = bed.call(`transcode_${type.kernel}_planes`, from, rows, columns, hi, lo, GAIN);
       const twin = bed.call(
         'transcode_planes_scalar',
@@ -136,27 +139,33 @@ function checkBadNumbers(bed: KernelBed, check: Check, type: PlaneType, random: 
 function checkOverflow(bed: KernelBed, check: Check, type: PlaneType, random: Random): void {
   bed.reset();
   const rows = 8;
-  const columns = 64;
-  const source = randomBlocks(type, (rows * columns) / 32, random);
+  const columns = 2 * blockColumns(type);
+  const blocks = columns / 32;
+  const source = randomBlocks(type, rows * 2, random);
   const from = bed.putBytes(source);
-  const hiBytes = 2 * (type.hasMinimum ? 160 : 144);
-  const [gained, plain, lo] = [hiBytes, hiBytes, 256].map((size) => bed.allocate(size)) as [
-    number,
-    number,
-    number,
-  ];
+  const hiBytes = blocks * (type.hasMinimum ? 160 : 144);
+  const [gained, plain, lo] = [hiBytes, hiBytes, blocks * 128].map((size) =>
+    bed.allocate(size),
+  ) as [number, number, number];
   const transcode = (to: number, gain: number): number =>
     bed.call(`transcode_${type.kernel}_planes`, from, rows, columns, to, lo, gain);
   check.same(`${type.kernel} gains`, [transcode(gained, GAIN), transcode(plain, 1)], [0, 0]);
-  bed.call('rescale_planes', gained, 2, type.hasMinimum ? 1 : 0, 1 / GAIN);
+  bed.call('rescale_planes', gained, blocks, type.hasMinimum ? 1 : 0, 1 / GAIN);
   check.same(`${type.kernel} rescaled`, bed.u8(gained, hiBytes), bed.u8(plain, hiBytes));
   if (isFloatType(type)) return;
-  for (const [bits, flag] of [
+  // Sub-blocks multiply the scale: 1/16 stays small, 256 passes 64 somewhere.
+  const scales = [
     [0x53ff, 0],
     [0x5400, 2],
     [0xd400, 2],
-  ] as const) {
-    bed.u16(from, 1)[0] = bits;
+  ] as const;
+  const superScales = [
+    [0x2c00, 0],
+    [0x5c00, 2],
+    [0xdc00, 2],
+  ] as const;
+  for (const [bits, flag] of type.blockColumns === undefined ? scales : superScales) {
+    bed.u16(from + (type.scaleAt ?? 0), 1)[0] = bits;
     const twin = bed.call(
       'transcode_planes_scalar',
       type.typeId,
@@ -295,7 +304,7 @@ export function checkMatmulPlanes(bed: KernelBed): Check {
   const check = new Check('matvec_planes_8x32, matmat_planes_8x4');
   const random = new Random(3);
   for (const type of planeTypes) {
-    if (isFloatType(type)) continue; // the same planes as q8_0
+    if (isFloatType(type) || type.typeId > 8) continue; // the planes of a type above
     for (const [rows, columns] of matmulSizes) {
       for (const precision of type.planes === 2 ? [8, 4] : [8]) {
         bed.reset();
@@ -468,10 +477,11 @@ export function checkEmbed(bed: KernelBed): Check {
   const check = new Check('embed_rows');
   const random = new Random(5);
   for (const type of planeTypes) {
-    for (const [rows, columns] of [
-      [13, 64],
-      [130, 96],
+    for (const [rows, blocks] of [
+      [13, 2],
+      [130, 3],
     ] as const) {
+      const columns = blocks * blockColumns(type);
       bed.reset();
       const matrix = makeMatrix(bed, type, rows, columns, random);
       const tokens = [0, rows - 1, 3, 3, 8];
@@ -502,8 +512,8 @@ export function checkEmbed(bed: KernelBed): Check {
           actual,
           source.map((v) => v * 1.5),
           (i) =>
-            isFloatType(type)
-              ? (1.5 * largest(i) * 0.502) / 127 + 1e-7
+            type.error > 0
+              ? 1.5 * largest(i) * type.error + 1e-7
               : Math.abs((source[i] as number) * 2e-6) + 1e-9,
         );
       }

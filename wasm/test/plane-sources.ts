@@ -1,5 +1,7 @@
 /** Random blocks of every tensor type and their values in double precision, straight from the format. */
 import { bfloat16ToNumber, float16ToNumber, numberToFloat16 } from '../../src/common/float16.ts';
+import { quantType } from '../../src/engine/formats/quants/registry.ts';
+import type { TensorType } from '../../src/engine/graph/dtype.ts';
 import type { Random } from './kernel-bed.ts';
 
 /** What the tests store scales and minimums times. */
@@ -9,6 +11,12 @@ export interface PlaneType {
   readonly kernel: string;
   readonly typeId: number;
   readonly blockBytes: number;
+  /** Columns of a block of the file; 32 unless given. */
+  readonly blockColumns?: 256;
+  /** Byte of the half precision scale in a block; 0 unless given. */
+  readonly scaleAt?: number;
+  /** Largest difference from the file, as a part of the largest magnitude of 32 columns. */
+  readonly error: number;
   readonly planes: 1 | 2;
   readonly hasMinimum: boolean;
   readonly zero: number;
@@ -16,8 +24,10 @@ export interface PlaneType {
   readonly zero256: number;
   readonly factor: number;
   /** Values of one block. */
-  decode(block: DataView): number[];
+  decode(block: DataView): ArrayLike<number>;
 }
+
+export const blockColumns = (type: PlaneType): number => type.blockColumns ?? 32;
 
 function nibble(block: DataView, offset: number, column: number): number {
   const byte = block.getUint8(offset + (column % 16));
@@ -30,11 +40,34 @@ const half = (block: DataView, offset: number): number =>
 const fifth = (block: DataView, offset: number, column: number): number =>
   ((block.getUint32(offset, true) >>> column) & 1) * 16;
 
+/** Half a step of the scale, which is rounded too. */
+const FLOAT_ERROR = 0.502 / 127;
+/** A scale rounded to a half, for scale and minimum. */
+const SCALE_ERROR = 2 ** -10;
+/** The digits of the half block with the smaller scale are rounded to the steps of the larger one. */
+const SHARED_ERROR = 1 / 60;
+
+/** Formats whose decoder has been compared with ggml's values. */
+function byDequantizer(type: TensorType): Pick<PlaneType, 'blockBytes' | 'decode'> {
+  const { blockBytes, blockElements, dequantize } = quantType(type);
+  return {
+    blockBytes,
+    decode: (block) => {
+      const values = new Float32Array(blockElements);
+      dequantize(new Uint8Array(block.buffer, block.byteOffset, block.byteLength), values);
+      return values;
+    },
+  };
+}
+
+const eightBits = { planes: 2, hasMinimum: false, zero: 128, factor: 1 } as const;
+
 export const planeTypes: readonly PlaneType[] = [
   {
     kernel: 'q4_0',
     typeId: 2,
     blockBytes: 18,
+    error: 0,
     planes: 1,
     hasMinimum: false,
     zero: 8,
@@ -46,6 +79,7 @@ export const planeTypes: readonly PlaneType[] = [
     kernel: 'q4_1',
     typeId: 3,
     blockBytes: 20,
+    error: 0,
     planes: 1,
     hasMinimum: true,
     zero: 0,
@@ -57,6 +91,7 @@ export const planeTypes: readonly PlaneType[] = [
     kernel: 'q5_0',
     typeId: 6,
     blockBytes: 22,
+    error: 0,
     planes: 2,
     hasMinimum: false,
     zero: 128,
@@ -68,6 +103,7 @@ export const planeTypes: readonly PlaneType[] = [
     kernel: 'q5_1',
     typeId: 7,
     blockBytes: 24,
+    error: 0,
     planes: 2,
     hasMinimum: true,
     zero: 0,
@@ -79,6 +115,7 @@ export const planeTypes: readonly PlaneType[] = [
     kernel: 'q8_0',
     typeId: 8,
     blockBytes: 34,
+    error: 0,
     planes: 2,
     hasMinimum: false,
     zero: 128,
@@ -90,6 +127,7 @@ export const planeTypes: readonly PlaneType[] = [
     kernel: 'f16',
     typeId: 1,
     blockBytes: 64,
+    error: FLOAT_ERROR,
     planes: 2,
     hasMinimum: false,
     zero: 128,
@@ -101,6 +139,7 @@ export const planeTypes: readonly PlaneType[] = [
     kernel: 'bf16',
     typeId: 30,
     blockBytes: 64,
+    error: FLOAT_ERROR,
     planes: 2,
     hasMinimum: false,
     zero: 128,
@@ -112,12 +151,74 @@ export const planeTypes: readonly PlaneType[] = [
     kernel: 'f32',
     typeId: 0,
     blockBytes: 128,
+    error: FLOAT_ERROR,
     planes: 2,
     hasMinimum: false,
     zero: 128,
     zero256: 120.5 * 16,
     factor: 1,
     decode: (b) => columns.map((c) => b.getFloat32(4 * c, true)),
+  },
+  {
+    ...byDequantizer('Q3_K'),
+    ...eightBits,
+    kernel: 'q3_k',
+    typeId: 11,
+    blockColumns: 256,
+    scaleAt: 108,
+    error: SHARED_ERROR,
+    zero256: 124.25 * 16,
+  },
+  {
+    ...byDequantizer('Q4_K'),
+    kernel: 'q4_k',
+    typeId: 12,
+    blockColumns: 256,
+    error: SCALE_ERROR,
+    planes: 1,
+    hasMinimum: true,
+    zero: 0,
+    zero256: 0,
+    factor: 1,
+  },
+  {
+    ...byDequantizer('Q5_K'),
+    kernel: 'q5_k',
+    typeId: 13,
+    blockColumns: 256,
+    error: SCALE_ERROR,
+    planes: 2,
+    hasMinimum: true,
+    zero: 0,
+    zero256: -4 * 16,
+    factor: 1 / 8,
+  },
+  {
+    ...byDequantizer('Q6_K'),
+    ...eightBits,
+    kernel: 'q6_k',
+    typeId: 14,
+    blockColumns: 256,
+    scaleAt: 208,
+    error: SHARED_ERROR,
+    zero256: 121.25 * 16,
+  },
+  {
+    ...byDequantizer('IQ4_NL'),
+    ...eightBits,
+    kernel: 'iq4_nl',
+    typeId: 20,
+    error: 0,
+    zero256: 120 * 16,
+  },
+  {
+    ...byDequantizer('IQ4_XS'),
+    ...eightBits,
+    kernel: 'iq4_xs',
+    typeId: 23,
+    blockColumns: 256,
+    error: SCALE_ERROR,
+    zero256: 120 * 16,
   },
 ];
 
@@ -149,7 +250,11 @@ export function randomBlocks(
       continue;
     }
     const sign = kind === 5 ? -1 : 1;
-    view.setUint16(at, numberToFloat16(sign * size * (0.5 + random.next())), true);
+    view.setUint16(
+      at + (type.scaleAt ?? 0),
+      numberToFloat16(sign * size * (0.5 + random.next())),
+      true,
+    );
     if (type.hasMinimum) view.setUint16(at + 2, numberToFloat16(-size * 8 * random.next()), true);
   }
   return bytes;
@@ -158,14 +263,14 @@ export function randomBlocks(
 /** All values, (rows, columns). */
 export function decodeBlocks(type: PlaneType, bytes: Uint8Array<ArrayBuffer>): Float64Array {
   const count = bytes.length / type.blockBytes;
-  const values = new Float64Array(count * 32);
+  const values = new Float64Array(count * blockColumns(type));
   for (let i = 0; i < count; i++) {
     const block = new DataView(
       bytes.buffer,
       bytes.byteOffset + i * type.blockBytes,
       type.blockBytes,
     );
-    values.set(type.decode(block), i * 32);
+    values.set(type.decode(block), i * blockColumns(type));
   }
   return values;
 }

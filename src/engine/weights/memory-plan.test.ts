@@ -12,21 +12,25 @@ import {
 } from './memory-plan.ts';
 
 describe('weightBytes', () => {
-  const size = { rows: 16, columns: 64, storage: 'planes' } as const;
+  const size = { rows: 16, columns: 256, storage: 'planes' } as const;
 
   it.each([
     ['Q4_0', 18],
     ['Q4_1', 20],
     ['Q5_1', 36],
     ['Q8_0', 34],
+    ['Q4_K', 20],
+    ['Q5_K', 36],
+    ['Q6_K', 34],
+    ['IQ2_XS', 34],
     ['F16', 34],
   ] as const)('%s takes %d bytes for 32 values', (type, bytes) => {
-    expect(weightBytes({ ...size, type })).toBe(16 * 2 * bytes);
+    expect(weightBytes({ ...size, type })).toBe(16 * 8 * bytes);
   });
 
   it('counts whole groups of 8 rows, and float32 where nothing is packed', () => {
-    expect(weightBytes({ ...size, type: 'Q4_0', rows: 9 })).toBe(16 * 2 * 18);
-    expect(weightBytes({ ...size, type: 'F16', rows: 3, storage: 'dense' })).toBe(3 * 64 * 4);
+    expect(weightBytes({ ...size, type: 'Q4_0', rows: 9 })).toBe(16 * 8 * 18);
+    expect(weightBytes({ ...size, type: 'F16', rows: 3, storage: 'dense' })).toBe(3 * 256 * 4);
   });
 });
 

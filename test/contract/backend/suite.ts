@@ -12,7 +12,7 @@ export interface Tolerances {
   readonly dense: number;
   /** Planes that hold the source exactly (the integer types); activations may be rounded. */
   readonly planes: number;
-  /** Planes of float types, quantised to 8 bits. */
+  /** Planes whose scales or values are rounded on the way. */
   readonly transcoded: number;
   /** Only the high plane of 8-bit weights is read. */
   readonly highPlane: number;
@@ -21,13 +21,14 @@ export interface Tolerances {
 
 export const tensorTypes = Object.keys(tensorTypeIds) as TensorType[];
 export const exactAsPlanes: ReadonlySet<TensorType> = new Set([
+  'IQ4_NL',
   'Q8_0',
   'Q5_1',
   'Q5_0',
   'Q4_1',
   'Q4_0',
 ]);
-export const onePlane: ReadonlySet<TensorType> = new Set(['Q4_0', 'Q4_1']);
+export const onePlane: ReadonlySet<TensorType> = new Set(['Q4_0', 'Q4_1', 'Q4_K']);
 
 export interface Suite {
   readonly bench: Bench;

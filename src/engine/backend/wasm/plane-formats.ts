@@ -1,7 +1,10 @@
 /**
  * How each tensor type lies in nibble planes (wasm/include/planes.h).
  *
- * Errors against the source: the integer types are exact. F16, BF16 and F32 are quantised to 8 bits
+ * Errors against the source: the integer types with one scale for a block of 32 are exact. K-quants
+ * and IQ4_XS multiply two scales, and the product is rounded to a half: 2^-12 of each value. Q3_K and
+ * Q6_K have a scale for 16 columns: the half block with the larger one stays exact, the other one is
+ * rounded to steps of 1/128 of what the larger one can express. F16, BF16 and F32 are quantised to 8 bits
  * per block of 32 like Q8_0: at most 1/254 of the block's largest magnitude; so are the types that
  * have no transcoder of their own, by way of float32. 4-bit mode of types with two planes replaces
  * the low digit by its mean: at most 1/32 of the block's range.
@@ -48,6 +51,8 @@ const EIGHT_BITS = {
 /** Five bits times 8: the low digit is 0 or 8. */
 const FIVE_BITS = { source: 'file', planes: 2, factor: 1 / 8, exact: true } as const;
 const FOUR_BITS = { source: 'file', planes: 1, zero256: 0, factor: 1, exact: true } as const;
+/** The 16 levels, all of them integers of 8 bits; their low digits are 8 on average. */
+const IQ4_LEVELS = { ...EIGHT_BITS, source: 'file', zero256: 16 * (128 - 8) } as const;
 /** Dequantised piece by piece and quantised again, for types too rare to deserve a kernel. */
 const THROUGH_FLOAT = {
   ...EIGHT_BITS,
@@ -87,11 +92,48 @@ export const planeFormats: Readonly<Record<TensorType, PlaneFormat>> = {
   F16: { ...EIGHT_BITS, transcoder: 'transcode_f16_planes', source: 'file', exact: false },
   BF16: { ...EIGHT_BITS, transcoder: 'transcode_bf16_planes', source: 'file', exact: false },
   F32: { ...EIGHT_BITS, transcoder: 'transcode_f32_planes', source: 'file', exact: false },
+  Q3_K: {
+    ...EIGHT_BITS,
+    source: 'file',
+    transcoder: 'transcode_q3_k_planes',
+    // 32 times a digit of 3 bits leaves no low digit but in the half that is rounded
+    zero256: 16 * (128 - 3.75),
+    exact: false,
+  },
+  Q4_K: {
+    ...FOUR_BITS,
+    transcoder: 'transcode_q4_k_planes',
+    hasMinimum: true,
+    zero: 0,
+    exact: false,
+  },
+  Q5_K: {
+    ...FIVE_BITS,
+    transcoder: 'transcode_q5_k_planes',
+    hasMinimum: true,
+    zero: 0,
+    zero256: 16 * (0 - 4),
+    exact: false,
+  },
+  Q6_K: {
+    ...EIGHT_BITS,
+    source: 'file',
+    transcoder: 'transcode_q6_k_planes',
+    // low digits 0, 4, 8, 12 in one half, any in the other
+    zero256: 16 * (128 - 6.75),
+    exact: false,
+  },
+  IQ4_NL: {
+    ...IQ4_LEVELS,
+    transcoder: 'transcode_iq4_nl_planes',
+    exact: true,
+  },
+  IQ4_XS: {
+    ...IQ4_LEVELS,
+    transcoder: 'transcode_iq4_xs_planes',
+    exact: false,
+  },
   Q2_K: THROUGH_FLOAT,
-  Q3_K: THROUGH_FLOAT,
-  Q4_K: THROUGH_FLOAT,
-  Q5_K: THROUGH_FLOAT,
-  Q6_K: THROUGH_FLOAT,
   IQ1_S: THROUGH_FLOAT,
   IQ1_M: THROUGH_FLOAT,
   IQ2_XXS: THROUGH_FLOAT,
@@ -99,8 +141,6 @@ export const planeFormats: Readonly<Record<TensorType, PlaneFormat>> = {
   IQ2_S: THROUGH_FLOAT,
   IQ3_XXS: THROUGH_FLOAT,
   IQ3_S: THROUGH_FLOAT,
-  IQ4_NL: THROUGH_FLOAT,
-  IQ4_XS: THROUGH_FLOAT,
   TQ1_0: THROUGH_FLOAT,
   TQ2_0: THROUGH_FLOAT,
   MXFP4: THROUGH_FLOAT,
