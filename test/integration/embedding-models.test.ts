@@ -11,7 +11,7 @@ import type { PrecisionChoice } from '../../src/engine/weights/storage-policy.ts
 import { loadEmbeddingModel, loadModel } from '../../src/engine/weights/weight-loader.ts';
 import { sharedModelPath, sharedModels } from '../fixtures/shared-models.ts';
 import { createWasmBackend } from '../fixtures/wasm-backend.ts';
-import { lastLogits, normalisedError, readJson } from './reference-files.ts';
+import { lastLogits, modelFixtures, normalisedError, readJson } from './reference-files.ts';
 
 interface EmbeddingReference {
   readonly output: { readonly file: string };
@@ -22,7 +22,9 @@ interface EmbeddingReference {
   }[];
 }
 
-const fixtures = ['bert.F32', 'nomic-bert.F32'];
+const fixtures = (await modelFixtures())
+  .filter(({ kind, refusal }) => kind === 'embedding' && refusal === null)
+  .map(({ name }) => name);
 
 const backends: Readonly<Record<string, () => Promise<Backend>>> = {
   reference: () => Promise.resolve(new ReferenceBackend()),

@@ -1,13 +1,15 @@
 /** Reading the shared models' reference files and comparing logits and greedy continuations with them. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { BufferByteSource } from '../../src/common/byte-source.ts';
 import type { Backend, KvType, Precision } from '../../src/engine/backend/backend.ts';
 import type { GgufFile } from '../../src/engine/formats/gguf/gguf-file.ts';
 import { readGguf } from '../../src/engine/formats/gguf/reader.ts';
+import { ModelFileError } from '../../src/common/errors.ts';
+import { defineModel } from '../../src/engine/models/registry.ts';
 import type { LanguageModel, ModelState } from '../../src/engine/models/language-model.ts';
 import type { PrecisionChoice } from '../../src/engine/weights/storage-policy.ts';
 import { loadModel } from '../../src/engine/weights/weight-loader.ts';
-import { sharedModelPath } from '../fixtures/shared-models.ts';
+import { sharedModelPath, sharedModels } from '../fixtures/shared-models.ts';
 
 export interface FixtureCase {
   readonly name: string;
@@ -26,6 +28,50 @@ export interface FixtureReference {
   readonly output: { readonly file: string };
   readonly cases: readonly FixtureCase[];
   readonly llamacpp: { readonly cases: Readonly<Record<string, { readonly nmse: number }>> };
+}
+
+export interface Fixture {
+  /** File name without `.gguf`. */
+  readonly name: string;
+  readonly architecture: string;
+  readonly kind: 'logits' | 'embedding';
+  /** Why Hermit refuses the file, null where it runs it. */
+  readonly refusal: ModelFileError | null;
+}
+
+/**
+ * All model files of the fixture folder. A file counts as refused only where Hermit does not know its
+ * architecture, or not with experts; any other failure is for the tests to find.
+ */
+export async function modelFixtures(): Promise<readonly Fixture[]> {
+  if (sharedModels === null) return [];
+  const suffix = '.reference.json';
+  const files = readdirSync(sharedModelPath('fixtures', 'models')).sort();
+  return Promise.all(
+    files
+      .filter((file) => file.endsWith(suffix))
+      .map(async (file) => {
+        const name = file.slice(0, -suffix.length);
+        const { arch, cases } = readJson<{
+          readonly arch: string;
+          readonly cases: readonly object[];
+        }>('fixtures', 'models', file);
+        const kind = cases.some((example) => 'embedding' in example) ? 'embedding' : 'logits';
+        return { name, architecture: arch, kind, refusal: await refusalOf(name) } as const;
+      }),
+  );
+}
+
+async function refusalOf(name: string): Promise<ModelFileError | null> {
+  try {
+    defineModel(await readHeader(['fixtures', 'models', `${name}.gguf`]));
+    return null;
+  } catch (error) {
+    if (!(error instanceof ModelFileError)) throw error;
+    const { field } = error;
+    const expected = field === 'general.architecture' || field.endsWith('.expert_count');
+    return expected && error.code === 'model-file/unsupported-architecture' ? error : null;
+  }
 }
 
 export interface StoryReference {

@@ -11,49 +11,15 @@ import {
   fixtureLogits,
   lastLogits,
   loadShared,
+  modelFixtures,
   normalisedError,
   readJson,
 } from './reference-files.ts';
 
-const fixtures = [
-  'llama.F32',
-  'llama.F16',
-  'llama.BF16',
-  'llama.Q8_0',
-  'llama.Q4_0',
-  'llama.Q4_1',
-  'llama.Q5_0',
-  'llama.Q5_1',
-  'llama-k.Q2_K',
-  'llama-k.Q3_K',
-  'llama-k.Q4_K',
-  'llama-k.Q4_K_M',
-  'llama-k.Q5_K',
-  'llama-k.Q6_K',
-  'llama-k.IQ4_XS',
-  'llama-k.EXOTIC',
-  'llama-bias.F32',
-  'llama-rope-linear.F32',
-  'llama-rope-llama3.F32',
-  'llama-rope-yarn.F32',
-  'mistral.F32',
-  'gemma.F32',
-  'gemma2.F32',
-  'gemma3.F32',
-  'granite.F32',
-  'olmo2.F32',
-  'olmo3.F32',
-  'phi3.F32',
-  'phi3-longrope.F32',
-  'qwen2.F32',
-  'qwen3.F32',
-  'smollm3.F32',
-  'gpt2.F32',
-  'gptneox.F32',
-  'phi2.F32',
-  'stablelm.F32',
-  'stablelm-parallel.F32',
-];
+const all = await modelFixtures();
+const fixtures = all
+  .filter(({ kind, refusal }) => kind === 'logits' && refusal === null)
+  .map(({ name }) => name);
 
 const stories = [
   'stories260K',
@@ -97,6 +63,14 @@ describe.skipIf(sharedModels === null)('reference backend', () => {
       expect(wrong, `${name} ${example.name}`).toEqual([]);
     }
   });
+
+  it.for(all.filter(({ refusal }) => refusal !== null))(
+    '$name is refused by its name',
+    ({ architecture, refusal }) => {
+      expect(refusal?.code).toBe('model-file/unsupported-architecture');
+      expect(refusal?.message).toContain(architecture);
+    },
+  );
 
   it.each(stories)('%s continues its stories', async (name) => {
     const reference = readJson<StoryReference>('gguf', `${name}.gguf.reference.json`);

@@ -14,6 +14,7 @@ import {
   fixtureLogits,
   lastLogits,
   loadShared,
+  modelFixtures,
   normalisedError,
   readHeader,
   readJson,
@@ -63,53 +64,10 @@ function limit(file: string, mode: Mode, yardstick: number | null): number {
   return besideLlamaCpp * yardstick;
 }
 
-const fixtures = [
-  'llama.F32',
-  'llama.F16',
-  'llama.BF16',
-  'llama.Q8_0',
-  'llama.Q4_0',
-  'llama.Q4_1',
-  'llama.Q5_0',
-  'llama.Q5_1',
-  'llama-k.Q2_K',
-  'llama-k.Q3_K',
-  'llama-k.Q4_K',
-  'llama-k.Q4_K_M',
-  'llama-k.Q5_K',
-  'llama-k.Q6_K',
-  'llama-k.IQ4_XS',
-  'llama-k.EXOTIC',
-  'llama-bias.F32',
-  'llama-rope-linear.F32',
-  'llama-rope-llama3.F32',
-  'llama-rope-yarn.F32',
-  'mistral.F32',
-  'gemma.F32',
-  'gemma2.F32',
-  'gemma3.F32',
-  'gemma3.F16',
-  'gemma3.BF16',
-  'gemma3.Q8_0',
-  'gemma3.Q4_0',
-  'granite.F32',
-  'olmo2.F32',
-  'olmo3.F32',
-  'phi3.F32',
-  'phi3-longrope.F32',
-  'qwen2.F32',
-  'qwen3.F32',
-  'qwen3.F16',
-  'qwen3.BF16',
-  'qwen3.Q8_0',
-  'qwen3.Q4_0',
-  'smollm3.F32',
-  'gpt2.F32',
-  'gptneox.F32',
-  'phi2.F32',
-  'stablelm.F32',
-  'stablelm-parallel.F32',
-];
+const all = await modelFixtures();
+const fixtures = all
+  .filter(({ kind, refusal }) => kind === 'logits' && refusal === null)
+  .map(({ name }) => name);
 
 const stories = [
   'stories260K',
