@@ -13,9 +13,12 @@ import { supportedArchitectures } from '../src/engine/models/registry.ts';
 import { supportedTokenizers } from '../src/engine/tokenizer/create-tokenizer.ts';
 import { knownPreTokenizers } from '../src/engine/tokenizer/pre-tokenizers.ts';
 import { layers } from './import-rules.ts';
+import { measurePlaneErrors, type PlaneErrors } from './plane-errors.ts';
 
 /** Documents with tables, and the tables each has between its markers. */
-export const tablesOf: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
+export const tablesOf: Readonly<
+  Record<string, Readonly<Record<string, () => string | Promise<string>>>>
+> = {
   'README.md': { works },
   'src/README.md': { 'import-rules': importRules },
 };
@@ -56,21 +59,25 @@ export async function withTables(document: string, text: string): Promise<string
     const from = result.indexOf(begin);
     const to = result.indexOf(end);
     if (from < 0 || to < from) throw new Error(`${document} lacks "${begin}" or "${end}".`);
-    const table = await format(make(), { parser: 'markdown', printWidth: 100 });
+    const table = await format(await make(), { parser: 'markdown', printWidth: 100 });
     result = `${result.slice(0, from)}${begin}\n\n${table}\n${result.slice(to)}`;
   }
   return result;
 }
 
-function works(): string {
+async function works(): Promise<string> {
+  const types = Object.keys(tensorTypeIds) as TensorType[];
+  const errors = await measurePlaneErrors(types);
   return [
     '| architecture (`general.architecture`) | models |',
     '| --- | --- |',
     ...supportedArchitectures.map((name) => `| \`${name}\` | ${note(architectureNotes, name)} |`),
     '',
-    '| tensor type | bits in the file | planes | read in 8-bit mode | in 4-bit mode | against the file |',
-    '| --- | ---: | --- | ---: | ---: | --- |',
-    ...(Object.keys(tensorTypeIds) as TensorType[]).map(tensorTypeRow),
+    '| tensor type | bits in the file | planes | read in 8-bit mode | in 4-bit mode | error in 8-bit mode | in 4-bit mode |',
+    '| --- | ---: | --- | ---: | ---: | ---: | ---: |',
+    ...types.map((type) => tensorTypeRow(type, errors.get(type))),
+    '',
+    'Errors: root mean square difference from the values in the file, of random weights; what the rounding to the type itself cost is not in them.',
     '',
     '| tokenizer (`tokenizer.ggml.model`) | family |',
     '| --- | --- |',
@@ -81,7 +88,7 @@ function works(): string {
 }
 
 /** Bits of a weight are those of its digits and its share of the block's scale and minimum. */
-function tensorTypeRow(type: TensorType): string {
+function tensorTypeRow(type: TensorType, errors: PlaneErrors | undefined): string {
   const { blockBytes, blockElements } = quantType(type);
   const format = planeFormats[type];
   const rows = 8;
@@ -95,9 +102,14 @@ function tensorTypeRow(type: TensorType): string {
     `${format.planes === 2 ? 'high and low' : 'high'}${format.hasMinimum ? ', minimum' : ''}`,
     both,
     high,
-    format.exact ? 'exact' : 'rounded to 8 bits a block of 32',
+    format.exact ? 'none' : percent(errors?.eightBits),
+    format.exact && format.planes === 1 ? 'none' : percent(errors?.fourBits),
   ];
   return `| ${cells.join(' | ')} |`;
+}
+
+function percent(share = NaN): string {
+  return `${(100 * share).toPrecision(2)} %`;
 }
 
 function note(notes: Readonly<Record<string, string>>, name: string): string {
