@@ -26,13 +26,17 @@ export const tablesOf: Readonly<
 /** Models of each architecture's form, for people; an architecture without a line here fails. */
 const architectureNotes: Readonly<Record<string, string>> = {
   bert: "embeddings: MiniLM, BGE, E5 and others of BERT's form",
+  cohere2: 'Command R7B and Command A',
+  'command-r': 'Command R, Command R+, Aya',
   gemma: 'Gemma',
   'gemma-embedding': 'embeddings: EmbeddingGemma',
   gemma2: 'Gemma 2',
   gemma3: 'Gemma 3, text',
+  glm4: 'GLM-4 0414, Z1',
   gpt2: 'GPT-2, Cerebras-GPT and others of its form',
   gptneox: 'GPT-NeoX, Pythia, Dolly 2',
   granite: 'Granite 3, dense',
+  internlm2: 'InternLM 2 and 2.5',
   llama:
     'Llama 1 to 3, Mistral, TinyLlama, SmolLM2: grouped-query attention, tied or own output matrix, biases, sliding window, RoPE scaling (linear, Llama 3, YaRN, LongRoPE). No mixture of experts',
   'nomic-bert': 'embeddings: Nomic Embed 1 and 1.5',
@@ -43,6 +47,7 @@ const architectureNotes: Readonly<Record<string, string>> = {
   qwen3: 'Qwen 3, dense',
   smollm3: 'SmolLM3',
   stablelm: 'StableLM 2, also the 12B',
+  starcoder2: 'StarCoder 2',
 };
 
 const tokenizerNotes: Readonly<Record<string, string>> = {

@@ -1,7 +1,7 @@
 /**
  * Llama (Touvron et al. 2023, arXiv:2302.13971 and 2307.09288; Grattafiori et al. 2024,
  * arXiv:2407.21783) and the many models of the same form: Mistral (Jiang et al. 2023,
- * arXiv:2310.06825), TinyLlama, SmolLM2; Qwen2 (Yang et al. 2024, arXiv:2407.10671), which adds
+ * arXiv:2310.06825), TinyLlama, SmolLM2, InternLM2 (Cai et al. 2024, arXiv:2403.17297); Qwen2 (Yang et al. 2024, arXiv:2407.10671), which adds
  * biases to q, k and v and another order of the rotated pairs.
  *
  * Pre-norm decoder: RMSNorm, grouped-query attention with rotary positions, SwiGLU. For `llama` GGUF
@@ -16,7 +16,7 @@ import { decoderLayers, decoderTensors, outputLogits, readDecoder } from './bloc
 import { gatedFeedForward, gatedFeedForwardTensors } from './blocks/feed-forward.ts';
 import { rotaryTensors, rotation } from './blocks/rotary-frequencies.ts';
 
-export const llama = llamaOf(['llama'], 'interleaved');
+export const llama = llamaOf(['llama', 'internlm2'], 'interleaved');
 export const qwen2 = llamaOf(['qwen2'], 'split');
 
 function llamaOf(

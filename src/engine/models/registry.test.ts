@@ -47,6 +47,15 @@ describe('defineModel', () => {
     );
   });
 
+  it('says what to do with one part of several', async () => {
+    const u16 = (value: number) => ({ type: 'u16', value }) as const;
+    await expect(
+      define({ metadata: { 'split.no': u16(1), 'split.count': u16(3) } }),
+    ).rejects.toThrow(failure('not-supported', 'part 2 of a model in 3 files'));
+    const alone = await define({ metadata: { 'split.no': u16(0), 'split.count': u16(1) } });
+    expect(alone.info.layers).toBe(2);
+  });
+
   it('names a missing tensor', async () => {
     await expect(define({ tensors: { 'blk.1.ffn_up.weight': null } })).rejects.toThrow(
       failure('model-file/missing-tensor', '"blk.1.ffn_up.weight"'),

@@ -1,11 +1,14 @@
 /** The architectures Hermit runs. A new one is its file and a line here. */
 import { ModelFileError } from '../../common/errors.ts';
 import type { GgufFile } from '../formats/gguf/gguf-file.ts';
+import { refuseParts } from '../formats/gguf/split.ts';
 import type { Architecture, Pooling } from './architecture.ts';
 import { bert } from './bert.ts';
+import { cohere2, commandR } from './cohere.ts';
 import { gemma } from './gemma.ts';
 import { gemma2 } from './gemma2.ts';
 import { gemma3, gemmaEmbedding } from './gemma3.ts';
+import { glm4 } from './glm4.ts';
 import { gpt2 } from './gpt2.ts';
 import { gptneox } from './gptneox.ts';
 import { granite } from './granite.ts';
@@ -20,16 +23,20 @@ import { phi3 } from './phi3.ts';
 import { qwen3 } from './qwen3.ts';
 import { smollm3 } from './smollm3.ts';
 import { stablelm } from './stablelm.ts';
+import { starcoder2 } from './starcoder2.ts';
 
 type Matcher = (file: GgufFile, name: string) => ModelDefinition;
 
 const matchers: ReadonlyMap<string, Matcher> = new Map([
   ...entries(llama),
   ...entries(bert),
+  ...entries(cohere2),
+  ...entries(commandR),
   ...entries(gemma),
   ...entries(gemma2),
   ...entries(gemma3),
   ...entries(gemmaEmbedding),
+  ...entries(glm4),
   ...entries(gpt2),
   ...entries(gptneox),
   ...entries(granite),
@@ -41,6 +48,7 @@ const matchers: ReadonlyMap<string, Matcher> = new Map([
   ...entries(qwen3),
   ...entries(smollm3),
   ...entries(stablelm),
+  ...entries(starcoder2),
 ]);
 
 function entries<H extends HyperParameters>(
@@ -86,8 +94,10 @@ function wrongKind(file: GgufFile, what: string): ModelFileError {
 /**
  * Checks a file's header against the architecture it names.
  * @throws ModelFileError `model-file/unsupported-architecture`, `model-file/malformed`, `model-file/missing-tensor`
+ * @throws AppError `not-supported` for one part of a model in several files
  */
 export function defineModel(file: GgufFile): ModelDefinition {
+  refuseParts(file.metadata);
   const key = 'general.architecture';
   const name = file.metadata.getString(key);
   const matcher = matchers.get(name);
