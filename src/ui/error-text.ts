@@ -76,6 +76,11 @@ const sentences: Record<ErrorCode, Sentence> = {
       str`Hermit cannot run models of the kind “${text(details, 'architecture')}” yet. The file is fine; choose another model from the catalogue.`,
       { id: 'error.model-file/unsupported-architecture' },
     ),
+  'model-file/in-parts': (details) =>
+    msg(
+      str`This file is one part of a model in ${text(details, 'parts')} files, and Hermit reads models in one file. Choose a version of the model that is not divided.`,
+      { id: 'error.model-file/in-parts' },
+    ),
   'model-file/unsupported-tensor-type': (details) =>
     msg(
       str`This file is stored in a way Hermit cannot read yet (${text(details, 'type')}). Choose another file of the same model, for example Q4_0 or Q8_0.`,
@@ -93,7 +98,7 @@ const sentences: Record<ErrorCode, Sentence> = {
     ),
   'model-file/invalid-numbers': () =>
     msg(
-      'The model produced invalid numbers, so the answer was stopped. Verify the model on the Models page; if it is sound, choose another file.',
+      'The model gives values that are not numbers, so it was stopped. Verify it on the Models page; if its file is sound, choose another one.',
       { id: 'error.model-file/invalid-numbers' },
     ),
   'engine/out-of-memory': () =>

@@ -304,11 +304,12 @@ export const templates: TemplateMap = {
   'error.model-file/limit': str`模型文件超出了 Hermit 允许的范围（${0}）。为保护您的设备，没有打开它。请选择其他文件。`,
   'error.model-file/unsupported-version': str`这是 GGUF 第 ${0} 版；Hermit 支持第 2 版和第 3 版。请选择同一模型较新的文件。`,
   'error.model-file/unsupported-architecture': str`Hermit 暂时不能运行“${0}”类型的模型。文件本身没有问题，请从目录中选择其他模型。`,
+  'error.model-file/in-parts': str`此文件只是一个模型的 ${0} 个文件之一，而 Hermit 只读取单个文件的模型。请选择未拆分的版本。`,
   'error.model-file/unsupported-tensor-type': str`此文件的存储方式 Hermit 暂时无法读取（${0}）。请选择同一模型的其他文件，例如 Q4_0 或 Q8_0。`,
   'error.model-file/unsupported-tokenizer': str`Hermit 暂不了解此模型切分文字的方式（${0}）。请从目录中选择其他模型。`,
   'error.model-file/missing-tensor': str`模型文件缺少必要的部分（${0}）。请重新下载或选择其他文件。`,
   'error.model-file/invalid-numbers':
-    '模型算出了无效的数值，回答已停止。请在模型页校验该模型；如果文件完好，请换用其他文件。',
+    '模型给出了无效的数值，因此已停止。请在模型页校验该模型；如果文件完好，请换用其他文件。',
   'error.engine/out-of-memory':
     '设备的可用内存不足以运行此模型，您的对话都安全。请关闭其他标签页，在设置中缩短上下文，或选择更小的模型。',
   'error.engine/context-overflow':

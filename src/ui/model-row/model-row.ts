@@ -98,15 +98,19 @@ export class ModelRow extends HermitElement {
             })}
           </p>`;
       case 'ready':
-        return details(model);
+        return html`${details(model)}${this.#loadProblem(model)}`;
       case 'damaged':
       case 'failed':
-        return html`<p class="problem" role="alert">
-          ${warningIcon}<span>${errorText(state.error)}</span>
-        </p>`;
+        return html`<div role="alert">${problem(state.error)}</div>`;
       case 'deleting':
         return html`<p class="line">${msg('Deleting…', { id: 'model.deleting' })}</p>`;
     }
+  }
+
+  /** Why this model could not be loaded: stays when the message that told it was dismissed. */
+  #loadProblem({ id }: ModelView): unknown {
+    const active = this.#active.value;
+    return active.kind === 'failed' && active.id === id ? problem(active.error) : nothing;
   }
 
   #actions(model: ModelView): unknown {
@@ -279,6 +283,10 @@ export class ModelRow extends HermitElement {
     });
     if (confirmed) await perform(this, this.services.models.remove(model.id));
   }
+}
+
+function problem(error: ErrorView): unknown {
+  return html`<p class="problem">${warningIcon}<span>${errorText(error)}</span></p>`;
 }
 
 /** Fetching the same file again cannot help where the file itself is what Hermit cannot use. */
