@@ -19,6 +19,7 @@ export const errorCodes = [
   'model-file/limit',
   'model-file/unsupported-version',
   'model-file/unsupported-architecture',
+  'model-file/in-parts',
   'model-file/unsupported-tensor-type',
   'model-file/unsupported-tokenizer',
   'model-file/missing-tensor',

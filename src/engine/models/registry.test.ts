@@ -51,7 +51,7 @@ describe('defineModel', () => {
     const u16 = (value: number) => ({ type: 'u16', value }) as const;
     await expect(
       define({ metadata: { 'split.no': u16(1), 'split.count': u16(3) } }),
-    ).rejects.toThrow(failure('not-supported', 'part 2 of a model in 3 files'));
+    ).rejects.toThrow(failure('model-file/in-parts', 'part 2 of a model in 3 files'));
     const alone = await define({ metadata: { 'split.no': u16(0), 'split.count': u16(1) } });
     expect(alone.info.layers).toBe(2);
   });

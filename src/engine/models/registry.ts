@@ -93,8 +93,7 @@ function wrongKind(file: GgufFile, what: string): ModelFileError {
 
 /**
  * Checks a file's header against the architecture it names.
- * @throws ModelFileError `model-file/unsupported-architecture`, `model-file/malformed`, `model-file/missing-tensor`
- * @throws AppError `not-supported` for one part of a model in several files
+ * @throws ModelFileError `model-file/unsupported-architecture`, `model-file/malformed`, `model-file/missing-tensor`, `model-file/in-parts`
  */
 export function defineModel(file: GgufFile): ModelDefinition {
   refuseParts(file.metadata);
