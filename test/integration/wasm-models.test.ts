@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Backend, Precision } from '../../src/engine/backend/backend.ts';
 import { planModel } from '../../src/engine/weights/weight-loader.ts';
 import { sharedModels } from '../fixtures/shared-models.ts';
-import { createWasmBackend } from '../fixtures/wasm-backend.ts';
+import { createWasmBackend, kernelBuildTimeoutMs } from '../fixtures/wasm-backend.ts';
 import type { FixtureReference, StoryReference } from './reference-files.ts';
 import {
   continueGreedily,
@@ -96,7 +96,7 @@ describe.skipIf(sharedModels === null)('WASM backend', () => {
   let backend: Backend;
   beforeEach(async () => {
     backend = await createWasmBackend();
-  });
+  }, kernelBuildTimeoutMs);
   afterEach(() => {
     backend.dispose();
   });
@@ -164,8 +164,14 @@ describe.skipIf(sharedModels === null)('WASM backend', () => {
   });
 
   it.each(['f32', 'f16', 'q8'] as const)('needs the memory that was planned, %s', async (type) => {
-    for (const name of ['TinyStories-656K-Q5_1', 'TinyStories-656K-Q4_0', 'stories260K']) {
-      const path = ['gguf', `${name}.gguf`];
+    for (const path of [
+      ['gguf', 'TinyStories-656K-Q5_1.gguf'],
+      ['gguf', 'TinyStories-656K-Q4_0.gguf'],
+      ['gguf', 'stories260K.gguf'],
+      ['fixtures', 'models', 'llama-k.Q4_K_M.gguf'],
+      ['fixtures', 'models', 'llama-k.Q5_K.gguf'],
+      ['fixtures', 'models', 'llama-k.EXOTIC.gguf'],
+    ]) {
       const file = await readHeader(path);
       const plan = planModel(file, { precision: 'auto', kvType: type });
       const model = await loadShared(backend, path, 'auto');

@@ -7,6 +7,7 @@
  */
 import { afterEach, beforeEach, describe } from 'vitest';
 import type { Backend } from '../../../src/engine/backend/backend.ts';
+import { kernelBuildTimeoutMs } from '../../fixtures/wasm-backend.ts';
 import { describeAttention } from './attention-contract.ts';
 import { Bench } from './bench.ts';
 import { describeGraphs } from './graphs-contract.ts';
@@ -26,7 +27,7 @@ export function describeBackend(
     beforeEach(async () => {
       backend = await create();
       bench = new Bench(backend);
-    });
+    }, kernelBuildTimeoutMs);
     afterEach(() => {
       backend.dispose();
     });
