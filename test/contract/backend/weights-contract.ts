@@ -35,10 +35,13 @@ export function describeWeights(suite: Suite): void {
     ['F16', 'planes'],
     ['Q8_0', 'planes'],
     ['Q4_1', 'planes'],
+    ['Q4_K', 'planes'],
+    ['IQ2_XS', 'planes'],
+    ['IQ2_XS', 'dense'],
   ] as const)('refuses numbers that are not finite: %s as %s', (type, storage) => {
     const { backend } = suite.bench;
-    const spec = { name: 'w', type, rows: 8, columns: 64, storage };
-    const bytes = encode(type, spec.columns, randomValues(8 * 64, 3));
+    const spec = { name: 'w', type, rows: 8, columns: 256, storage };
+    const bytes = encode(type, spec.columns, randomValues(8 * 256, 3));
     // float32 and float16 infinity, the latter also as the scale that begins a block
     if (type === 'F32') new DataView(bytes.buffer).setFloat32(0, Infinity, true);
     else new DataView(bytes.buffer).setUint16(0, 0x7c00, true);

@@ -17,3 +17,19 @@ export function packedMinimum(bytes: Uint8Array, at: number, block: number): num
   const low = (bytes[at + block + 4] as number) >> 4;
   return low | (((bytes[at + block] as number) >> 6) << 4);
 }
+
+/** Writes the 12 bytes at `at` from eight scales and eight minimums below 64. */
+export function packScales(
+  out: Uint8Array,
+  at: number,
+  scales: readonly number[],
+  minimums: readonly number[],
+): void {
+  for (let i = 0; i < 4; i++) {
+    const [scale = 0, upperScale = 0] = [scales[i], scales[i + 4]];
+    const [minimum = 0, upperMinimum = 0] = [minimums[i], minimums[i + 4]];
+    out[at + i] = scale | ((upperScale >> 4) << 6);
+    out[at + 4 + i] = minimum | ((upperMinimum >> 4) << 6);
+    out[at + 8 + i] = (upperScale & 15) | ((upperMinimum & 15) << 4);
+  }
+}

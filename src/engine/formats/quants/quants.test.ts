@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { hasCode } from '../../../common/errors.ts';
 import { tensorTypeIds, type TensorType } from '../../graph/dtype.ts';
 import { randomBlocks } from '../../../../test/fixtures/random-blocks.ts';
+import { randomValues } from '../../../../test/fixtures/random-values.ts';
 import { sharedModelPath, sharedModels } from '../../../../test/fixtures/shared-models.ts';
 import { quantizer, quantType, rowBytes, writableTypes } from './registry.ts';
 
@@ -142,6 +143,9 @@ describe.each(writableTypes())('%s', (type) => {
       Q5_0: 1 / 16,
       Q4_1: 1 / 15,
       Q4_0: 1 / 8,
+      // the scale with the least error may cut the extremes, and is rounded to 6 or 8 bits
+      Q4_K: 1.5 / 15 + 1 / 63,
+      Q6_K: 1.5 / 32 + 1 / 128,
     };
     const values = pseudoRandomValues(64 * blockElements, 2);
     const bytes = new Uint8Array(64 * blockBytes);
@@ -152,7 +156,7 @@ describe.each(writableTypes())('%s', (type) => {
       (most, value, i) => Math.max(most, Math.abs(value - (decoded[i] as number))),
       0,
     );
-    const scaleRounding = packedTypes.includes(type) ? 2 ** -11 : 0;
+    const scaleRounding = blockElements > 1 ? 2 ** -11 : 0;
     expect(worst).toBeLessThanOrEqual(2 * ((steps[type] ?? NaN) + scaleRounding));
     if (type !== 'F32') expect(worst).toBeGreaterThan(0);
   });
@@ -170,6 +174,45 @@ describe.each(writableTypes())('%s', (type) => {
     ]) {
       expect(call).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
     }
+  });
+});
+
+describe('the K-quantisers', () => {
+  const decoded = (type: TensorType, values: Float32Array): Float32Array => {
+    const bytes = new Uint8Array(rowBytes(type, values.length));
+    const result = new Float32Array(values.length);
+    quantizer(type)(values, bytes);
+    quantType(type).dequantize(bytes, result);
+    return result;
+  };
+  const error = (type: TensorType, values: Float32Array): number => {
+    const result = decoded(type, values);
+    const squares = values.reduce((sum, value, i) => sum + (value - (result[i] ?? NaN)) ** 2, 0);
+    return Math.sqrt(squares / values.reduce((sum, value) => sum + value ** 2, 0));
+  };
+
+  it('lose less than the plain types of their size, and zeros stay zeros', () => {
+    for (const seed of [1, 2, 3]) {
+      const values = randomValues(8192, seed).map((value) => value * 0.02);
+      expect(error('Q4_K', values)).toBeLessThan(0.9 * error('Q4_0', values));
+      expect(error('Q6_K', values)).toBeLessThan(0.6 * error('Q5_0', values));
+      expect(error('Q6_K', values)).toBeGreaterThan(error('Q8_0', values));
+    }
+    const zeros = new Float32Array(512);
+    expect(decoded('Q4_K', zeros).every((value) => value === 0)).toBe(true);
+    expect(decoded('Q6_K', zeros).every((value) => value === 0)).toBe(true);
+  });
+
+  it.each(['Q4_K', 'Q6_K'] as const)('%s keeps sub-blocks of different size apart', (type) => {
+    const values = randomValues(256, 5).map((value, i) => (value + 1) * 2 ** -(i >> 6));
+    expect(error(type, values)).toBeLessThan(type === 'Q4_K' ? 0.08 : 0.03);
+    const ofOneSign = values.map((value) => Math.abs(value) + 1);
+    expect(error(type, ofOneSign)).toBeLessThan(type === 'Q4_K' ? 0.08 : 0.03);
+  });
+
+  it('Q4_K has what it decoded to as a fixed point, but for rounded scales', () => {
+    const once = decoded('Q4_K', randomValues(1024, 6));
+    expect(error('Q4_K', once)).toBeLessThan(0.01);
   });
 });
 
