@@ -100,7 +100,7 @@ function unsupportedType(at: FilePlace, name: string, id: number): ModelFileErro
   const known = Object.keys(tensorTypeIds);
   return new ModelFileError(
     'model-file/unsupported-tensor-type',
-    `This model stores "${name}" in the tensor type ${type}, which Hermit cannot read. Choose a file of this model in ${known.slice(0, -1).join(', ')} or ${known.at(-1)}.`,
+    `This model stores "${name}" in the tensor type ${type}, which Hermit cannot read. Choose another file of this model, for example in Q4_K, Q6_K or Q8_0.`,
     at,
     { details: { type, supported: known } },
   );
