@@ -56,6 +56,27 @@ describe('defineModel', () => {
     expect(alone.info.layers).toBe(2);
   });
 
+  it('cuts q, k and v out of the tensor that holds all three', async () => {
+    const apart = ['q', 'k', 'v'].map((part) => [`blk.0.attn_${part}.weight`, null] as const);
+    const fused = (rows: number): TinyLlamaOptions => ({
+      tensors: { ...Object.fromEntries(apart), 'blk.0.attn_qkv.weight': [64, rows] },
+    });
+    const file = await readGguf(new BufferByteSource(tinyLlama(fused(128))));
+    const whole = file.tensors.get('blk.0.attn_qkv.weight')?.offsetBytes ?? NaN;
+    const parts = defineModel(file).weights.filter(({ tensor }) =>
+      /0\.attn_[qkv]/.test(tensor.name),
+    );
+    expect(parts.map(({ tensor, rows }) => [tensor.name, rows, tensor.offsetBytes])).toEqual([
+      ['blk.0.attn_q.weight', 64, whole],
+      ['blk.0.attn_k.weight', 32, whole + 64 * 64 * 4],
+      ['blk.0.attn_v.weight', 32, whole + 96 * 64 * 4],
+    ]);
+    await expect(define(fused(127))).rejects.toMatchObject({
+      code: 'model-file/malformed',
+      field: 'blk.0.attn_qkv.weight',
+    });
+  });
+
   it('names a missing tensor', async () => {
     await expect(define({ tensors: { 'blk.1.ffn_up.weight': null } })).rejects.toThrow(
       failure('model-file/missing-tensor', '"blk.1.ffn_up.weight"'),

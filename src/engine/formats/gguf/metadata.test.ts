@@ -26,6 +26,7 @@ const metadata = metadataOf({
   bytes: { type: 'array', of: 'i8', value: new Int8Array([-1, 2]) },
   shorts: { type: 'array', of: 'u16', value: new Uint16Array([65_535]) },
   integers: { type: 'array', of: 'i32', value: new Int32Array([-1]) },
+  flags: { type: 'array', of: 'bool', value: [true, false] },
   longs: { type: 'array', of: 'i64', value: new BigInt64Array(1) },
 });
 
@@ -52,6 +53,8 @@ describe('values of the expected type', () => {
     expect(metadata.findStrings('strings', { length: 2 })).toEqual(['a', 'b']);
     expect(metadata.findFloats('floats', { length: 2 })).toEqual(new Float32Array([1, 2]));
     expect(metadata.findIntegers('integers')).toEqual(new Int32Array([-1]));
+    expect(metadata.findBooleans('flags', { length: 2 })).toEqual([true, false]);
+    expect(failureOf(() => metadata.findBooleans('bytes')).field).toBe('bytes');
     expect(metadata.findIntegers('bytes')).toEqual(new Int32Array([-1, 2]));
     expect(metadata.findIntegers('shorts')).toEqual(new Uint32Array([65_535]));
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { rotaryFrequencies } from './rotary-frequencies.ts';
+import { rotaryFrequencies, rotation } from './rotary-frequencies.ts';
 
 const plain = { dimensions: 8, base: 10000, scaling: { kind: 'none' } } as const;
 
@@ -63,5 +63,23 @@ describe('rotaryFrequencies', () => {
       expect.closeTo(0.01 / 4, 12),
       expect.closeTo(0.001 / 4, 12),
     ]);
+  });
+});
+
+describe('rotation', () => {
+  const constants = new Map([
+    ['rope_factors_short.weight', Float32Array.of(2, 2, 2, 2)],
+    ['rope_factors_long.weight', Float32Array.of(4, 4, 4, 4)],
+  ]);
+  const scaling = { kind: 'longrope', originalContext: 64, magnitude: 1.25 } as const;
+
+  it.each([
+    [64, 0.5],
+    [65, 0.25],
+  ])('divides by the factors for a context of %d, as LongRoPE does', (contextLength, first) => {
+    const settings = { ...plain, scaling };
+    const { inverseFrequencies, magnitude } = rotation('split', settings, constants, contextLength);
+    expect(inverseFrequencies[0]).toBe(first);
+    expect(magnitude).toBe(1.25);
   });
 });
