@@ -6,7 +6,7 @@
 #include "attention.h"
 #include "planes.h"
 
-#define HERMIT_ABI 3
+#define HERMIT_ABI 4
 
 enum {
   OP_EMBED,

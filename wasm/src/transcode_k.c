@@ -147,6 +147,55 @@ INLINE int decode_iq4_xs(const uint8_t *p, uint32_t sub, PlaneBlock *out) {
   return half_is_finite(d);
 }
 
+// Ternary digits are digits of one plane with zero 1.
+INLINE int decode_tq2_0(const uint8_t *p, uint32_t sub, PlaneBlock *out) {
+  const uint8_t *digits = p + 32 * (sub >> 2);
+  uint32_t shift = 2 * (sub & 3);
+  v128_t three = wasm_i8x16_const_splat(3);
+  v128_t first = wasm_v128_and(wasm_u8x16_shr(wasm_v128_load(digits), shift), three);
+  v128_t second = wasm_v128_and(wasm_u8x16_shr(wasm_v128_load(digits + 16), shift), three);
+  out->hi = wasm_v128_or(first, wasm_i8x16_shl(second, 4));
+  uint16_t d = load_u16(p + 64);
+  out->scale = half_to_float(d);
+  return half_is_finite(d);
+}
+
+// A byte is a fraction in 1/256: times a power of three, modulo 1, its first ternary place.
+INLINE v128_t ternary_places(v128_t bytes, v128_t low_powers, v128_t high_powers) {
+  v128_t fraction = wasm_i16x8_const_splat(0xff), three = wasm_i16x8_const_splat(3);
+  v128_t low = wasm_i16x8_mul(wasm_u16x8_extend_low_u8x16(bytes), low_powers);
+  v128_t high = wasm_i16x8_mul(wasm_u16x8_extend_high_u8x16(bytes), high_powers);
+  low = wasm_u16x8_shr(wasm_i16x8_mul(wasm_v128_and(low, fraction), three), 8);
+  high = wasm_u16x8_shr(wasm_i16x8_mul(wasm_v128_and(high, fraction), three), 8);
+  return wasm_u8x16_narrow_i16x8(low, high);
+}
+
+INLINE v128_t ternary_place(const uint8_t *p, uint32_t place) {
+  static const int16_t powers[5] = {1, 3, 9, 27, 81};
+  v128_t power = wasm_i16x8_splat(powers[place]);
+  return ternary_places(wasm_v128_load(p), power, power);
+}
+
+INLINE int decode_tq1_0(const uint8_t *p, uint32_t sub, PlaneBlock *out) {
+  v128_t first, second;
+  if (sub < 5) {  // five places of 32 bytes
+    first = ternary_place(p, sub);
+    second = ternary_place(p + 16, sub);
+  } else {  // five places of 16 bytes, then four of 4
+    first = ternary_place(p + 32, 2 * (sub - 5));
+    second = sub < 7 ? ternary_place(p + 32, 2 * (sub - 5) + 1)
+                     : ternary_places(wasm_v128_load32_splat(p + 48),
+                                      wasm_i16x8_const(1, 1, 1, 1, 3, 3, 3, 3),
+                                      wasm_i16x8_const(9, 9, 9, 9, 27, 27, 27, 27));
+  }
+  out->hi = wasm_v128_or(first, wasm_i8x16_shl(second, 4));
+  uint16_t d = load_u16(p + 52);
+  out->scale = half_to_float(d);
+  return half_is_finite(d);
+}
+
+TRANSCODER(tq1_0, 54, 8, 0, 0)
+TRANSCODER(tq2_0, 66, 8, 0, 0)
 TRANSCODER(q3_k, 110, 8, 0, 1)
 TRANSCODER(q4_k, 144, 8, 1, 0)
 TRANSCODER(q5_k, 176, 8, 1, 1)

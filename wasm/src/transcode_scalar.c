@@ -21,7 +21,9 @@ enum {
   TYPE_Q6_K = 14,
   TYPE_IQ4_NL = 20,
   TYPE_IQ4_XS = 23,
-  TYPE_BF16 = 30
+  TYPE_BF16 = 30,
+  TYPE_TQ1_0 = 34,
+  TYPE_TQ2_0 = 35
 };
 
 static uint32_t scalar_block_bytes(uint32_t type) {
@@ -34,6 +36,10 @@ static uint32_t scalar_block_bytes(uint32_t type) {
     case TYPE_Q4_0:
     case TYPE_IQ4_NL:
       return 18;
+    case TYPE_TQ1_0:
+      return 54;
+    case TYPE_TQ2_0:
+      return 66;
     case TYPE_Q3_K:
       return 110;
     case TYPE_Q4_K:
@@ -56,7 +62,10 @@ static uint32_t scalar_block_bytes(uint32_t type) {
 }
 
 static uint32_t scalar_sub_blocks(uint32_t type) {
-  return (type >= TYPE_Q3_K && type <= TYPE_Q6_K) || type == TYPE_IQ4_XS ? 8 : 1;
+  return (type >= TYPE_Q3_K && type <= TYPE_Q6_K) || type == TYPE_IQ4_XS || type == TYPE_TQ1_0 ||
+                 type == TYPE_TQ2_0
+             ? 8
+             : 1;
 }
 
 static int scalar_has_minimum(uint32_t type) {
@@ -64,7 +73,8 @@ static int scalar_has_minimum(uint32_t type) {
 }
 
 static int scalar_one_plane(uint32_t type) {
-  return type == TYPE_Q4_0 || type == TYPE_Q4_1 || type == TYPE_Q4_K;
+  return type == TYPE_Q4_0 || type == TYPE_Q4_1 || type == TYPE_Q4_K || type == TYPE_TQ1_0 ||
+         type == TYPE_TQ2_0;
 }
 
 static void scalar_quantize(const float *x, ScalarBlock *out) {
@@ -106,8 +116,20 @@ static void scalar_share(const int32_t *digits, const int32_t *scales, int32_t f
 static const int8_t scalar_levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                          1,    13,   25,  38,  53,  69,  89,  113};
 
+// Digit i of 256 in TQ1_0: parts of 32, 16 and 4 bytes with a place of three a pass.
+static uint8_t scalar_ternary(const uint8_t *p, uint32_t i) {
+  uint32_t first = i < 160 ? 0 : i < 240 ? 160 : 240, bytes = i < 160 ? 32 : i < 240 ? 16 : 4;
+  uint32_t fraction = p[(i < 160 ? 0 : i < 240 ? 32 : 48) + (i - first) % bytes];
+  for (uint32_t place = (i - first) / bytes; place > 0; place--) fraction = 3 * fraction % 256;
+  return (uint8_t)(3 * fraction / 256);
+}
+
 static void scalar_decode_k(uint32_t type, const uint8_t *p, uint32_t sub, ScalarBlock *out) {
-  uint32_t at = type == TYPE_Q6_K ? 208 : type == TYPE_Q3_K ? 108 : 0;
+  uint32_t at = type == TYPE_Q6_K    ? 208
+                : type == TYPE_Q3_K  ? 108
+                : type == TYPE_TQ2_0 ? 64
+                : type == TYPE_TQ1_0 ? 52
+                                     : 0;
   float d = half_to_float(load_u16(p + at));
   int32_t digits[BLOCK], scales[2] = {1, 1};
   out->finite = half_is_finite(load_u16(p + at));
@@ -129,6 +151,12 @@ static void scalar_decode_k(uint32_t type, const uint8_t *p, uint32_t sub, Scala
         digits[c] = ((p[64 * half + i % 64] >> (4 * (i / 64))) & 15) +
                     16 * ((p[128 + 32 * half + c] >> (2 * (sub % 4))) & 3) - 32;
         break;
+      case TYPE_TQ1_0:
+        out->digits[c] = scalar_ternary(p, 32 * sub + c);
+        break;
+      case TYPE_TQ2_0:
+        out->digits[c] = (p[32 * half + c] >> (2 * (sub % 4))) & 3;
+        break;
       default: {
         const uint8_t *q = type == TYPE_IQ4_NL ? p + 2 : p + 8 + 16 * sub;
         out->digits[c] = (uint8_t)(128 + scalar_levels[(q[c % 16] >> (c < 16 ? 0 : 4)) & 15]);
@@ -139,7 +167,7 @@ static void scalar_decode_k(uint32_t type, const uint8_t *p, uint32_t sub, Scala
     out->scale = d * (float)scalar_packed(p + 4, sub, 0);
     out->minimum = -(half_to_float(load_u16(p + 2)) * (float)scalar_packed(p + 4, sub, 4));
     out->finite = out->finite && half_is_finite(load_u16(p + 2));
-  } else if (type == TYPE_IQ4_NL) {
+  } else if (type == TYPE_IQ4_NL || type == TYPE_TQ1_0 || type == TYPE_TQ2_0) {
     out->scale = d;
   } else if (type == TYPE_IQ4_XS) {
     int32_t low = (p[4 + sub / 2] >> (4 * (sub % 2))) & 15, high = load_u16(p + 2) >> (2 * sub) & 3;

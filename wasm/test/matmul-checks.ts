@@ -164,7 +164,9 @@ function checkOverflow(bed: KernelBed, check: Check, type: PlaneType, random: Ra
     [0x5c00, 2],
     [0xdc00, 2],
   ] as const;
-  for (const [bits, flag] of type.blockColumns === undefined ? scales : superScales) {
+  // ternary types have one scale for all sub-blocks
+  const isPlain = type.blockColumns === undefined || type.kernel.startsWith('tq');
+  for (const [bits, flag] of isPlain ? scales : superScales) {
     bed.u16(from + (type.scaleAt ?? 0), 1)[0] = bits;
     const twin = bed.call(
       'transcode_planes_scalar',

@@ -1,7 +1,7 @@
 /** Random blocks of every tensor type and their values in double precision, straight from the format. */
 import { bfloat16ToNumber, float16ToNumber, numberToFloat16 } from '../../src/common/float16.ts';
 import { quantType } from '../../src/engine/formats/quants/registry.ts';
-import type { TensorType } from '../../src/engine/graph/dtype.ts';
+import { tensorTypeIds, type TensorType } from '../../src/engine/graph/dtype.ts';
 import type { Random } from './kernel-bed.ts';
 
 /** What the tests store scales and minimums times. */
@@ -220,6 +220,19 @@ export const planeTypes: readonly PlaneType[] = [
     error: SCALE_ERROR,
     zero256: 120 * 16,
   },
+  ...(['TQ1_0', 'TQ2_0'] as const).map((type): PlaneType => ({
+    ...byDequantizer(type),
+    kernel: type.toLowerCase(),
+    typeId: tensorTypeIds[type],
+    blockColumns: 256,
+    scaleAt: type === 'TQ1_0' ? 52 : 64,
+    error: 0,
+    planes: 1,
+    hasMinimum: false,
+    zero: 1,
+    zero256: 0,
+    factor: 1,
+  })),
 ];
 
 export const isFloatType = (type: PlaneType): boolean => /^b?f/.test(type.kernel);

@@ -61,8 +61,8 @@ const planeBlockBytes: Readonly<Record<TensorType, number>> = {
   IQ3_S: 34,
   IQ4_NL: 34,
   IQ4_XS: 34,
-  TQ1_0: 34,
-  TQ2_0: 34,
+  TQ1_0: 18,
+  TQ2_0: 18,
   MXFP4: 34,
   NVFP4: 34,
 };

@@ -20,6 +20,7 @@ export interface Tolerances {
 }
 
 export const tensorTypes = Object.keys(tensorTypeIds) as TensorType[];
+/** Those with enough levels that a sum of few products averages the activations' rounding. */
 export const exactAsPlanes: ReadonlySet<TensorType> = new Set([
   'IQ4_NL',
   'Q8_0',
@@ -28,7 +29,13 @@ export const exactAsPlanes: ReadonlySet<TensorType> = new Set([
   'Q4_1',
   'Q4_0',
 ]);
-export const onePlane: ReadonlySet<TensorType> = new Set(['Q4_0', 'Q4_1', 'Q4_K']);
+export const onePlane: ReadonlySet<TensorType> = new Set([
+  'Q4_0',
+  'Q4_1',
+  'Q4_K',
+  'TQ1_0',
+  'TQ2_0',
+]);
 
 export interface Suite {
   readonly bench: Bench;

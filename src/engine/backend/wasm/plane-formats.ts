@@ -51,6 +51,8 @@ const EIGHT_BITS = {
 /** Five bits times 8: the low digit is 0 or 8. */
 const FIVE_BITS = { source: 'file', planes: 2, factor: 1 / 8, exact: true } as const;
 const FOUR_BITS = { source: 'file', planes: 1, zero256: 0, factor: 1, exact: true } as const;
+/** Digits 0, 1 and 2. */
+const TERNARY = { ...FOUR_BITS, hasMinimum: false, zero: 1 } as const;
 /** The 16 levels, all of them integers of 8 bits; their low digits are 8 on average. */
 const IQ4_LEVELS = { ...EIGHT_BITS, source: 'file', zero256: 16 * (128 - 8) } as const;
 /** Dequantised piece by piece and quantised again, for types too rare to deserve a kernel. */
@@ -141,8 +143,8 @@ export const planeFormats: Readonly<Record<TensorType, PlaneFormat>> = {
   IQ2_S: THROUGH_FLOAT,
   IQ3_XXS: THROUGH_FLOAT,
   IQ3_S: THROUGH_FLOAT,
-  TQ1_0: THROUGH_FLOAT,
-  TQ2_0: THROUGH_FLOAT,
+  TQ1_0: { ...TERNARY, transcoder: 'transcode_tq1_0_planes' },
+  TQ2_0: { ...TERNARY, transcoder: 'transcode_tq2_0_planes' },
   MXFP4: THROUGH_FLOAT,
   NVFP4: THROUGH_FLOAT,
 };
