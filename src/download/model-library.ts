@@ -157,8 +157,8 @@ export class ModelLibrary {
     const model = await this.#store.get(id);
     const lock = modelLockName(id);
     if (model.state !== 'ready' && model.state !== 'damaged') {
-      // Makes a download in another tab let the lock go.
-      await this.#store.update(id, { halt: { kind: 'paused', reason: 'user', error: null } });
+      // Makes a download in another tab let the lock go; where the disk is full, that failed already.
+      await this.#update(id, { halt: { kind: 'paused', reason: 'user', error: null } });
       await this.#jobs.get(id)?.stop('remove');
       await this.#store.locks.hold(lock, 'exclusive', () => this.#store.remove(id));
     } else {

@@ -184,3 +184,36 @@ describe('reading a stored model', () => {
     expect((await store.get(id)).blocks).toEqual([]);
   });
 });
+
+/** Takes no new or changed record, as a database on a full disk; records can still be deleted. */
+class FullManifest extends MemoryManifestStore {
+  full = false;
+
+  override async change<T>(edit: (tables: ManifestTables) => T): Promise<T> {
+    const before = await this.read();
+    const after = { models: new Map(before.models), contents: new Map(before.contents) };
+    edit(after);
+    const written =
+      [...after.models].some(([id, model]) => before.models.get(id) !== model) ||
+      [...after.contents].some(([id, content]) => before.contents.get(id) !== content);
+    if (this.full && written) throw new AppError('store/quota', 'The disk is full');
+    return super.change(edit);
+  }
+}
+
+describe('on a full disk', () => {
+  test('models can be read and deleted', async () => {
+    const manifest = new FullManifest();
+    const chunks = new MemoryChunkStore();
+    const store = new ModelStore({ manifest, chunks, sizes });
+    const { id } = (await store.begin(draft)).manifest;
+    await fill(store, id);
+    manifest.full = true;
+    const source = await store.open(id);
+    expect(await source.read(0, bytes.length)).toEqual(bytes);
+    source.close();
+    await store.remove(id);
+    expect(await store.list()).toEqual([]);
+    expect(await chunks.contents()).toEqual([]);
+  });
+});

@@ -4,7 +4,7 @@
  * It knows nothing of the network. States: reserved, downloading, verifying, ready, damaged,
  * deleting; only `ready` can be opened, and only a verified file becomes `ready`.
  */
-import { AppError } from '../common/errors.ts';
+import { AppError, hasCode } from '../common/errors.ts';
 import { Emitter } from '../common/events.ts';
 import { type BlockSizes, defaultBlockSizes } from './block-layout.ts';
 import type { ChangeChannel } from './change-channel.ts';
@@ -189,19 +189,30 @@ export class ModelStore {
   async open(id: string): Promise<StoredByteSource> {
     const release = await this.#holdShared(id);
     try {
-      const model = await this.#context.manifest.change((tables) => {
-        const record: ModelRecord = { ...modelIn(tables, id), lastUsedAt: this.#context.now() };
-        const content = contentIn(tables, record.contentId);
-        checkUsable(record, content);
-        tables.models.set(id, record);
-        return joinManifest(record, content);
-      });
-      this.#context.changed(id);
+      const tables = await this.#context.manifest.read();
+      const record = modelIn(tables, id);
+      const content = contentIn(tables, record.contentId);
+      checkUsable(record, content);
+      const model = joinManifest(record, content);
+      await this.#noteUse(id);
       const checkedBlocks = this.#checkedBlocks;
       return new StoredByteSource({ context: this.#context, model, checkedBlocks, release });
     } catch (error) {
       release();
       throw error;
+    }
+  }
+
+  /** On a full disk nothing can be noted, and what is on it can be used all the same. */
+  async #noteUse(id: string): Promise<void> {
+    try {
+      await this.#context.manifest.change((tables) => {
+        const record: ModelRecord = { ...modelIn(tables, id), lastUsedAt: this.#context.now() };
+        tables.models.set(id, record);
+      });
+      this.#context.changed(id);
+    } catch (error) {
+      if (!hasCode(error, 'store/quota')) throw error;
     }
   }
 
@@ -219,22 +230,33 @@ export class ModelStore {
    * off. Hold its exclusive lock.
    */
   async remove(id: string): Promise<void> {
-    const contentId = await this.#context.manifest.change((tables) => {
-      const model = tables.models.get(id);
-      if (model === undefined) return null;
-      const content = contentIn(tables, model.contentId);
-      const shared = [...tables.models.values()].some(
-        (other) => other.id !== id && other.contentId === content.id,
+    try {
+      const contentId = await this.#context.manifest.change((tables) =>
+        release(tables, id, (content) => {
+          tables.contents.set(content.id, inState(content, 'deleting'));
+        }),
       );
-      if (shared) {
+      this.#context.changed(id);
+      if (contentId !== null) await deleteContent(this.#context, contentId);
+    } catch (error) {
+      if (!hasCode(error, 'store/quota')) throw error;
+      await this.#removeOnFullDisk(id);
+    }
+  }
+
+  /**
+   * Where not even a mark can be written, the records go first, which takes no space; bytes that are
+   * left when this is cut off belong to nobody and are collected at the next start.
+   */
+  async #removeOnFullDisk(id: string): Promise<void> {
+    const contentId = await this.#context.manifest.change((tables) =>
+      release(tables, id, (content) => {
         tables.models.delete(id);
-        return null;
-      }
-      tables.contents.set(content.id, inState(content, 'deleting'));
-      return content.id;
-    });
+        tables.contents.delete(content.id);
+      }),
+    );
     this.#context.changed(id);
-    if (contentId !== null) await deleteContent(this.#context, contentId);
+    if (contentId !== null) await this.#context.chunks.removeContent(contentId);
   }
 
   /** Bytes of all stored blocks, shared ones counted once. */
@@ -343,4 +365,27 @@ function uniqueId(tables: ManifestTables, fileName: string): string {
 /** Whether a model's bytes must be fetched from the beginning, not only its damaged blocks. */
 export function needsRestart(model: ModelManifest): boolean {
   return model.problem?.code === 'download/hash-mismatch';
+}
+
+/**
+ * Takes a model away from its content; the last one's content is handed to `giveUp`.
+ * @returns the id of that content, null where others still need it or there is no such model
+ */
+function release(
+  tables: ManifestTables,
+  id: string,
+  giveUp: (content: ContentRecord) => void,
+): string | null {
+  const model = tables.models.get(id);
+  if (model === undefined) return null;
+  const content = contentIn(tables, model.contentId);
+  const shared = [...tables.models.values()].some(
+    (other) => other.id !== id && other.contentId === content.id,
+  );
+  if (shared) {
+    tables.models.delete(id);
+    return null;
+  }
+  giveUp(content);
+  return content.id;
 }

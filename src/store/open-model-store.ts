@@ -3,7 +3,7 @@
  * block now will not hold gigabytes later.
  */
 import { GIBIBYTE, MEBIBYTE } from '../common/bytes.ts';
-import { type AppError, toAppError } from '../common/errors.ts';
+import { type AppError, hasCode, toAppError } from '../common/errors.ts';
 import { BroadcastChangeChannel } from './change-channel.ts';
 import type { ChunkStore } from './chunk-store.ts';
 import { IdbChunkStore } from './idb-chunk-store.ts';
@@ -32,9 +32,14 @@ export async function openModelStore(
   const manifest = new IdbManifestStore();
   const chunks = new IdbChunkStore();
   try {
-    await manifest.read();
+    const { models } = await manifest.read();
     // One probe at a time: the tabs of a restored session all start together.
-    await locks.hold('hermit-probe', 'exclusive', () => probeChunkStore(chunks));
+    await locks
+      .hold('hermit-probe', 'exclusive', () => probeChunkStore(chunks))
+      .catch((error: unknown) => {
+        // A full disk keeps what it has, and only there can the person make room.
+        if (!hasCode(error, 'store/quota') || models.size === 0) throw error;
+      });
     const channel = new BroadcastChangeChannel();
     return { store: new ModelStore({ manifest, chunks, locks, channel }), notKept: null };
   } catch (error) {
