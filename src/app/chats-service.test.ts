@@ -191,15 +191,30 @@ describe('an answer', () => {
     expect(chats.busy.value).toBe(false);
   });
 
-  it('that cannot be saved stays on the screen and says so', async () => {
+  it('that cannot be saved stays here and says so, until there is room', async () => {
+    let full = true;
     class FullRecords extends MemoryConversationRecords {
-      override write(): Promise<void> {
+      override write(...change: Parameters<MemoryConversationRecords['write']>): Promise<void> {
+        if (!full) return super.write(...change);
         return Promise.reject(new AppError('store/quota', 'The storage is full.'));
       }
     }
-    const { chats } = await setUp({ store: new ConversationStore(new FullRecords()) });
+    const { chats, reopened } = await setUp({ store: new ConversationStore(new FullRecords()) });
     await chats.send('Hello?');
+    const { id } = chats.current.value;
     expect(last(chats)).toMatchObject({ text: 'Fine.', error: { code: 'store/quota' } });
+    chats.startNew();
+    expect(chats.summaries.value).toMatchObject([{ id }]);
+    await chats.open(id ?? '');
+    expect(last(chats).text).toBe('Fine.');
+    chats.startNew();
+    full = false;
+    await chats.send('Is there room now?');
+    await chats.open(id ?? '');
+    expect(last(chats)).toMatchObject({ text: 'Fine.', error: null });
+    const later = reopened();
+    await later.open(id ?? '');
+    expect(last(later).text).toBe('Fine.');
   });
 });
 

@@ -66,10 +66,12 @@ export class StoredChatsService implements ChatsService {
   readonly #busy = new ObservableValue(false);
   /** The open conversation and the one being answered: at most two. */
   readonly #conversations = new Map<string, Conversation>();
-  /** What the disk has of them. */
+  /** What the disk has of them; one that could not be stored stays in memory until it is. */
   readonly #saved = new Map<string, Conversation>();
   /** Errors with their details, which are not stored with the messages. */
   readonly #errors = new Map<string, ErrorView>();
+  /** Conversations whose newest state could not be stored, and why. */
+  readonly #unsaved = new Map<string, ErrorView>();
   #saving: Promise<void> = Promise.resolve();
   #openId: string | null = null;
   /** Counts the chats that were chosen, so that one that is read late does not push in. */
@@ -170,6 +172,7 @@ export class StoredChatsService implements ChatsService {
     if (this.#running?.conversationId === id) this.#running.controller.abort();
     this.#conversations.delete(id);
     this.#saved.delete(id);
+    this.#unsaved.delete(id);
     if (this.#openId === id) this.#show(null);
     await this.#saving;
     await this.#options.store.remove(id);
@@ -354,9 +357,10 @@ export class StoredChatsService implements ChatsService {
     this.#refreshView();
   }
 
-  /** Conversations that are neither open nor being answered are on disk. */
+  /** Conversations that are neither open nor being answered are on disk, unless it was full. */
   #forgetUnused(): void {
     for (const id of this.#conversations.keys()) {
+      if (this.#unsaved.has(id)) continue;
       if (id === this.#openId || id === this.#running?.conversationId) continue;
       this.#conversations.delete(id);
       this.#saved.delete(id);
@@ -382,13 +386,16 @@ export class StoredChatsService implements ChatsService {
 
   #messageView(conversation: Conversation, message: Message): MessageView {
     const { messages, index } = siblingsOf(conversation, message.id);
-    const error = this.#errors.get(message.id);
+    const error =
+      this.#errors.get(message.id) ??
+      (message.error === null ? null : { ...message.error, details: {} });
+    const last = message.id === conversation.activeLeafId;
     return {
       id: message.id,
       role: message.role === 'user' ? 'user' : 'assistant',
       text: message.text,
       status: message.status,
-      error: error ?? (message.error === null ? null : { ...message.error, details: {} }),
+      error: error ?? (last ? (this.#unsaved.get(conversation.id) ?? null) : null),
       notices: message.notices as readonly NoticeCode[],
       stats: message.stats,
       modelName: message.modelName,
@@ -396,28 +403,38 @@ export class StoredChatsService implements ChatsService {
     };
   }
 
-  /** Saves in the order of the calls; a failure is kept for the message it concerns. */
+  /** Saves in the order of the calls; what could not be stored before is tried again with it. */
   #save(id: string): Promise<void> {
     this.#saving = this.#saving.then(async () => {
-      const conversation = this.#conversations.get(id);
-      const saved = this.#saved.get(id) ?? null;
-      if (conversation === undefined || conversation === saved) return;
-      try {
-        await this.#options.store.save(conversation, saved);
-        this.#saved.set(id, conversation);
-      } catch (error) {
-        // The text stays on the screen and in memory; the message says that it could not be kept.
-        const leaf = conversation.activeLeafId;
-        if (leaf !== null) this.#errors.set(leaf, errorView(error));
-        this.#refreshView();
-      }
+      for (const each of new Set([id, ...this.#unsaved.keys()])) await this.#saveNow(each);
     });
     return this.#saving;
   }
 
+  async #saveNow(id: string): Promise<void> {
+    const conversation = this.#conversations.get(id);
+    const saved = this.#saved.get(id) ?? null;
+    if (conversation === undefined || conversation === saved) return;
+    try {
+      await this.#options.store.save(conversation, saved);
+      this.#saved.set(id, conversation);
+      if (this.#unsaved.delete(id)) this.#refreshView();
+    } catch (error) {
+      // The text stays on the screen and in memory; its last message says that it could not be kept.
+      this.#unsaved.set(id, errorView(error));
+      this.#refreshView();
+    }
+  }
+
   async #refreshSummaries(): Promise<void> {
     const { summaries } = await this.#options.store.list();
-    this.#summaries.set(summaries.map(({ id, title, updatedAt }) => ({ id, title, updatedAt })));
+    const stored = new Set(summaries.map(({ id }) => id));
+    const waiting = [...this.#conversations.values()].filter(
+      ({ id }) => this.#unsaved.has(id) && !stored.has(id),
+    );
+    this.#summaries.set(
+      [...waiting, ...summaries].map(({ id, title, updatedAt }) => ({ id, title, updatedAt })),
+    );
   }
 }
 
