@@ -6,6 +6,7 @@ import { AppError, toAppError } from '../common/errors.ts';
 import { ObservableValue } from '../common/observable.ts';
 import { openConversationStore } from '../conversation/conversation-store.ts';
 import { memoryBudget, memoryHints } from '../platform/memory-budget.ts';
+import type { LibraryEntry } from '../download/library-entry.ts';
 import { InstallPrompt } from '../pwa/install-prompt.ts';
 import { serviceWorkerOfThisPage } from '../pwa/service-worker-registration.ts';
 import { UpdateController } from '../pwa/update-controller.ts';
@@ -28,6 +29,14 @@ import { createEngineWorker, createSandboxWorker, createStoreWorker } from './wo
 const SILENCE_LIMIT_MS = 15_000;
 /** The largest headers of published models parse in well under a second. */
 const HEADER_DEADLINE_MS = 10_000;
+
+/** States of models in which the used storage changes all the time. */
+const changing: ReadonlySet<LibraryEntry['state']['kind']> = new Set([
+  'waiting',
+  'downloading',
+  'verifying',
+  'deleting',
+]);
 
 export interface Application {
   readonly services: Services;
@@ -156,7 +165,9 @@ export async function createApplication(version: string): Promise<Application> {
     models.refreshCatalog();
   });
   models.entries.subscribe((entries) => {
-    if (entries.every(({ state }) => state.kind === 'ready')) void app.refreshStorage();
+    // A paused download has its bytes too, and a full disk is when the numbers are looked at.
+    const settled = entries.every(({ state }) => !changing.has(state.kind));
+    if (settled) void app.refreshStorage();
   });
   const hermit = new Hermit({
     version,
