@@ -55,7 +55,8 @@ export interface DownloadOptions {
 
 interface StoringBlock {
   readonly block: Uint8Array<ArrayBuffer>;
-  readonly bytes: number;
+  /** What the store does not count yet: none once it has the block. */
+  bytesPending: number;
   readonly done: Promise<void>;
 }
 
@@ -277,10 +278,13 @@ export class Downloader {
     await this.#stored();
     const block = this.#buffer;
     const bytes = this.#filled;
-    const done = writer.write(index, block.subarray(0, bytes));
+    const done = writer.write(index, block.subarray(0, bytes)).then(() => {
+      storing.bytesPending = 0;
+    });
+    const storing: StoringBlock = { block, bytesPending: bytes, done };
     // Asked for in `#stored`; until then a failure is nobody's.
     done.catch(() => undefined);
-    this.#storing = { block, bytes, done };
+    this.#storing = storing;
     this.#buffer = this.#spare ?? new Uint8Array(block.length);
     this.#spare = null;
     this.#filled = 0;
@@ -304,7 +308,7 @@ export class Downloader {
       this.#furthest = position;
       this.#retry.progressed();
     }
-    const bytesDone = writer.bytesStored + (this.#storing?.bytes ?? 0) + this.#filled;
+    const bytesDone = writer.bytesStored + (this.#storing?.bytesPending ?? 0) + this.#filled;
     this.#options.report({
       kind: 'progress',
       bytesDone,
