@@ -88,6 +88,18 @@ describe('hermit.models', () => {
     });
   });
 
+  it('imports a file of this device', async () => {
+    const bytes = [...writeGguf({ metadata: [], tensors: [] })];
+    const entry = await page.evaluate(async (given) => {
+      const file = new File([Uint8Array.from(given)], 'mine.gguf');
+      const id = await hermit.models.install(file);
+      const found = (await hermit.models.list()).find((each) => each.id === id);
+      await hermit.models.remove(id);
+      return found;
+    }, bytes);
+    expect(entry).toMatchObject({ id: 'mine', bytesTotal: bytes.length, state: { kind: 'ready' } });
+  });
+
   it('loads with progress, tells what it loaded, and unloads', async () => {
     const outcome = await page.evaluate(async () => {
       const progress: number[] = [];

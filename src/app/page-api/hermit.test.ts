@@ -1,0 +1,126 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Device, modelBytes } from '../../../test/fixtures/library-device.ts';
+import { startModelServer, type ModelServer } from '../../../test/fixtures/model-server.ts';
+import { ScriptedEngine, scriptedRuntime } from '../../../test/fixtures/scripted-engine.ts';
+import { storeOwner } from '../../../test/fixtures/store-worker.ts';
+import { LibraryModelsService } from '../models-service.ts';
+import { Hermit } from './hermit.ts';
+
+let server: ModelServer;
+let device: Device;
+let engine: ScriptedEngine;
+let hermit: Hermit;
+const closers: (() => void)[] = [];
+
+/** The page's object over the real library and runtime; only the engine is scripted. */
+beforeEach(async () => {
+  server = await startModelServer();
+  server.serve('/a.gguf', { bytes: modelBytes(200_000) });
+  device = new Device();
+  const store = storeOwner(device.open());
+  engine = new ScriptedEngine();
+  const { runtime, prompts, close } = scriptedRuntime(engine);
+  const loadDefaults = () => ({ precision: 'auto', contextLength: 777 }) as const;
+  const models = new LibraryModelsService({
+    store,
+    runtime,
+    language: () => 'en',
+    fetchCatalog: () => Promise.resolve({}),
+    load: (id) => runtime.load(id, loadDefaults()),
+  });
+  await models.start();
+  hermit = new Hermit({
+    version: '1.2.3',
+    store,
+    entries: models.entries,
+    runtime,
+    prompts,
+    loadDefaults,
+    ensureModel: async (id = 'a') => {
+      await runtime.load(id, loadDefaults());
+      return id;
+    },
+    capabilities: () =>
+      Promise.resolve({ crossOriginIsolated: false, cores: 2, simd: 'plain', webgpu: false }),
+  });
+  closers.push(close, () => {
+    store.terminate();
+  });
+});
+afterEach(async () => {
+  for (const close of closers.splice(0)) close();
+  await device.close();
+  await server.close();
+});
+
+describe('installing', () => {
+  it('resolves when the model can be loaded, and again after it was removed', async () => {
+    for (const _ of [1, 2, 3]) {
+      const progress: { bytesDone: number; bytesTotal: number | null }[] = [];
+      const id = await hermit.models.install(server.url('/a.gguf'), {
+        onProgress: (now) => progress.push(now),
+      });
+      const [entry] = await hermit.models.list();
+      expect(entry).toMatchObject({ id, state: { kind: 'ready' } });
+      expect(progress.at(-1)).toEqual({ bytesDone: 200_000, bytesTotal: 200_000 });
+      await hermit.models.verify(id);
+      await hermit.models.remove(id);
+      expect(await hermit.models.list()).toEqual([]);
+    }
+    expect(server.bytesServed('/a.gguf')).toBe(600_000);
+  });
+
+  it('is stopped by its signal', async () => {
+    const controller = new AbortController();
+    server.serve('/a.gguf', {
+      bytes: modelBytes(200_000),
+      script: () => {
+        controller.abort();
+        return { kind: 'stall', afterBytes: 1000 };
+      },
+    });
+    const { signal } = controller;
+    await expect(hermit.models.install(server.url('/a.gguf'), { signal })).rejects.toMatchObject({
+      code: 'aborted',
+    });
+  });
+
+  it('fails with the code of what went wrong', async () => {
+    await expect(hermit.models.install(server.url('/gone.gguf'))).rejects.toMatchObject({
+      code: 'download/not-found',
+    });
+    const sha256 = '0'.repeat(64);
+    const url = server.url('/a.gguf');
+    await expect(hermit.models.install({ url, sha256 })).rejects.toMatchObject({
+      code: 'download/hash-mismatch',
+    });
+  });
+});
+
+describe('loading', () => {
+  it('takes the settings where the call names none', async () => {
+    await hermit.models.install(server.url('/a.gguf'));
+    await hermit.models.load('a', { precision: 4 });
+    expect(engine.loads[0]?.options).toMatchObject({ precision: 4, contextLength: 777 });
+    const report = await hermit.device.report();
+    expect(report).toMatchObject({ hermit: '1.2.3', cores: 2, model: { id: 'a' } });
+    expect(JSON.parse(JSON.stringify(report))).toEqual(report);
+    await hermit.models.unload('other');
+    expect((await hermit.device.report()).model?.id).toBe('a');
+    await hermit.models.unload();
+    expect((await hermit.device.report()).model).toBeNull();
+  });
+
+  it('does not give up the loaded model for one that is not there', async () => {
+    await hermit.models.install(server.url('/a.gguf'));
+    await hermit.models.load('a');
+    const gone = { code: 'store/not-found', details: { id: 'gone' } };
+    await expect(hermit.models.load('gone')).rejects.toMatchObject(gone);
+    await expect(hermit.tokenize('gone', 'x')).rejects.toMatchObject(gone);
+    await expect(hermit.completions.create({ model: 'gone', prompt: 'x' })).rejects.toMatchObject(
+      gone,
+    );
+    expect((await hermit.device.report()).model?.id).toBe('a');
+    expect(engine.loads).toHaveLength(1);
+  });
+});
