@@ -26,6 +26,8 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,
+          // Real browsers on shared cores: a click may lose a race with an animation once, a bug twice.
+          retry: 2,
         },
       },
     ],
