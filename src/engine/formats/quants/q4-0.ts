@@ -6,7 +6,9 @@
  */
 import { digitOf, inverseScale, largestSigned } from './block-range.ts';
 import { readFloat16, writeFloat16 } from './block-access.ts';
+import { minimumWeights, spreadOf } from './importance.ts';
 import { countBlocks, type QuantType } from './quant-type.ts';
+import { fitScale } from './scale-fit.ts';
 
 export const q4_0: QuantType = {
   type: 'Q4_0',
@@ -27,13 +29,16 @@ export const q4_0: QuantType = {
     }
   },
 
-  quantize(values, out) {
+  quantize(values, out, importance) {
     const blocks = countBlocks(q4_0, out.length, values.length);
     for (let block = 0; block < blocks; block++) {
       const at = block * 18;
       const first = block * 32;
-      // The extreme becomes -8, the one digit that has no positive counterpart: full range used.
-      const scale = Math.fround(largestSigned(values, first) / -8);
+      const scale =
+        importance === undefined
+          ? // The extreme becomes -8, the one digit that has no positive counterpart: full range used.
+            Math.fround(largestSigned(values, first) / -8)
+          : weightedScale(values, first, importance);
       const inverse = inverseScale(scale);
       writeFloat16(out, at, scale);
       for (let j = 0; j < 16; j++) {
@@ -44,3 +49,11 @@ export const q4_0: QuantType = {
     }
   },
 };
+
+const weights = new Float64Array(32);
+
+/** The scale with the smallest error where the columns' importance is known. */
+function weightedScale(values: Float32Array, first: number, importance: Float32Array): number {
+  minimumWeights(values, first, spreadOf(values, first, 32), importance, weights);
+  return Math.fround(fitScale(values, first, 32, 8, weights));
+}

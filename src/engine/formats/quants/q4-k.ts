@@ -8,10 +8,10 @@
  * Bytes 32k .. 32k + 31 of the digits hold sub-block 2k in their low nibbles and 2k + 1 in the high
  * ones. Scales and minimums: `k-scales.ts`.
  */
-import { readFloat16, writeFloat16 } from './block-access.ts';
-import { packedMinimum, packedScale, packScales } from './k-scales.ts';
+import { readFloat16 } from './block-access.ts';
+import { encodeMinimumBlock } from './k-minimum-encoder.ts';
+import { packedMinimum, packedScale } from './k-scales.ts';
 import { countBlocks, readOnlyType, type QuantType } from './quant-type.ts';
-import { clampDigit, fitScaleAndMinimum } from './scale-fit.ts';
 
 const decoder = readOnlyType(
   { type: 'Q4_K', blockElements: 256, blockBytes: 144 },
@@ -34,34 +34,29 @@ const decoder = readOnlyType(
 export const q4_k: QuantType = {
   ...decoder,
 
-  quantize(values, out) {
+  quantize(values, out, importance) {
     const blocks = countBlocks(decoder, out.length, values.length);
-    for (let block = 0; block < blocks; block++) encodeBlock(values, 256 * block, out, 144 * block);
+    for (let block = 0; block < blocks; block++) {
+      encodeBlock(values, 256 * block, out, 144 * block, importance);
+    }
   },
 };
 
-function encodeBlock(values: Float32Array, first: number, out: Uint8Array, at: number): void {
-  out.fill(0, at, at + 144);
-  const fits = Array.from({ length: 8 }, (_, b) =>
-    fitScaleAndMinimum(values, first + 32 * b, 32, 15),
-  );
-  writeFloat16(out, at, Math.max(0, ...fits.map(({ scale }) => scale)) / 63);
-  writeFloat16(out, at + 2, Math.max(0, ...fits.map(({ minimum }) => -minimum)) / 63);
-  const d = readFloat16(out, at);
-  const dmin = readFloat16(out, at + 2);
-  packScales(
-    out,
-    at + 4,
-    fits.map(({ scale }) => (d > 0 ? clampDigit(scale / d, 0, 63) : 0)),
-    fits.map(({ minimum }) => (dmin > 0 ? clampDigit(-minimum / dmin, 0, 63) : 0)),
-  );
-  for (let i = 0; i < 256; i++) {
-    const block = i >> 5;
-    const scale = d * packedScale(out, at + 4, block);
-    if (scale === 0) continue;
-    const minimum = dmin * packedMinimum(out, at + 4, block);
-    const digit = clampDigit(((values[first + i] as number) + minimum) / scale, 0, 15);
-    const byte = at + 16 + 32 * (block >> 1) + (i & 31);
-    out[byte] = (out[byte] as number) | (digit << (4 * (block & 1)));
+const digits = new Uint8Array(256);
+
+function encodeBlock(
+  values: Float32Array,
+  first: number,
+  out: Uint8Array,
+  at: number,
+  importance: Float32Array | undefined,
+): void {
+  encodeMinimumBlock(values, first, 15, importance, out, at, digits);
+  for (let pair = 0; pair < 4; pair++) {
+    for (let j = 0; j < 32; j++) {
+      const low = digits[64 * pair + j] as number;
+      const high = digits[64 * pair + 32 + j] as number;
+      out[at + 16 + 32 * pair + j] = low | (high << 4);
+    }
   }
 }

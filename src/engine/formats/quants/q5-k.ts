@@ -9,10 +9,11 @@
  * sub-block b.
  */
 import { readFloat16 } from './block-access.ts';
+import { encodeMinimumBlock } from './k-minimum-encoder.ts';
 import { packedMinimum, packedScale } from './k-scales.ts';
-import { readOnlyType } from './quant-type.ts';
+import { countBlocks, readOnlyType, type QuantType } from './quant-type.ts';
 
-export const q5_k = readOnlyType(
+const decoder = readOnlyType(
   { type: 'Q5_K', blockElements: 256, blockBytes: 176 },
   (bytes, at, out, first) => {
     const d = readFloat16(bytes, at);
@@ -30,3 +31,31 @@ export const q5_k = readOnlyType(
     }
   },
 );
+
+const digits = new Uint8Array(256);
+
+export const q5_k: QuantType = {
+  ...decoder,
+
+  quantize(values, out, importance) {
+    const blocks = countBlocks(decoder, out.length, values.length);
+    for (let block = 0; block < blocks; block++) {
+      const at = 176 * block;
+      encodeMinimumBlock(values, 256 * block, 31, importance, out, at, digits);
+      packDigits(out, at);
+    }
+  },
+};
+
+function packDigits(out: Uint8Array, at: number): void {
+  out.fill(0, at + 16, at + 48);
+  for (let pair = 0; pair < 4; pair++) {
+    for (let j = 0; j < 32; j++) {
+      const low = digits[64 * pair + j] as number;
+      const high = digits[64 * pair + 32 + j] as number;
+      out[at + 48 + 32 * pair + j] = (low & 15) | ((high & 15) << 4);
+      const fifths = ((low >> 4) | ((high >> 4) << 1)) << (2 * pair);
+      out[at + 16 + j] = (out[at + 16 + j] as number) | fifths;
+    }
+  }
+}

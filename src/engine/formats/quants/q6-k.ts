@@ -9,6 +9,7 @@
  * the high ones) and 32 bytes of upper bits (digit i in byte i % 32 at bit 2 * floor(i / 32)).
  */
 import { readFloat16, writeFloat16 } from './block-access.ts';
+import { scaleWeights } from './importance.ts';
 import { countBlocks, readOnlyType, type QuantType } from './quant-type.ts';
 import { clampDigit, fitScale } from './scale-fit.ts';
 
@@ -29,15 +30,28 @@ const decoder = readOnlyType(
 export const q6_k: QuantType = {
   ...decoder,
 
-  quantize(values, out) {
+  quantize(values, out, importance) {
     const blocks = countBlocks(decoder, out.length, values.length);
-    for (let block = 0; block < blocks; block++) encodeBlock(values, 256 * block, out, 210 * block);
+    for (let block = 0; block < blocks; block++) {
+      encodeBlock(values, 256 * block, out, 210 * block, importance);
+    }
   },
 };
 
-function encodeBlock(values: Float32Array, first: number, out: Uint8Array, at: number): void {
+const weights = new Float64Array(16);
+
+function encodeBlock(
+  values: Float32Array,
+  first: number,
+  out: Uint8Array,
+  at: number,
+  importance: Float32Array | undefined,
+): void {
   out.fill(0, at, at + 210);
-  const scales = Array.from({ length: 16 }, (_, s) => fitScale(values, first + 16 * s, 16, 32));
+  const scales = Array.from({ length: 16 }, (_, s) => {
+    scaleWeights(values, first + 16 * s, 16, importance, weights);
+    return fitScale(values, first + 16 * s, 16, 32, weights);
+  });
   const extreme = scales.reduce((most, s) => (Math.abs(s) > Math.abs(most) ? s : most), 0);
   writeFloat16(out, at + 208, extreme / -128);
   const d = readFloat16(out, at + 208);

@@ -25,9 +25,15 @@ export interface QuantType {
 
 /**
  * Values to whole blocks, rounding as ggml's reference does.
+ * @param importance a weight per column, of whole rows of so many values: the error of columns that
+ * weigh more becomes smaller. Types whose digits leave no choice (8 bits and more) do not look at it.
  * @throws AppError `invalid-argument` when the lengths do not belong together
  */
-export type Quantize = (values: Float32Array, out: Uint8Array) => void;
+export type Quantize = (
+  values: Float32Array,
+  out: Uint8Array,
+  importance?: Float32Array | undefined,
+) => void;
 
 /** A type that can be read only, from the decoder of the block that begins at byte `at`. */
 export function readOnlyType(

@@ -145,6 +145,7 @@ describe.each(writableTypes())('%s', (type) => {
       Q4_0: 1 / 8,
       // the scale with the least error may cut the extremes, and is rounded to 6 or 8 bits
       Q4_K: 1.5 / 15 + 1 / 63,
+      Q5_K: 1.5 / 31 + 1 / 63,
       Q6_K: 1.5 / 32 + 1 / 128,
     };
     const values = pseudoRandomValues(64 * blockElements, 2);
@@ -195,6 +196,7 @@ describe('the K-quantisers', () => {
     for (const seed of [1, 2, 3]) {
       const values = randomValues(8192, seed).map((value) => value * 0.02);
       expect(error('Q4_K', values)).toBeLessThan(0.9 * error('Q4_0', values));
+      expect(error('Q5_K', values)).toBeLessThan(0.6 * error('Q4_K', values));
       expect(error('Q6_K', values)).toBeLessThan(0.6 * error('Q5_0', values));
       expect(error('Q6_K', values)).toBeGreaterThan(error('Q8_0', values));
     }
@@ -213,6 +215,31 @@ describe('the K-quantisers', () => {
   it('Q4_K has what it decoded to as a fixed point, but for rounded scales', () => {
     const once = decoded('Q4_K', randomValues(1024, 6));
     expect(error('Q4_K', once)).toBeLessThan(0.01);
+  });
+});
+
+describe('importance', () => {
+  const columns = 512;
+  const values = randomValues(8 * columns, 9);
+  // every fourth column is read by an input a hundred times as strong
+  const importance = Float32Array.from({ length: columns }, (_, i) => (i % 4 === 0 ? 1e4 : 1));
+  const weightedError = (type: TensorType, given?: Float32Array): number => {
+    const bytes = new Uint8Array(8 * rowBytes(type, columns));
+    const result = new Float32Array(values.length);
+    quantizer(type)(values, bytes, given);
+    quantType(type).dequantize(bytes, result);
+    return values.reduce(
+      (sum, value, i) => sum + (importance[i % columns] ?? NaN) * (value - (result[i] ?? NaN)) ** 2,
+      0,
+    );
+  };
+
+  it.each(['Q4_0', 'Q4_K', 'Q5_K', 'Q6_K'] as const)('makes %s err where it matters less', (type) => {
+    expect(weightedError(type, importance)).toBeLessThan(0.9 * weightedError(type));
+  });
+
+  it.each(['Q8_0', 'F16'] as const)('does not change %s', (type) => {
+    expect(weightedError(type, importance)).toBe(weightedError(type));
   });
 });
 

@@ -4,17 +4,17 @@
  * pair with the smallest weighted error wins. The method and its constants are those of ggml's
  * `make_qx_quants` and `make_qkx2_quants`; sums are in double precision, so that single digits may
  * differ from files made elsewhere.
+ *
+ * What an error weighs is the caller's: `weights` has an entry for each of the `count` values.
  */
 
-/**
- * The scale s and digits q in -levels .. levels - 1 with the smallest error of x = s * q, large
- * values counting more (weight x^2).
- */
+/** The scale s with digits q in -levels .. levels - 1 that has the smallest weighted error of x = s * q. */
 export function fitScale(
   values: Float32Array,
   first: number,
   count: number,
   levels: number,
+  weights: Float64Array,
 ): number {
   let extreme = 0;
   for (let i = first; i < first + count; i++) {
@@ -32,7 +32,7 @@ export function fitScale(
     for (let i = first; i < first + count; i++) {
       const value = values[i] as number;
       const digit = clampDigit(value * inverse, -levels, levels - 1);
-      const weight = value * value;
+      const weight = weights[i - first] as number;
       products += weight * value * digit;
       squares += weight * digit * digit;
     }
@@ -52,52 +52,47 @@ export interface ScaleAndMinimum {
   readonly minimum: number;
 }
 
-/**
- * The scale and minimum with the smallest error of x = scale * q + minimum, q in 0 .. largestDigit,
- * weighted by |x| and the mean size of the values.
- */
+/** The scale and minimum with the smallest weighted error of x = scale * q + minimum, q in 0 .. largestDigit. */
 export function fitScaleAndMinimum(
   values: Float32Array,
   first: number,
   count: number,
   largestDigit: number,
+  weights: Float64Array,
 ): ScaleAndMinimum {
   let least = 0; // a minimum above 0 could not be stored
   let most = -Infinity;
-  let power = 0;
   for (let i = first; i < first + count; i++) {
     const value = values[i] as number;
     least = Math.min(least, value);
     most = Math.max(most, value);
-    power += value * value;
   }
   if (most <= least) return { scale: 0, minimum: least };
-  const size = Math.sqrt(power / count);
   let best: ScaleAndMinimum = { scale: (most - least) / largestDigit, minimum: least };
   let bestError = Infinity;
   for (let step = 0; step <= 20; step++) {
     const inverse = (largestDigit - 1 + 0.1 * step) / (most - least);
-    let [weights, sumX, sumQ, sumQQ, sumXQ, sumXX] = [0, 0, 0, 0, 0, 0];
+    let [sumW, sumX, sumQ, sumQQ, sumXQ, sumXX] = [0, 0, 0, 0, 0, 0];
     for (let i = first; i < first + count; i++) {
       const value = values[i] as number;
-      const weight = size + Math.abs(value);
+      const weight = weights[i - first] as number;
       const digit = clampDigit((value - least) * inverse, 0, largestDigit);
-      weights += weight;
+      sumW += weight;
       sumX += weight * value;
       sumXX += weight * value * value;
       sumQ += weight * digit;
       sumQQ += weight * digit * digit;
       sumXQ += weight * value * digit;
     }
-    const determinant = weights * sumQQ - sumQ * sumQ;
+    const determinant = sumW * sumQQ - sumQ * sumQ;
     if (determinant <= 0) continue;
-    let scale = (weights * sumXQ - sumX * sumQ) / determinant;
+    let scale = (sumW * sumXQ - sumX * sumQ) / determinant;
     let minimum = (sumQQ * sumX - sumQ * sumXQ) / determinant;
     if (minimum > 0) [scale, minimum] = [sumXQ / sumQQ, 0];
     const error =
       sumXX +
       scale * (scale * sumQQ - 2 * sumXQ + 2 * minimum * sumQ) +
-      minimum * (minimum * weights - 2 * sumX);
+      minimum * (minimum * sumW - 2 * sumX);
     if (error < bestError) [best, bestError] = [{ scale, minimum }, error];
   }
   return best;
