@@ -29,11 +29,7 @@ export interface QuantType {
  * weigh more becomes smaller. Types whose digits leave no choice (8 bits and more) do not look at it.
  * @throws AppError `invalid-argument` when the lengths do not belong together
  */
-export type Quantize = (
-  values: Float32Array,
-  out: Uint8Array,
-  importance?: Float32Array | undefined,
-) => void;
+export type Quantize = (values: Float32Array, out: Uint8Array, importance?: Float32Array) => void;
 
 /** A type that can be read only, from the decoder of the block that begins at byte `at`. */
 export function readOnlyType(

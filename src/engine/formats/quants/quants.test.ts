@@ -234,9 +234,12 @@ describe('importance', () => {
     );
   };
 
-  it.each(['Q4_0', 'Q4_K', 'Q5_K', 'Q6_K'] as const)('makes %s err where it matters less', (type) => {
-    expect(weightedError(type, importance)).toBeLessThan(0.9 * weightedError(type));
-  });
+  it.each(['Q4_0', 'Q4_K', 'Q5_K', 'Q6_K'] as const)(
+    'makes %s err where it matters less',
+    (type) => {
+      expect(weightedError(type, importance)).toBeLessThan(0.9 * weightedError(type));
+    },
+  );
 
   it.each(['Q8_0', 'F16'] as const)('does not change %s', (type) => {
     expect(weightedError(type, importance)).toBe(weightedError(type));
