@@ -53,6 +53,11 @@ const architectureNotes: Readonly<Record<string, string>> = {
 const tokenizerNotes: Readonly<Record<string, string>> = {
   llama: 'SentencePiece BPE with byte fallback',
   gpt2: 'byte-level BPE',
+  bert: 'WordPiece',
+  t5: 'SentencePiece unigram with compiled normalisation and byte fallback',
+  rwkv: "longest match over bytes, RWKV's vocabulary",
+  none: 'no vocabulary: token ids alone',
+  no_vocab: 'the same, as older files say it',
 };
 
 /** The text of a document with its tables made anew. @throws Error where a marker is missing */

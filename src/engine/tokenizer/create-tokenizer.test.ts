@@ -1,42 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { AppError, ModelFileError } from '../../common/errors.ts';
-import { Metadata, type MetadataValue } from '../formats/gguf/metadata.ts';
+import {
+  flag,
+  floats,
+  integers,
+  metadataOf,
+  strings,
+  text,
+  types,
+  unsigned,
+  type Values,
+} from '../../../test/fixtures/vocabulary-metadata.ts';
 import { byteCharacters } from './byte-level.ts';
 import { createTokenizer } from './create-tokenizer.ts';
 import { specialTokenShield, type Tokenizer } from './tokenizer.ts';
-
-const types = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
-
-type Values = Readonly<Record<string, MetadataValue | undefined>>;
-
-function metadataOf(values: Values): Metadata {
-  const entries = new Map(
-    Object.entries(values).flatMap(([key, value], index) => {
-      const full = key.includes('.') ? key : `tokenizer.ggml.${key}`;
-      return value === undefined ? [] : [[full, { value, offsetBytes: 100 + index }] as const];
-    }),
-  );
-  return new Metadata(entries);
-}
-
-function text(value: string): MetadataValue {
-  return { type: 'string', value };
-}
-function strings(...value: string[]): MetadataValue {
-  return { type: 'array', of: 'string', value };
-}
-function integers(...value: number[]): MetadataValue {
-  return { type: 'array', of: 'i32', value: Int32Array.from(value) };
-}
-function floats(...value: number[]): MetadataValue {
-  return { type: 'array', of: 'f32', value: Float32Array.from(value) };
-}
-function unsigned(value: number): MetadataValue {
-  return { type: 'u32', value };
-}
-function flag(value: boolean): MetadataValue {
-  return { type: 'bool', value };
-}
 
 type Entry = readonly [spelling: string, type: number, score?: number];
 
@@ -109,7 +86,7 @@ function failure(values: Values): ModelFileError {
 }
 
 describe('createTokenizer', () => {
-  it.each(['bert', 't5', 'rwkv', 'none'])('names the unsupported tokenizer %s', (model) => {
+  it.each(['plamo2', 'constructor', ''])('names the unsupported tokenizer %s', (model) => {
     const error = failure({ model: text(model), tokens: strings('a') });
     expect(error.code).toBe('model-file/unsupported-tokenizer');
     expect(error.message).toContain(`"${model}"`);

@@ -3,6 +3,7 @@ import { AppError } from '../../common/errors.ts';
 import { StreamingDetokenizer } from './detokenizer.ts';
 import { SpellingTrie } from './spelling-trie.ts';
 import type { TextSegmenter } from './text-segmenter.ts';
+import { TidyingDetokenizer } from './tidy-spaces.ts';
 import {
   specialTokenShield,
   type DecodeOptions,
@@ -15,7 +16,7 @@ import {
 import type { Vocabulary } from './vocabulary.ts';
 
 export interface GgufTokenizerParts {
-  readonly kind: 'spm' | 'bpe';
+  readonly kind: Exclude<Tokenizer['kind'], 'none'>;
   readonly vocabulary: Vocabulary;
   /** The corrected kinds, see `correctKinds`. */
   readonly kinds: readonly TokenKind[];
@@ -29,6 +30,8 @@ export interface GgufTokenizerParts {
   readonly stripping: ReadonlySet<number>;
   /** Whether encoding puts a space before the text, which decoding takes away again. */
   readonly addsSpacePrefix: boolean;
+  /** Tokens are words, and decoding takes away the spaces before punctuation (WordPiece). */
+  readonly tidiesSpaces?: boolean;
   readonly warnings: readonly string[];
 }
 
@@ -36,7 +39,7 @@ const noBytes = new Uint8Array(0);
 const asciiWhiteSpace = /[ \t\n\v\f\r]*/y;
 
 export class GgufTokenizer implements Tokenizer {
-  readonly kind: 'spm' | 'bpe';
+  readonly kind: GgufTokenizerParts['kind'];
   readonly vocabularySize: number;
   readonly special: SpecialTokens;
   readonly addBos: boolean;
@@ -78,12 +81,14 @@ export class GgufTokenizer implements Tokenizer {
   }
 
   detokenizer(options: DecodeOptions = {}): Detokenizer {
-    const dropsSpace = this.#parts.addsSpacePrefix && options.continuation !== true;
+    const { addsSpacePrefix, tidiesSpaces = false } = this.#parts;
+    const dropsSpace = addsSpacePrefix && options.continuation !== true;
     const bytesOf =
       options.showSpecial === true
         ? (token: number) => this.#shownBytes(token)
         : (token: number) => this.tokenBytes(token);
-    return new StreamingDetokenizer(bytesOf, dropsSpace);
+    const inner = new StreamingDetokenizer(bytesOf, dropsSpace);
+    return tidiesSpaces ? new TidyingDetokenizer(inner) : inner;
   }
 
   tokenText(token: number): string {

@@ -71,19 +71,8 @@ export function readSpecialIds(
     readonly unknown: number | null;
   },
 ): SpecialIds {
-  const read = (name: string, fallback: number | null): number | null => {
-    const key = `tokenizer.ggml.${name}_token_id`;
-    // Signed files write "none" as -1, which is no unsigned number but no damage either.
-    const stored = metadata.entries.get(key)?.value;
-    if (stored?.type === 'i32' && stored.value === -1) return null;
-    const id = metadata.findUnsigned(key);
-    if (id === undefined) return fallback !== null && fallback < vocabularySize ? fallback : null;
-    if (id === noToken) return null;
-    if (id < vocabularySize) return id;
-    if (name === 'padding') return null;
-    const what = `its ${name} token is number ${id}, but its vocabulary has ${vocabularySize} tokens`;
-    throw malformedVocabulary(metadata, key, what);
-  };
+  const read = (name: string, fallback: number | null): number | null =>
+    readTokenId(metadata, vocabularySize, name, fallback);
   return {
     bos: read('bos', defaults.bos),
     eos: read('eos', defaults.eos),
@@ -92,6 +81,29 @@ export function readSpecialIds(
     unknown: read('unknown', defaults.unknown),
     padding: read('padding', null),
   };
+}
+
+/**
+ * The id in `tokenizer.ggml.NAME_token_id`, `fallback` where the file has none and the vocabulary
+ * reaches so far, null where it says "none". @throws ModelFileError as `readSpecialIds`
+ */
+export function readTokenId(
+  metadata: Metadata,
+  vocabularySize: number,
+  name: string,
+  fallback: number | null,
+): number | null {
+  const key = `tokenizer.ggml.${name}_token_id`;
+  // Signed files write "none" as -1, which is no unsigned number but no damage either.
+  const stored = metadata.entries.get(key)?.value;
+  if (stored?.type === 'i32' && stored.value === -1) return null;
+  const id = metadata.findUnsigned(key);
+  if (id === undefined) return fallback !== null && fallback < vocabularySize ? fallback : null;
+  if (id === noToken) return null;
+  if (id < vocabularySize) return id;
+  if (name === 'padding') return null;
+  const what = `its ${name} token is number ${id}, but its vocabulary has ${vocabularySize} tokens`;
+  throw malformedVocabulary(metadata, key, what);
 }
 
 /**

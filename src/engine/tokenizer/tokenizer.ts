@@ -24,8 +24,8 @@ export interface DecodeOptions {
   /** Show control and unknown tokens as the vocabulary spells them; otherwise they are left out. */
   readonly showSpecial?: boolean;
   /**
-   * The text goes on from earlier tokens: a leading space is then text. Otherwise SPM vocabularies
-   * lose the one space that they put before every text.
+   * The text goes on from earlier tokens: a leading space is then text. Otherwise vocabularies that
+   * put a space before every text (SPM, Unigram) or word (WordPiece) lose the first one.
    */
   readonly continuation?: boolean;
 }
@@ -39,7 +39,7 @@ export interface Detokenizer {
 }
 
 export interface Tokenizer {
-  readonly kind: 'spm' | 'bpe' | 'wordpiece' | 'unigram';
+  readonly kind: 'spm' | 'bpe' | 'wordpiece' | 'unigram' | 'rwkv' | 'none';
   readonly vocabularySize: number;
   readonly special: SpecialTokens;
   /** Whether the vocabulary says that texts start with BOS. */

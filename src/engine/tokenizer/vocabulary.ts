@@ -8,6 +8,7 @@ export const tokensKey = 'tokenizer.ggml.tokens';
 export const scoresKey = 'tokenizer.ggml.scores';
 export const typesKey = 'tokenizer.ggml.token_type';
 export const mergesKey = 'tokenizer.ggml.merges';
+export const charsmapKey = 'tokenizer.ggml.precompiled_charsmap';
 
 export interface Vocabulary {
   readonly size: number;
