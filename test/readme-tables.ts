@@ -89,9 +89,9 @@ async function works(): Promise<string> {
     '',
     'Errors: root mean square difference from the values in the file, of random weights; what the rounding to the type itself cost is not in them.',
     '',
-    '| tokenizer (`tokenizer.ggml.model`) | family |',
-    '| --- | --- |',
-    ...supportedTokenizers.map((name) => `| \`${name}\` | ${note(tokenizerNotes, name)} |`),
+    `Tokenizers (\`tokenizer.ggml.model\`): ${supportedTokenizers
+      .map((name) => `\`${name}\` (${note(tokenizerNotes, name)})`)
+      .join(', ')}.`,
     '',
     `Byte-level BPE knows ${knownPreTokenizers.length} names of pre-tokenizers; a file with another name is read with the default one and says so.`,
   ].join('\n');
