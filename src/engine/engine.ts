@@ -69,6 +69,8 @@ export interface GenerationRequest {
   readonly topLogprobs?: number;
   /** The text is read as going on where the prompt ended, not as an answer of its own. */
   readonly continuation?: boolean;
+  /** Spellings of special tokens that the text shows, each behind a `tokenMark`; others are ignored. */
+  readonly markedTokens?: readonly string[];
 }
 
 /** A token with its text, exact bytes and log-probability. */
@@ -175,6 +177,7 @@ export class Engine {
       maxTokens: request.maxTokens,
       stop: request.stop,
       continuation: request.continuation ?? false,
+      markedTokens: markedTokens(tokenizer, request.markedTokens ?? []),
       signal,
       ...(topLogprobs === undefined ? {} : { topLogprobs }),
     });
@@ -233,6 +236,20 @@ function promptTokens(tokenizer: Tokenizer, prompt: EnginePrompt): number[] {
   // Most chat templates write BOS themselves; a second one would be read as text of its own.
   if (tokenizer.addBos && bos !== null && tokens[0] !== bos) tokens.unshift(bos);
   return tokens;
+}
+
+/** By id; what is ordinary text in this vocabulary is left out. */
+function markedTokens(
+  tokenizer: Tokenizer,
+  spellings: readonly string[],
+): ReadonlyMap<number, string> {
+  const special = new Set(tokenizer.specialSpellings);
+  const marked = new Map<number, string>();
+  for (const spelling of spellings) {
+    const id = special.has(spelling) ? tokenizer.tokenId(spelling) : undefined;
+    if (id !== undefined) marked.set(id, spelling);
+  }
+  return marked;
 }
 
 function report(

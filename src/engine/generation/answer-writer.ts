@@ -2,6 +2,7 @@
  * One answer in the making: logits go in, text that may be shown comes out, until something ends it.
  * Knows nothing of the model's state.
  */
+import { tokenMark } from '../../common/token-mark.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { createLogitsProcessors, noPenalties } from './logits-processors.ts';
 import type { LogitsProcessor, PenaltyOptions } from './logits-processors.ts';
@@ -28,6 +29,8 @@ export interface AnswerOptions {
   readonly showSpecial?: boolean;
   /** The text goes on where the prompt's ended: a leading space is part of it. */
   readonly continuation?: boolean;
+  /** Tokens by id that are written as `tokenMark` and their spelling, control tokens too. */
+  readonly markedTokens?: ReadonlyMap<number, string>;
 }
 
 export interface WrittenToken {
@@ -86,7 +89,7 @@ export class AnswerWriter {
 
     this.#tokens++;
     for (const processor of this.#processors) processor.accept(token, 'generated');
-    const result = this.#stops.push(this.#detokenizer.push(token));
+    const result = this.#stops.push(this.#textOf(token));
     this.#foundStop = result.stop !== null;
     const atLimit = this.#tokens >= (this.#options.maxTokens ?? Infinity);
     const finish = this.#foundStop ? 'stop' : atLimit ? 'length' : null;
@@ -110,6 +113,15 @@ export class AnswerWriter {
     const changed = logits.slice();
     for (const processor of this.#processors) processor.process(changed);
     return this.#sampler.sample(changed);
+  }
+
+  #textOf(token: number): string {
+    const marked = this.#options.markedTokens;
+    if (marked === undefined || marked.size === 0) return this.#detokenizer.push(token);
+    const spelling = marked.get(token);
+    if (spelling !== undefined) return this.#detokenizer.flush() + tokenMark + spelling;
+    // Bytes that spell the mark itself would forge it.
+    return this.#detokenizer.push(token).replaceAll(tokenMark, '\uFFFD');
   }
 
   #endsGeneration(token: number): boolean {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../common/errors.ts';
+import { tokenMark } from '../../common/token-mark.ts';
 import { logSumExp } from './logprobs.ts';
 import { greedySampling } from './sampler.ts';
 import { Session, sliceTokensFor } from './session.ts';
@@ -420,5 +421,30 @@ describe('sliceTokensFor', () => {
     expect(sliceTokensFor(135e6, 512)).toBe(222);
     expect(sliceTokensFor(8e9, 512)).toBe(16);
     expect(sliceTokensFor(8e9, 4)).toBe(4);
+  });
+});
+
+describe('marked tokens', () => {
+  const marked = new Map([[7, '<call>']]);
+
+  it('are shown with their mark, which text cannot forge', async () => {
+    const script = scriptAnswer(byteVocabularySize, 1, [
+      ...bytes(`a${tokenMark}`),
+      0xe2,
+      7,
+      ...bytes('b'),
+      endToken,
+    ]);
+    const { session } = setUp(script);
+    const { text } = await collect(
+      session.generate(bytes('?'), { ...greedy, markedTokens: marked }),
+    );
+    expect(text).toBe(`a\uFFFD\uFFFD${tokenMark}<call>b`);
+  });
+
+  it('leave answers alone that have none', async () => {
+    const { session } = answering('?', `a${tokenMark}<|end|>`);
+    const { text } = await collect(session.generate(bytes('?'), greedy));
+    expect(text).toBe(`a${tokenMark}`);
   });
 });
