@@ -4,7 +4,9 @@
  */
 import { AppError } from '../common/errors.ts';
 import { createChatPrompt, type PromptNotice } from '../conversation/chat-prompt.ts';
+import type { AnswerFormat } from '../conversation/answer-format/answer-format.ts';
 import type { TemplateMessage } from '../conversation/chat-template.ts';
+import type { ToolDefinition } from '../conversation/tool-definitions.ts';
 import type { EnginePrompt } from '../engine/engine.ts';
 import type { SandboxApi } from '../rpc/contracts.ts';
 import { useOnce } from '../rpc/worker-owner.ts';
@@ -15,6 +17,14 @@ export interface RenderedPrompt {
   /** Texts that end the answer besides the vocabulary's own ends. */
   readonly stop: readonly string[];
   readonly notices: readonly PromptNotice[];
+  /** How to take the answer apart; its marked tokens are for the engine. */
+  readonly format: AnswerFormat;
+}
+
+export interface PromptOptions {
+  readonly tools?: readonly ToolDefinition[];
+  /** Further variables of the template, such as `enable_thinking`. */
+  readonly variables?: Readonly<Record<string, unknown>>;
 }
 
 /** Templates of published models render in milliseconds; two seconds is a template that never ends. */
@@ -30,14 +40,19 @@ export class PromptRenderer {
   }
 
   /** @throws AppError `engine/not-loaded`, `template/refused` */
-  async render(messages: readonly TemplateMessage[]): Promise<RenderedPrompt> {
+  async render(
+    messages: readonly TemplateMessage[],
+    { tools = [], variables = {} }: PromptOptions = {},
+  ): Promise<RenderedPrompt> {
     const model = await this.#runtime.need();
     const { architecture, name } = model.info;
     const spellings = new Set(model.specialSpellings);
-    const { text, stop, notices } = await createChatPrompt(
+    const { text, ...rest } = await createChatPrompt(
       {
         template: model.chatTemplate,
         messages,
+        tools,
+        extra: variables,
         specialSpellings: model.specialSpellings,
         hints: { architecture, name, hasToken: (spelling) => spellings.has(spelling) },
         addGenerationPrompt: true,
@@ -54,6 +69,6 @@ export class PromptRenderer {
           (sandbox) => sandbox.renderTemplate(request),
         ),
     );
-    return { prompt: { kind: 'text', text, special: true }, stop, notices };
+    return { prompt: { kind: 'text', text, special: true }, ...rest };
   }
 }

@@ -76,14 +76,18 @@ describe('chooseDefaultTemplate', () => {
     const chosen = chooseDefaultTemplate(request(null, { tokens, name }).hints);
     expect(chosen.id).toBe(id);
     const prompt = await createChatPrompt(request(null, { tokens, name }), here);
-    expect(prompt).toEqual({ text: expected, stop: chosen.stop, notices: ['default-template'] });
+    expect(prompt).toMatchObject({
+      text: expected,
+      stop: chosen.stop,
+      notices: ['default-template'],
+    });
   });
 });
 
 describe('createChatPrompt', () => {
   it("uses the file's own template without a notice", async () => {
     const template = '{% for m in messages %}{{ m.role }}:{{ m.content }};{% endfor %}';
-    expect(await createChatPrompt(request(template), here)).toEqual({
+    expect(await createChatPrompt(request(template), here)).toMatchObject({
       text: 'system:Be brief.;user:Hi;assistant:Hello!;user:Why?;',
       stop: [],
       notices: [],
@@ -112,7 +116,7 @@ describe('createChatPrompt', () => {
   it('folds the system text into the first question when the template refuses it', async () => {
     const template =
       "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}{% for m in messages %}{{ m.role }}:{{ m.content }};{% endfor %}";
-    expect(await createChatPrompt(request(template), here)).toEqual({
+    expect(await createChatPrompt(request(template), here)).toMatchObject({
       text: 'user:Be brief.\n\nHi;assistant:Hello!;user:Why?;',
       stop: [],
       notices: ['template-refused-system'],

@@ -58,12 +58,35 @@ export function shieldMessages(
   }));
 }
 
+/** Definitions of tools: their texts and the names of their parameters come from elsewhere too. */
+export function shieldTools<T>(tools: readonly T[], spellings: readonly string[]): T[] {
+  const shield = createContentShield(spellings);
+  return tools.map((tool) => shieldValue(tool, shield) as T);
+}
+
+/** Variables that a caller gives the template. */
+export function shieldVariables(
+  variables: Readonly<Record<string, unknown>>,
+  spellings: readonly string[],
+): Readonly<Record<string, unknown>> {
+  const shield = createContentShield(spellings);
+  return Object.fromEntries(
+    Object.entries(variables).map(([key, value]) => [key, shieldValue(value, shield)]),
+  );
+}
+
+/** Members whose keys are somebody's words, and not those that templates look up. */
+const freeKeys: ReadonlySet<string> = new Set(['arguments', 'parameters']);
+
 /** All strings inside a JSON value, as tool calls and their results are. */
-function shieldValue(value: unknown, shield: ContentShield): unknown {
+function shieldValue(value: unknown, shield: ContentShield, keysToo = false): unknown {
   if (typeof value === 'string') return shield(value);
-  if (Array.isArray(value)) return value.map((item) => shieldValue(item, shield));
+  if (Array.isArray(value)) return value.map((item) => shieldValue(item, shield, keysToo));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, shieldValue(item, shield)]),
+    Object.entries(value).map(([key, item]) => [
+      keysToo ? shield(key) : key,
+      shieldValue(item, shield, keysToo || freeKeys.has(key)),
+    ]),
   );
 }

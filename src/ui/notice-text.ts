@@ -10,6 +10,10 @@ const sentences: Record<NoticeCode, () => string> = {
     msg('This model takes no system prompt; it was put before your first message.', {
       id: 'notice.template-refused-system',
     }),
+  'tools-in-words': () =>
+    msg('The chat format of this model knows no tools; they were described to it in words.', {
+      id: 'notice.tools-in-words',
+    }),
   'context-full': () =>
     msg(
       'The answer ended because the context is full. Start a new chat, or raise the context length in Settings.',

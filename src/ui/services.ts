@@ -140,6 +140,7 @@ export interface ChatSummaryView {
 export type NoticeCode =
   | 'default-template'
   | 'template-refused-system'
+  | 'tools-in-words'
   | 'context-full'
   | 'older-messages-dropped'
   | 'interrupted'

@@ -289,6 +289,7 @@ export const templates: TemplateMap = {
   'notice.interrupted': '写到这里时页面被关闭。重新回答即可得到完整的回答。',
   'notice.older-messages-dropped': '对话较长，模型已看不到最早的消息。',
   'notice.template-refused-system': '此模型不支持系统提示词，已把它放在您的第一条消息之前。',
+  'notice.tools-in-words': '此模型的对话格式不支持工具，已改用文字向它说明。',
   'notice.unknown-pre-tokenizer': 'Hermit 不确定此模型如何切分文字，回答质量可能受影响。',
 
   // 错误：发生了什么，什么没有受损，接下来怎么做
