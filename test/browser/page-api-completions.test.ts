@@ -464,8 +464,7 @@ describe('bad requests', () => {
   });
 
   it.each([
-    ['n', { messages: [{ role: 'user', content: 'x' }], n: 2 }],
-    ['tools', { messages: [{ role: 'user', content: 'x' }], tools: [{}] }],
+    ['functions', { messages: [{ role: 'user', content: 'x' }], functions: [{}] }],
     [
       'response_format',
       { messages: [{ role: 'user', content: 'x' }], response_format: { type: 'json_object' } },

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { plainAnswer } from '../../conversation/answer-format/answer-format.ts';
 import type { EngineEvent } from '../../engine/engine.ts';
 import { Turns } from '../turns.ts';
 import { ChatCompletions, type CompletionDependencies } from './chat-completions.ts';
@@ -23,7 +24,12 @@ function dependencies(): CompletionDependencies {
   return {
     runtime: runtime as never,
     prompts: {
-      render: () => Promise.resolve({ prompt: { kind: 'tokens', tokens: [1] }, stop: [] }),
+      render: () =>
+        Promise.resolve({
+          prompt: { kind: 'tokens', tokens: [1] },
+          stop: [],
+          format: plainAnswer,
+        }),
     } as never,
     ensureModel: () => Promise.resolve('model'),
     turns: new Turns(),

@@ -1,36 +1,19 @@
 /** `hermit.chat.completions`: the OpenAI chat completion on the model of this device. */
 import { throwIfAborted, untilAborted } from '../../common/abort.ts';
 import { AppError } from '../../common/errors.ts';
-import type { GenerationRequest, TokenReport } from '../../engine/engine.ts';
+import type { GenerationStats } from '../../engine/generation/stats.ts';
 import type { ModelRuntime } from '../model-runtime.ts';
-import type { PromptRenderer } from '../prompt-renderer.ts';
+import type { PromptRenderer, RenderedPrompt } from '../prompt-renderer.ts';
 import type { Turns } from '../turns.ts';
-import { messagesOf, type ChatMessage } from './chat-messages.ts';
-import {
-  createdNow,
-  finishReasonOf,
-  includesUsage,
-  logprobOf,
-  responseId,
-  samplingOf,
-  usageOf,
-} from './generation-params.ts';
+import { addedUsage, ChoiceWriter, collectChat, type ChatChoice } from './chat-choices.ts';
+import { chatPlanOf, type ChatPlan } from './chat-plan.ts';
+import { createdNow, responseId, usageOf } from './generation-params.ts';
 import type {
   ChatCompletion,
   ChatCompletionChunk,
   ChatCompletionRequest,
-  FinishReason,
-  TokenLogprob,
   Usage,
 } from './openai-types.ts';
-import {
-  invalidField,
-  refuseUnsupported,
-  requireBoolean,
-  requireModel,
-  requireRequest,
-  requireWhole,
-} from './request-checks.ts';
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
@@ -44,18 +27,6 @@ export interface CompletionDependencies {
   /** Requests of scripts, one after the other: each may want another model. */
   readonly turns: Turns;
 }
-
-/** A request that was found valid. */
-interface ChatPlan {
-  readonly model: string | undefined;
-  readonly messages: readonly ChatMessage[];
-  readonly generation: Omit<GenerationRequest, 'prompt'>;
-  readonly stream: boolean;
-  /** Whether chunks tell the usage: null in all but the last. */
-  readonly usage: boolean;
-}
-
-type Choice = ChatCompletionChunk['choices'][number];
 
 export class ChatCompletions {
   readonly #dependencies: CompletionDependencies;
@@ -86,10 +57,10 @@ export class ChatCompletions {
     request: ChatCompletionRequest,
     { signal }: CallOptions = {},
   ): Promise<ChatCompletion | AsyncIterable<ChatCompletionChunk>> {
-    const plan = planOf(request);
+    const plan = chatPlanOf(request);
     throwIfAborted(signal);
     const chunks = this.#chunks(plan, signal);
-    return plan.stream ? chunks : collect(chunks);
+    return plan.stream ? chunks : collectChat(chunks);
   }
 
   async *#chunks(
@@ -98,143 +69,83 @@ export class ChatCompletions {
   ): AsyncGenerator<ChatCompletionChunk> {
     const finish = await this.#dependencies.turns.take(signal);
     try {
-      yield* this.#answer(plan, signal, finish);
+      yield* this.#answers(plan, signal, finish);
     } finally {
       finish();
     }
   }
 
-  /** Calls `begun` once the model is at work, which is before the first chunk. */
-  async *#answer(
+  /** Calls `begun` once the model is at work on its last answer, which is before its first chunk. */
+  async *#answers(
     plan: ChatPlan,
     signal: AbortSignal | undefined,
     begun: () => void,
   ): AsyncGenerator<ChatCompletionChunk> {
-    const { runtime, prompts, ensureModel } = this.#dependencies;
+    const { prompts, ensureModel } = this.#dependencies;
     const model = await untilAborted(ensureModel(plan.model), signal);
-    const { prompt, stop } = await untilAborted(prompts.render(plan.messages), signal);
-    const { generation } = plan;
-    const events = runtime.generate(
-      { ...generation, prompt, stop: [...generation.stop, ...stop] },
-      { modelId: model, ...(signal === undefined ? {} : { signal }) },
-    );
+    const { tools, variables } = plan;
+    const prompt = await untilAborted(prompts.render(plan.messages, { tools, variables }), signal);
     const shared = {
       id: responseId('chatcmpl'),
       object: 'chat.completion.chunk' as const,
       created: createdNow(),
       model,
     };
-    const chunk = (part: Choice): ChatCompletionChunk => ({
-      ...shared,
-      choices: [part],
-      ...(plan.usage ? { usage: null } : {}),
-    });
+    let usage: Usage | null = null;
+    for (let index = 0; index < plan.count; index++) {
+      const last = index === plan.count - 1;
+      const choices = this.#choices(plan, model, prompt, index, signal, last ? begun : ignored);
+      for await (const event of choices) {
+        if ('stats' in event) usage = addedUsage(usage, usageOf(event.stats));
+        else yield { ...shared, choices: [event], ...(plan.usage ? { usage: null } : {}) };
+      }
+    }
+    if (plan.usage && usage !== null) yield { ...shared, choices: [], usage };
+  }
+
+  /** One answer as the choices of its chunks, and its statistics at the end. */
+  async *#choices(
+    { generation, single }: ChatPlan,
+    modelId: string,
+    { prompt, stop, format }: RenderedPrompt,
+    index: number,
+    signal: AbortSignal | undefined,
+    begun: () => void,
+  ): AsyncGenerator<ChatChoice | { readonly stats: GenerationStats }> {
+    const writer = new ChoiceWriter(index, format);
+    const enough = new AbortController();
+    const signals = signal === undefined ? [enough.signal] : [enough.signal, signal];
+    const { sampling } = generation;
+    const events = this.#dependencies.runtime.generate(
+      {
+        ...generation,
+        // Each answer is another one, and all of them are the same again with the same seed.
+        sampling: { ...sampling, seed: sampling.seed + index },
+        prompt,
+        stop: [...generation.stop, ...stop],
+        markedTokens: format.markedTokens,
+      },
+      { modelId, signal: AbortSignal.any(signals) },
+    );
     let first = true;
     for await (const event of events) {
       // From here on the runtime keeps the order; a script need not read its stream to the end.
       begun();
-      if (first) yield chunk(choice({ role: 'assistant', content: '', refusal: null }));
+      if (first) yield writer.first();
       first = false;
-      if (event.type === 'token') {
-        yield chunk(choice({ content: event.text }, logprobsOf(event.report)));
+      if (event.type === 'token' && !enough.signal.aborted) {
+        yield* writer.token(event.text, event.report);
+        if (single && writer.calls > 0) enough.abort();
       } else if (event.type === 'done') {
-        if (event.reason === 'aborted') throw new AppError('aborted', 'The operation was stopped.');
-        if (event.text !== '') yield chunk(choice({ content: event.text }));
-        yield chunk({ ...choice({}), finish_reason: finishReasonOf(event.reason) });
-        if (plan.usage) yield { ...shared, choices: [], usage: usageOf(event.stats) };
+        const aborted = event.reason === 'aborted';
+        if (aborted && !enough.signal.aborted) {
+          throw new AppError('aborted', 'The operation was stopped.');
+        }
+        yield* writer.finish(aborted ? '' : event.text, aborted ? 'stop' : event.reason);
+        yield { stats: event.stats };
       }
     }
   }
 }
 
-/** @throws AppError `invalid-argument`, `not-supported` naming the field */
-function planOf(request: ChatCompletionRequest): ChatPlan {
-  const fields = requireRequest(request);
-  refuseUnsupported(
-    fields,
-    ['n'],
-    ['tools', 'functions', 'tool_choice', 'function_call', 'audio', 'prediction'],
-  );
-  checkResponseFormat(fields['response_format']);
-  const maxTokens =
-    requireWhole(request.max_completion_tokens, 'max_completion_tokens', 1, 1e9) ??
-    requireWhole(request.max_tokens, 'max_tokens', 1, 1e9);
-  const topLogprobs = topLogprobsOf(request);
-  const stream = requireBoolean(request.stream, 'stream');
-  return {
-    model: requireModel(request.model),
-    messages: messagesOf(request.messages),
-    generation: {
-      ...samplingOf(request),
-      maxTokens: maxTokens ?? Number.MAX_SAFE_INTEGER,
-      ...(topLogprobs === undefined ? {} : { topLogprobs }),
-    },
-    stream,
-    usage: !stream || includesUsage(request.stream_options),
-  };
-}
-
-function checkResponseFormat(format: unknown): void {
-  if (format === null || format === undefined) return;
-  if (requireRequest(format)['type'] === 'text') return;
-  throw new AppError(
-    'not-supported',
-    'Hermit answers in plain text: leave "response_format" out.',
-    {
-      details: { field: 'response_format' },
-    },
-  );
-}
-
-function topLogprobsOf(request: ChatCompletionRequest): number | undefined {
-  const top = requireWhole(request.top_logprobs, 'top_logprobs', 0, 20);
-  const wanted = requireBoolean(request.logprobs, 'logprobs');
-  if (top !== undefined && !wanted) {
-    throw invalidField('top_logprobs', 'left out unless "logprobs" is true', top);
-  }
-  return wanted ? (top ?? 0) : undefined;
-}
-
-function choice(delta: Choice['delta'], logprobs: Choice['logprobs'] = null): Choice {
-  return { index: 0, delta, logprobs, finish_reason: null };
-}
-
-function logprobsOf(report: TokenReport | undefined): Choice['logprobs'] {
-  return report === undefined ? null : { content: [logprobOf(report)], refusal: null };
-}
-
-async function collect(chunks: AsyncIterable<ChatCompletionChunk>): Promise<ChatCompletion> {
-  let content = '';
-  let finishReason: FinishReason = 'stop';
-  let usage: Usage | null = null;
-  let first: ChatCompletionChunk | null = null;
-  let logprobs: TokenLogprob[] | null = null;
-  for await (const chunk of chunks) {
-    first ??= chunk;
-    usage = chunk.usage ?? usage;
-    for (const part of chunk.choices) {
-      content += part.delta.content ?? '';
-      finishReason = part.finish_reason ?? finishReason;
-      if (part.logprobs !== null) (logprobs ??= []).push(...part.logprobs.content);
-    }
-  }
-  if (first === null || usage === null) {
-    throw new AppError('internal', 'The answer ended before it began.');
-  }
-  const { id, created, model } = first;
-  return {
-    id,
-    object: 'chat.completion',
-    created,
-    model,
-    choices: [
-      {
-        index: 0,
-        message: { role: 'assistant', content, refusal: null },
-        logprobs: logprobs === null ? null : { content: logprobs, refusal: null },
-        finish_reason: finishReason,
-      },
-    ],
-    usage,
-  };
-}
+const ignored = (): void => undefined;

@@ -177,8 +177,7 @@ describe('a chat completion', () => {
   it('refuses what it cannot do instead of leaving it out', async () => {
     const messages = [{ role: 'user', content: 'a' }] as const;
     for (const [field, value] of Object.entries({
-      n: 2,
-      tools: [{ type: 'function' }],
+      functions: [{ name: 'f' }],
       response_format: { type: 'json_schema' },
     })) {
       const request = { messages, [field]: value } as ChatCompletionRequest;
@@ -188,7 +187,7 @@ describe('a chat completion', () => {
       });
     }
     // What changes nothing may be said.
-    const harmless = { messages, n: 1, tools: [], response_format: { type: 'text' } };
+    const harmless = { messages, n: 1, functions: [], response_format: { type: 'text' } };
     await expect(chat.create(harmless)).resolves.toMatchObject({ model: 'm' });
   });
 });

@@ -5,8 +5,42 @@
 
 export interface ChatCompletionMessageParam {
   readonly role: 'system' | 'developer' | 'user' | 'assistant' | 'tool';
-  readonly content: string | readonly { readonly type: 'text'; readonly text: string }[];
+  /** Only a message that calls tools may do without. */
+  readonly content?: string | readonly { readonly type: 'text'; readonly text: string }[] | null;
+  /** Of an assistant. */
+  readonly tool_calls?: readonly ChatToolCall[] | null;
+  /** Of an assistant; not OpenAI's. Reaches templates that want the reasoning of this turn back. */
+  readonly reasoning_content?: string | null;
+  /** Of a tool: which call this is the result of. */
+  readonly tool_call_id?: string;
+  readonly refusal?: string | null;
 }
+
+export interface ChatToolCall {
+  readonly id: string;
+  readonly type: 'function';
+  /** `arguments` is JSON text, always of an object. */
+  readonly function: { readonly name: string; readonly arguments: string };
+}
+
+export interface ChatTool {
+  readonly type: 'function';
+  readonly function: {
+    /** Letters, digits, "_" and "-", 64 at most. */
+    readonly name: string;
+    readonly description?: string | null;
+    /** A JSON schema of an object; no arguments when absent. */
+    readonly parameters?: Readonly<Record<string, unknown>> | null;
+    /** Accepted: forced calls always follow the schema. */
+    readonly strict?: boolean | null;
+  };
+}
+
+export type ToolChoice =
+  | 'none'
+  | 'auto'
+  | 'required'
+  | { readonly type: 'function'; readonly function: { readonly name: string } };
 
 export interface SamplingParams {
   readonly temperature?: number | null;
@@ -32,9 +66,17 @@ export interface ChatCompletionRequest extends SamplingParams {
   readonly max_completion_tokens?: number | null;
   readonly logprobs?: boolean | null;
   readonly top_logprobs?: number | null;
+  /** How many answers to write, one after the other. */
+  readonly n?: number | null;
+  readonly tools?: readonly ChatTool[] | null;
+  readonly tool_choice?: ToolChoice | null;
+  /** False: the answer ends with its first call. */
+  readonly parallel_tool_calls?: boolean | null;
+  /** Not OpenAI's, the name is vLLM's: variables of the chat template, such as `enable_thinking`. */
+  readonly chat_template_kwargs?: Readonly<Record<string, unknown>> | null;
 }
 
-export type FinishReason = 'stop' | 'length';
+export type FinishReason = 'stop' | 'length' | 'tool_calls';
 
 export interface Usage {
   readonly prompt_tokens: number;
@@ -59,24 +101,42 @@ export interface ChatLogprobs {
   readonly refusal: null;
 }
 
+export interface ChatCompletionChoice {
+  readonly index: number;
+  readonly message: {
+    readonly role: 'assistant';
+    /** Null when the answer is calls of tools alone. */
+    readonly content: string | null;
+    readonly refusal: null;
+    /** What the model thought before it answered; absent when it did not. */
+    readonly reasoning_content?: string;
+    readonly tool_calls?: readonly ChatToolCall[];
+  };
+  readonly logprobs: ChatLogprobs | null;
+  readonly finish_reason: FinishReason;
+}
+
 export interface ChatCompletion {
   readonly id: string;
   readonly object: 'chat.completion';
   readonly created: number;
   readonly model: string;
-  readonly choices: readonly [
-    {
-      readonly index: 0;
-      readonly message: {
-        readonly role: 'assistant';
-        readonly content: string;
-        readonly refusal: null;
-      };
-      readonly logprobs: ChatLogprobs | null;
-      readonly finish_reason: FinishReason;
-    },
-  ];
+  readonly choices: readonly [ChatCompletionChoice, ...ChatCompletionChoice[]];
   readonly usage: Usage;
+}
+
+export interface ChatCompletionDelta {
+  readonly role?: 'assistant';
+  readonly content?: string;
+  readonly refusal?: null;
+  readonly reasoning_content?: string;
+  /** Name and id come first, the arguments once they are complete and valid. */
+  readonly tool_calls?: readonly {
+    readonly index: number;
+    readonly id?: string;
+    readonly type?: 'function';
+    readonly function: { readonly name?: string; readonly arguments: string };
+  }[];
 }
 
 export interface ChatCompletionChunk {
@@ -85,12 +145,8 @@ export interface ChatCompletionChunk {
   readonly created: number;
   readonly model: string;
   readonly choices: readonly {
-    readonly index: 0;
-    readonly delta: {
-      readonly role?: 'assistant';
-      readonly content?: string;
-      readonly refusal?: null;
-    };
+    readonly index: number;
+    readonly delta: ChatCompletionDelta;
     readonly logprobs: ChatLogprobs | null;
     readonly finish_reason: FinishReason | null;
   }[];

@@ -68,12 +68,16 @@ export function isTokenList(value: unknown): value is readonly number[] {
   );
 }
 
+export function requireObject(value: unknown, field: string): Readonly<Record<string, unknown>> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    return value as Readonly<Record<string, unknown>>;
+  }
+  throw invalidField(field, 'an object', value);
+}
+
 /** @throws also for a request that is no object at all */
 export function requireRequest(request: unknown): Readonly<Record<string, unknown>> {
-  if (typeof request === 'object' && request !== null && !Array.isArray(request)) {
-    return request as Readonly<Record<string, unknown>>;
-  }
-  throw invalidField('request', 'an object', request);
+  return requireObject(request, 'request');
 }
 
 /**
