@@ -7,6 +7,6 @@ import { openStoreForReading } from '../src/store/open-model-store.ts';
 export async function openReference(
   model: ModelReference,
 ): Promise<ByteSource & { close(): void }> {
-  if (model.kind === 'port') return new PortByteSource(model.port, model.size);
+  if (model.kind === 'port') return new PortByteSource(model.port, model.size, model.partSizes);
   return openStoreForReading(navigator.locks).open(model.id);
 }

@@ -4,7 +4,7 @@
  */
 import { renderChatTemplate } from '../src/conversation/chat-template.ts';
 import { headerToMessage } from '../src/engine/formats/gguf/header-message.ts';
-import { readGguf } from '../src/engine/formats/gguf/reader.ts';
+import { readModel } from '../src/engine/formats/gguf/split.ts';
 import type { SandboxApi } from '../src/rpc/contracts.ts';
 import { exposeApi } from '../src/rpc/expose.ts';
 import { openReference } from './open-reference.ts';
@@ -13,7 +13,7 @@ exposeApi({
   readHeader: async (model, header) => {
     const source = await openReference(model);
     try {
-      header.postMessage(headerToMessage(await readGguf(source)));
+      header.postMessage(headerToMessage(await readModel(source)));
     } finally {
       source.close();
     }

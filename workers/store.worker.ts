@@ -33,6 +33,6 @@ exposeApi({
   serveBytes: async (id, port) => {
     const source = await (await opened).store.open(id);
     serveByteSource(port, source);
-    return source.size;
+    return { size: source.size, partSizes: source.partSizes ?? [] };
   },
 } satisfies StoreApi);

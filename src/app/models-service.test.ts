@@ -19,6 +19,7 @@ const catalog = {
       bytes: null,
       approximateBytes: 1_000_000,
       sha256: null,
+      files: [],
       architecture: 'llama',
       parameters: '1M',
       quantization: 'Q8_0',

@@ -6,6 +6,7 @@ import type { CatalogEntry } from '../download/catalog.ts';
 import { parseCatalog } from '../download/catalog.ts';
 import type { LibraryEntry } from '../download/library-entry.ts';
 import type { AddModelRequest } from '../download/model-request.ts';
+import { groupSplitFiles } from '../download/split-names.ts';
 import { AppError } from '../common/errors.ts';
 import { ObservableValue, type Observable } from '../common/observable.ts';
 import { callback } from '../rpc/transfer.ts';
@@ -120,8 +121,15 @@ export class LibraryModelsService implements ModelsService {
     return this.#add({ kind: 'url', url });
   }
 
-  addFromFile(file: File): Promise<string> {
-    return this.#add({ kind: 'file', file });
+  modelsIn(files: readonly File[]): Promise<readonly (readonly File[])[]> {
+    // A promise, so that every failure of the service comes the same way.
+    return new Promise((resolve) => {
+      resolve(groupSplitFiles(files));
+    });
+  }
+
+  addFromFile(file: File, ...more: readonly File[]): Promise<string> {
+    return this.#add({ kind: 'file', file, more });
   }
 
   async addFromCatalog(catalogId: string): Promise<string> {
@@ -225,6 +233,7 @@ function modelView(entry: LibraryEntry): ModelView {
     ...sourceOf(entry),
     licence: entry.licence,
     sha256: entry.sha256,
+    files: entry.files,
     verified: entry.verified,
     addedAt: entry.addedAt,
     lastUsedAt: entry.lastUsedAt,

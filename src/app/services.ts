@@ -214,8 +214,8 @@ function noModel(): AppError {
 /** Without storage the model is in the store worker's memory: reads go through a port. */
 async function serveFromMemory(store: WorkerOwner<StoreApi>, id: string): Promise<ModelReference> {
   const { port1, port2 } = new MessageChannel();
-  const size = await store.use((remote) => remote.serveBytes(id, transfer(port1, [port1])));
-  return { kind: 'port', port: port2, size };
+  const served = await store.use((remote) => remote.serveBytes(id, transfer(port1, [port1])));
+  return { kind: 'port', port: port2, ...served };
 }
 
 function readHeader(model: ModelReference, header: MessagePort): Promise<void> {

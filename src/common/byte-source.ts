@@ -9,6 +9,8 @@ import { AppError } from './errors.ts';
 export interface ByteSource {
   /** Length of the file in bytes. */
   readonly size: number;
+  /** Where several files are read as one: their lengths, in order. */
+  readonly partSizes?: readonly number[];
   /**
    * Bytes `[offset, offset + length)`.
    * @throws AppError `store/damaged`, `download/local-file-changed`, `aborted`, `invalid-argument` (range outside the file)

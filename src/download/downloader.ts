@@ -12,6 +12,7 @@ import type { ModelManifest } from '../store/manifest.ts';
 import { type ModelStore, needsRestart } from '../store/model-store.ts';
 import type { ModelWriter } from '../store/model-writer.ts';
 import { checkModelStart, sniffBytes } from './content-sniffer.ts';
+import type { HeaderTap } from './header-tap.ts';
 import {
   type ModelSource,
   noValidators,
@@ -51,6 +52,8 @@ export interface DownloadOptions {
   readonly network: Network;
   readonly signal: AbortSignal;
   readonly report: (event: DownloadEvent) => void;
+  /** Looks at the header as it passes, and refuses a model that could not be used. */
+  readonly header?: HeaderTap | null;
 }
 
 interface StoringBlock {
@@ -86,7 +89,8 @@ export class Downloader {
 
   /**
    * Resolves when the model is `ready`.
-   * @throws AppError `download/*`, `store/*`, `model-file/not-gguf`, `aborted`
+   * @throws AppError `download/*`, `store/*`, `model-file/*`, `engine/out-of-memory` (what its header
+   * says cannot be used here), `aborted`
    */
   async run(): Promise<ModelManifest> {
     const { store, modelId, signal } = this.#options;
@@ -219,6 +223,7 @@ export class Downloader {
           details: { askedEnd: opened.end },
         });
       }
+      await this.#options.header?.take(position, piece, writer.size);
       index = await this.#take(writer, index, piece);
       position += piece.length;
       this.#note(writer, position, piece.length);
@@ -325,6 +330,7 @@ export class Downloader {
       const { fileName } = await this.#options.store.get(writer.modelId);
       checkModelStart(new Uint8Array(0), fileName);
     }
+    await this.#options.header?.settle(total);
     this.#options.report({ kind: 'verifying', bytesDone: 0, bytesTotal: total });
     return writer.finish((bytesDone, bytesTotal) => {
       this.#options.report({ kind: 'verifying', bytesDone, bytesTotal });

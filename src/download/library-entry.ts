@@ -9,7 +9,14 @@ export interface LibraryEntry {
   readonly bytesTotal: number | null;
   readonly origin: ModelOrigin;
   readonly facts: ModelFacts;
+  /** Null while unknown, and for a model in several files. */
   readonly sha256: string | null;
+  /** The files of a model in several files, in order; empty for all others. */
+  readonly files: readonly {
+    readonly fileName: string;
+    readonly bytes: number | null;
+    readonly sha256: string | null;
+  }[];
   readonly verified: ModelManifest['verified'];
   readonly licence: string | null;
   readonly addedAt: number;
@@ -54,6 +61,7 @@ export function toLibraryEntry(model: ModelManifest, live: LibraryEntryState | n
     origin: model.origin,
     facts: model.facts,
     sha256: model.sha256,
+    files: model.parts.map(({ fileName, size, sha256 }) => ({ fileName, bytes: size, sha256 })),
     verified: model.verified,
     licence: model.licence,
     addedAt: model.createdAt,

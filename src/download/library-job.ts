@@ -36,9 +36,9 @@ export class LibraryJob {
     await this.done;
   }
 
-  /** Takes over what the download tells. */
-  accept(event: DownloadEvent): void {
-    this.live = liveState(event, this.live);
+  /** Takes over what the download of one file tells; `others` are the other files of the model. */
+  accept(event: DownloadEvent, others: OtherFiles = noOtherFiles): void {
+    this.live = liveState(ofAll(event, others), this.live);
   }
 
   /** What to show; before the first word of the job, that it waits with what is stored. */
@@ -54,6 +54,32 @@ export class LibraryJob {
       }
     );
   }
+}
+
+/** Bytes of a model's other files: what is stored of them, and how many they are in all. */
+export interface OtherFiles {
+  readonly bytesDone: number;
+  /** Null while one of their sizes is unknown. */
+  readonly bytesTotal: number | null;
+}
+
+const noOtherFiles: OtherFiles = { bytesDone: 0, bytesTotal: 0 };
+
+/** What an event of one file means for the whole model. */
+function ofAll(event: DownloadEvent, others: OtherFiles): DownloadEvent {
+  if (others.bytesTotal === 0 || event.kind === 'waiting' || event.kind === 'offline') return event;
+  const bytesDone = others.bytesDone + event.bytesDone;
+  const total = event.bytesTotal;
+  const bytesTotal =
+    total === null || others.bytesTotal === null ? null : total + others.bytesTotal;
+  if (event.kind === 'verifying') {
+    // Its own bytes are checked; those of the files before were, those of the rest are not here.
+    return { ...event, bytesDone, bytesTotal: bytesTotal ?? bytesDone };
+  }
+  const left = bytesTotal === null ? null : bytesTotal - bytesDone;
+  const secondsLeft =
+    left === null || event.bytesPerSecond === 0 ? null : left / event.bytesPerSecond;
+  return { ...event, bytesDone, bytesTotal, secondsLeft };
 }
 
 function liveState(event: DownloadEvent, before: LibraryEntryState | null): LibraryEntryState {

@@ -5,20 +5,22 @@
  * over when the holder dies. A model that is neither complete nor worked on is "interrupted" and
  * waits for `resume`. Entries are plain data.
  */
-import { type AppError, hasCode, toAppError } from '../common/errors.ts';
 import { Emitter } from '../common/events.ts';
 import { modelLockName } from '../store/locks.ts';
-import { type ModelManifest, toStoredError } from '../store/manifest.ts';
-import { type ModelStore, needsRestart } from '../store/model-store.ts';
-import { Downloader, type Network } from './downloader.ts';
+import type { ModelManifest } from '../store/manifest.ts';
+import { filesOf } from '../store/model-parts.ts';
+import type { ModelStore } from '../store/model-store.ts';
+import type { Network } from './downloader.ts';
 import { inUseError, LibraryJob } from './library-job.ts';
 import { type LibraryEntry, toLibraryEntry } from './library-entry.ts';
+import { ModelFetch, updateIfPossible } from './model-fetch.ts';
+import { type HeaderReader, unfinished } from './model-preparation.ts';
 import {
   type AddModelRequest,
-  forgetVersion,
   type SourceOptions,
+  localFiles,
   sourceOf,
-  toDraft,
+  toDrafts,
 } from './model-request.ts';
 import { hubUrl } from './hub-source.ts';
 import type { Fetch } from './range-fetcher.ts';
@@ -42,23 +44,14 @@ export interface ModelLibraryOptions {
   readonly estimate?: () => Promise<{ readonly usage?: number; readonly quota?: number }>;
   /** Where hub repositories are, for tests. */
   readonly hubUrl?: string;
+  /**
+   * Reads a model's header in the sandbox as soon as it is here; rejects with `model-file/*` or
+   * `engine/out-of-memory` where the model cannot be used. Without it nothing is refused early.
+   */
+  readonly readHeader?: HeaderReader;
   /** Shortest time between two reports of progress; the default is five a second. */
   readonly reportEveryMs?: number;
 }
-
-/** Failures after which going on makes sense; anything else needs another decision. */
-const pausing = [
-  'download/network',
-  'download/offline',
-  'download/rate-limited',
-  'download/server-error',
-  'download/stalled',
-  'download/bad-range',
-  'store/quota',
-  'store/unavailable',
-  'store/closed',
-  'store/damaged',
-] as const;
 
 export class ModelLibrary {
   readonly #options: ModelLibraryOptions;
@@ -103,10 +96,16 @@ export class ModelLibrary {
    * @throws AppError `invalid-argument`, `download/insecure-url`, `catalog/invalid`, `store/*`
    */
   async add(request: AddModelRequest): Promise<string> {
-    const draft = toDraft(request);
+    const drafts = toDrafts(request);
     await this.#started;
-    const { manifest } = await this.#store.begin(draft);
-    if (request.kind === 'file') this.#files.set(manifest.id, request.file);
+    const { manifest } = await this.#store.begin(...drafts);
+    if (request.kind === 'file') {
+      const chosen = localFiles(request);
+      for (const [index, { id }] of filesOf(manifest).entries()) {
+        const file = chosen[index];
+        if (file !== undefined) this.#files.set(id, file);
+      }
+    }
     if (manifest.state !== 'ready') await this.resume(manifest.id);
     return manifest.id;
   }
@@ -142,7 +141,7 @@ export class ModelLibrary {
     if (model.state === 'ready' || model.state === 'deleting') return;
     if (this.#jobs.has(id)) return;
     // Asked for the error it throws when a local file is missing.
-    this.#sourceOf(model);
+    for (const file of unfinished(model)) this.#sourceOf(file);
     this.#startJob(id, 'asked');
   }
 
@@ -158,7 +157,9 @@ export class ModelLibrary {
     const lock = modelLockName(id);
     if (model.state !== 'ready' && model.state !== 'damaged') {
       // Makes a download in another tab let the lock go; where the disk is full, that failed already.
-      await this.#update(id, { halt: { kind: 'paused', reason: 'user', error: null } });
+      await updateIfPossible(this.#store, id, {
+        halt: { kind: 'paused', reason: 'user', error: null },
+      });
       await this.#jobs.get(id)?.stop('remove');
       await this.#store.locks.hold(lock, 'exclusive', () => this.#store.remove(id));
     } else {
@@ -168,7 +169,7 @@ export class ModelLibrary {
       );
       if (!result.held) throw inUseError(model.name);
     }
-    this.#files.delete(id);
+    for (const { id: fileId } of filesOf(model)) this.#files.delete(fileId);
   }
 
   /** Reads all bytes back and compares; resolves when done, the entry says what was found. */
@@ -271,77 +272,18 @@ export class ModelLibrary {
   }
 
   async #download(job: LibraryJob, reason: 'asked' | 'takeover'): Promise<void> {
-    const { id } = job;
-    try {
-      const model = await this.#store.get(id);
-      if (model.state === 'ready' || model.state === 'deleting') return;
-      if (reason === 'takeover' && model.halt !== null) return;
-      await this.#prepare(model);
-      const downloader = new Downloader({
-        store: this.#store,
-        modelId: id,
-        source: this.#sourceOf(model),
-        clock: this.#clock,
-        network: this.#options.network,
-        signal: job.signal,
-        report: (event) => {
-          job.accept(event);
-          this.#scheduleReport();
-        },
-      });
-      await downloader.run();
-      this.#files.delete(id);
-    } catch (error) {
-      await this.#noteFailure(job, toAppError(error));
-    }
-  }
-
-  /** A file that changed is fetched anew: going on after that message is the user's consent. */
-  async #prepare(model: ModelManifest): Promise<void> {
-    const code = model.halt?.kind === 'failed' ? model.halt.error.code : null;
-    const changed = code === 'download/changed-upstream' || code === 'download/hash-mismatch';
-    if (!changed && !needsRestart(model)) return;
-    await this.#store.update(model.id, forgetVersion(model));
-    await this.#store.restart(model.id);
-  }
-
-  async #noteFailure(job: LibraryJob, error: AppError): Promise<void> {
-    const { id } = job;
-    if (error.code === 'aborted' || error.code === 'store/not-found') {
-      if (job.intent === 'pause') {
-        await this.#update(id, { halt: { kind: 'paused', reason: 'user', error: null } });
-      }
-      return;
-    }
-    // What does not belong to a model must not occupy space.
-    const worthless = hasCode(
-      error,
-      'download/not-a-model',
-      'model-file/not-gguf',
-      'download/local-file-changed',
-    );
-    if (worthless) await this.#store.restart(id).catch(() => undefined);
-    if (error.code === 'store/quota') {
-      const { bytesStored, size } = await this.#store.get(id);
-      const details = { ...error.details, bytesStored, bytesNeeded: size };
-      const stored = { ...toStoredError(error), details };
-      await this.#update(id, { halt: { kind: 'paused', reason: 'quota', error: stored } });
-      return;
-    }
-    const stored = toStoredError(error);
-    await this.#update(
-      id,
-      hasCode(error, ...pausing)
-        ? { halt: { kind: 'paused', reason: 'error', error: stored } }
-        : { halt: { kind: 'failed', error: stored } },
-    );
-  }
-
-  /** When even this cannot be written, the model is found interrupted next time, which is true. */
-  async #update(id: string, patch: Parameters<ModelStore['update']>[1]): Promise<void> {
-    await this.#store.update(id, patch).catch((error: unknown) => {
-      console.warn('The state of a download could not be written down.', error);
-    });
+    await new ModelFetch({
+      store: this.#store,
+      job,
+      clock: this.#clock,
+      network: this.#options.network,
+      readHeader: this.#options.readHeader ?? null,
+      sourceOf: (file) => this.#sourceOf(file),
+      complete: (fileId) => this.#files.delete(fileId),
+      report: () => {
+        this.#scheduleReport();
+      },
+    }).run(reason);
   }
 
   #sourceOf(model: ModelManifest): ReturnType<typeof sourceOf> {

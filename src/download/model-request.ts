@@ -14,6 +14,7 @@ import type { ModelSource } from './model-source.ts';
 import { type Fetch, RangeFetcher } from './range-fetcher.ts';
 import { fileNameOf, parseModelUrl } from './safe-url.ts';
 import { asSha256 } from './untrusted.ts';
+import { groupSplitFiles, splitPaths } from './split-names.ts';
 import { UrlSource } from './url-source.ts';
 
 export type AddModelRequest =
@@ -30,21 +31,80 @@ export type AddModelRequest =
       readonly revision?: string;
       readonly file: string;
     }
-  | { readonly kind: 'file'; readonly file: File }
+  | {
+      readonly kind: 'file';
+      readonly file: File;
+      /** The other files of a model in several files. */
+      readonly more?: readonly File[];
+    }
   | { readonly kind: 'catalog'; readonly entry: CatalogEntry };
 
-/** @throws AppError `invalid-argument`, `download/insecure-url`, `catalog/invalid` */
-export function toDraft(request: AddModelRequest): ModelDraft {
+/** What is to be listed: a draft for every file of the model, in order. */
+export type ModelDrafts = readonly [ModelDraft, ...ModelDraft[]];
+
+/**
+ * One file of a model in several files leads to all of them, by its name.
+ * @throws AppError `invalid-argument`, `download/insecure-url`, `catalog/invalid`,
+ * `model-file/in-parts` when local files are missing
+ */
+export function toDrafts(request: AddModelRequest): ModelDrafts {
   switch (request.kind) {
     case 'url':
-      return urlDraft(request.url, request.sha256, request.name);
+      return everyFile(urlDraft(request.url, request.sha256, request.name));
     case 'hub':
-      return hubDraft(request.repository, request.revision ?? 'main', request.file, null);
-    case 'file':
-      return fileDraft(request.file);
+      return everyFile(
+        hubDraft(request.repository, request.revision ?? 'main', request.file, null),
+      );
+    case 'file': {
+      const [first = request.file, ...more] = localFiles(request);
+      return [fileDraft(first), ...more.map(fileDraft)];
+    }
     case 'catalog':
-      return catalogDraft(parseCatalogEntry(request.entry));
+      return everyFile(catalogDraft(parseCatalogEntry(request.entry)));
   }
+}
+
+/** The local files of a request in the order of their parts. @throws AppError as `toDrafts` */
+export function localFiles({
+  file,
+  more = [],
+}: Extract<AddModelRequest, { kind: 'file' }>): readonly File[] {
+  const [files, ...others] = groupSplitFiles([file, ...more]);
+  if (files !== undefined && others.length === 0) return files;
+  throw new AppError(
+    'invalid-argument',
+    'These files are not the parts of one model: their names should differ in their number alone.',
+  );
+}
+
+/** The drafts of all files of the model that a draft's file belongs to. */
+function everyFile(draft: ModelDraft): ModelDrafts {
+  const { url, file } = draft.origin;
+  const named = file ?? (url === null ? '' : new URL(url).pathname);
+  const paths = splitPaths(named);
+  if (paths === null) return [draft];
+  const [first, ...more] = paths.map((path): ModelDraft => {
+    const place = file === null ? { url: atPath(url ?? '', path) } : { file: path };
+    return {
+      ...draft,
+      fileName: place.url === undefined ? lastSegment(path) : fileNameOf(new URL(place.url)),
+      origin: { ...draft.origin, ...place },
+      // What was said of size and hash was said of the file that was named.
+      expectedSize: null,
+      expectedSha256: path === named ? draft.expectedSha256 : null,
+    };
+  });
+  return [first ?? draft, ...more];
+}
+
+function atPath(url: string, pathname: string): string {
+  const moved = new URL(url);
+  moved.pathname = pathname;
+  return moved.href;
+}
+
+function lastSegment(path: string): string {
+  return path.split('/').at(-1) ?? path;
 }
 
 function urlDraft(text: string, sha256: string | undefined, name: string | undefined): ModelDraft {
@@ -81,7 +141,7 @@ function hubDraft(
     file,
     commit: isCommit(revision) ? revision : null,
   };
-  return { ...blankDraft(origin, file.split('/').at(-1) ?? file), expectedSha256 };
+  return { ...blankDraft(origin, lastSegment(file)), expectedSha256 };
 }
 
 function fileDraft(file: File): ModelDraft {
@@ -111,7 +171,7 @@ function catalogDraft(entry: CatalogEntry): ModelDraft {
 
 function blankDraft(origin: ModelOrigin, fileName: string): ModelDraft {
   return {
-    name: fileName.replace(/\.gguf$/iu, ''),
+    name: fileName.replace(/(?:-\d{5}-of-\d{5})?\.gguf$/iu, ''),
     fileName,
     origin,
     expectedSize: null,

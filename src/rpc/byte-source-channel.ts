@@ -50,12 +50,14 @@ export function serveByteSource(port: MessagePort, source: ByteSource & { close(
 
 export class PortByteSource implements ByteSource {
   readonly size: number;
+  readonly partSizes: readonly number[];
   readonly #port: MessagePort;
   readonly #pending = new Map<number, (reply: ReadReply) => void>();
   #nextId = 0;
 
-  constructor(port: MessagePort, size: number) {
+  constructor(port: MessagePort, size: number, partSizes: readonly number[] = []) {
     this.size = size;
+    this.partSizes = partSizes;
     this.#port = port;
     port.onmessage = (event: MessageEvent<ReadReply>) => {
       this.#pending.get(event.data.id)?.(event.data);

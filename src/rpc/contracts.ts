@@ -23,7 +23,13 @@ import type { AddModelRequest } from '../download/model-request.ts';
  */
 export type ModelReference =
   | { readonly kind: 'stored'; readonly id: string }
-  | { readonly kind: 'port'; readonly port: MessagePort; readonly size: number };
+  | ({ readonly kind: 'port'; readonly port: MessagePort } & ServedBytes);
+
+/** Bytes that can be read through a port: how many, and of which files where there are several. */
+export interface ServedBytes {
+  readonly size: number;
+  readonly partSizes: readonly number[];
+}
 
 export interface EngineLoadRequest {
   readonly model: ModelReference;
@@ -69,8 +75,8 @@ export interface StoreApi {
   verify(id: string): Promise<void>;
   /** Whether storage outlives this window. */
   kept(): Promise<boolean>;
-  /** Answers reads of a ready model on the port; resolves with its size in bytes. */
-  serveBytes(id: string, port: MessagePort): Promise<number>;
+  /** Answers reads of a ready model on the port. */
+  serveBytes(id: string, port: MessagePort): Promise<ServedBytes>;
 }
 
 /** `workers/sandbox.worker.ts`: made for one call, ended after it, cannot connect anywhere. */

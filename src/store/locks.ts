@@ -3,6 +3,7 @@
  * none. A lock ends when its holder's thread dies, which is how another tab takes over a download.
  */
 import { AppError } from '../common/errors.ts';
+import { wholeModelId } from './model-parts.ts';
 
 export type LockMode = 'exclusive' | 'shared';
 
@@ -20,9 +21,9 @@ export interface Locks {
   ): Promise<{ readonly held: true; readonly value: T } | { readonly held: false }>;
 }
 
-/** The lock around everything that changes or uses the bytes of one model. */
+/** The lock around everything that changes or uses the bytes of one model, all its files together. */
 export function modelLockName(modelId: string): string {
-  return `hermit-model:${modelId}`;
+  return `hermit-model:${wholeModelId(modelId)}`;
 }
 
 /** The part of the browser's `LockManager` that is used. */

@@ -1,9 +1,12 @@
 /**
  * What is written down about every model file. Plain data, stored as it is.
  *
- * Two tables: a `ModelRecord` is what a person added, a `ContentRecord` is bytes on disk. Two models
- * with the same bytes point at one content; the number of models that point at it is its reference
- * count, so there is no counter that could be wrong.
+ * Two tables: a `ModelRecord` is a file a person added, a `ContentRecord` is bytes on disk. Two
+ * records with the same bytes point at one content; the number of records that point at it is its
+ * reference count, so there is no counter that could be wrong.
+ *
+ * A model in several files has a record for each (`partOf`); `model-parts.ts` makes one model of
+ * them. The field is absent in all other records, those of earlier versions included.
  */
 import type { ErrorCode, ErrorDetails } from '../common/errors.ts';
 import { AppError } from '../common/errors.ts';
@@ -90,8 +93,18 @@ export type Halt =
     }
   | { readonly kind: 'failed'; readonly error: StoredError };
 
+/** Which file of a model in several files a record is. */
+export interface PartPlace {
+  /** The id of the whole model, which is no record's own. */
+  readonly modelId: string;
+  /** From 0. */
+  readonly index: number;
+  readonly count: number;
+}
+
 export interface ModelRecord {
   readonly id: string;
+  readonly partOf?: PartPlace;
   readonly name: string;
   readonly fileName: string;
   readonly origin: ModelOrigin;
@@ -146,6 +159,8 @@ export interface ModelManifest extends ModelRecord {
   /** `published-hash`: equals the publisher's checksum; `computed`: nobody published one. */
   readonly verified: 'published-hash' | 'computed' | 'no';
   readonly problem: StoredError | null;
+  /** The files of a model in several files, in order; empty for all others. */
+  readonly parts: readonly ModelManifest[];
 }
 
 /** The tables inside one atomic change; records are immutable, so put a new one to change one. */
@@ -166,6 +181,7 @@ export function joinManifest(model: ModelRecord, content: ContentRecord): ModelM
     sha256: content.sha256,
     verified: content.state === 'ready' ? verifiedBy : 'no',
     problem: content.problem,
+    parts: [],
   };
 }
 

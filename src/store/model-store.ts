@@ -11,22 +11,31 @@ import type { ChangeChannel } from './change-channel.ts';
 import type { ChunkStore } from './chunk-store.ts';
 import { collectGarbage, deleteContent, releaseContent } from './garbage-collector.ts';
 import { LocalLocks, type Locks, modelLockName } from './locks.ts';
+import { findByOrigin, findReady, release, uniqueId } from './manifest-queries.ts';
 import type { ManifestStore } from './manifest-store.ts';
 import {
   contentIn,
   type ContentRecord,
   inState,
-  joinManifest,
   type ManifestTables,
   modelIn,
   type ModelManifest,
   type ModelRecord,
-  originKey,
+  type PartPlace,
   storedBytes,
 } from './manifest.ts';
+import {
+  allManifests,
+  filesOf,
+  manifestOf,
+  partId,
+  recordsOf,
+  wholeModelId,
+} from './model-parts.ts';
 import { ModelWriter } from './model-writer.ts';
 import { newContentId, type StoreContext } from './store-context.ts';
 import { StoredByteSource } from './stored-byte-source.ts';
+import { type OpenedModel, StoredParts } from './stored-parts.ts';
 import { verifyContent, type VerifyOptions } from './verifier.ts';
 
 /** What is known of a model before its first byte. */
@@ -73,8 +82,9 @@ export class ModelStore {
       sizes: options.sizes ?? defaultBlockSizes,
       now: options.now ?? Date.now,
       changed: (modelId) => {
-        this.#changes.emit({ modelId, from: 'here' });
-        this.#channel?.announce(modelId);
+        const whole = wholeModelId(modelId);
+        this.#changes.emit({ modelId: whole, from: 'here' });
+        this.#channel?.announce(whole);
       },
     };
   }
@@ -86,20 +96,13 @@ export class ModelStore {
 
   /** All models, the newest first. */
   async list(): Promise<ModelManifest[]> {
-    const tables = await this.#context.manifest.read();
-    return [...tables.models.values()]
-      .flatMap((model) => {
-        const content = tables.contents.get(model.contentId);
-        return content === undefined ? [] : [joinManifest(model, content)];
-      })
-      .sort((a, b) => b.createdAt - a.createdAt);
+    const models = allManifests(await this.#context.manifest.read());
+    return models.sort((a, b) => b.createdAt - a.createdAt);
   }
 
   /** @throws AppError `store/not-found` */
   async get(id: string): Promise<ModelManifest> {
-    const tables = await this.#context.manifest.read();
-    const model = modelIn(tables, id);
-    return joinManifest(model, contentIn(tables, model.contentId));
+    return manifestOf(await this.#context.manifest.read(), id);
   }
 
   /** Calls `listener` for every model that changed, here or in another tab. */
@@ -109,37 +112,61 @@ export class ModelStore {
 
   /**
    * Lists a new model, or finds the one that was added from the same place before. When its
-   * published hash is that of a stored file, it is `ready` at once.
+   * published hash is that of a stored file, it is `ready` at once. Several drafts are the files of
+   * one model, in order; one of them that was lost is listed again.
    */
   async begin(
     draft: ModelDraft,
+    ...more: readonly ModelDraft[]
   ): Promise<{ readonly manifest: ModelManifest; readonly created: boolean }> {
     const result = await this.#context.manifest.change((tables) => {
-      const known = findByOrigin(tables, draft);
-      if (known !== null) return { manifest: known, created: false };
-      const content = findReady(tables, draft.expectedSha256) ?? this.#newContent(draft);
-      const model: ModelRecord = {
-        ...draft,
-        id: uniqueId(tables, draft.fileName),
-        createdAt: this.#context.now(),
-        lastUsedAt: null,
-        halt: null,
-        contentId: content.id,
-      };
-      tables.contents.set(content.id, content);
-      tables.models.set(model.id, model);
-      return { manifest: joinManifest(model, content), created: true };
+      const known = findByOrigin(tables, draft, more.length + 1);
+      if (known !== null && more.length === 0) {
+        return { manifest: manifestOf(tables, known.id), created: false };
+      }
+      const id = known?.partOf?.modelId ?? uniqueId(tables, draft.fileName);
+      if (more.length === 0) this.#list(tables, draft, id);
+      else {
+        for (const [index, part] of [draft, ...more].entries()) {
+          if (tables.models.has(partId(id, index))) continue;
+          const partOf = { modelId: id, index, count: more.length + 1 };
+          this.#list(tables, part, partId(id, index), partOf);
+        }
+      }
+      return { manifest: manifestOf(tables, id), created: known === null };
     });
     this.#context.changed(result.manifest.id);
     return result;
   }
 
-  /** Writes down what became known or was decided. @throws AppError `store/not-found` */
+  #list(tables: ManifestTables, draft: ModelDraft, id: string, partOf?: PartPlace): void {
+    const content = findReady(tables, draft.expectedSha256) ?? this.#newContent(draft);
+    tables.contents.set(content.id, content);
+    tables.models.set(id, {
+      ...draft,
+      id,
+      ...(partOf === undefined ? {} : { partOf }),
+      createdAt: this.#context.now(),
+      lastUsedAt: null,
+      halt: null,
+      contentId: content.id,
+    });
+  }
+
+  /**
+   * Writes down what became known or was decided; of a model in several files, for those that are
+   * not complete. @throws AppError `store/not-found`
+   */
   async update(id: string, patch: ModelPatch): Promise<ModelManifest> {
     const manifest = await this.#context.manifest.change((tables) => {
-      const model: ModelRecord = { ...modelIn(tables, id), ...patch };
-      tables.models.set(id, model);
-      return joinManifest(model, contentIn(tables, model.contentId));
+      const records = recordsOf(tables, id);
+      for (const record of records) {
+        const complete = contentIn(tables, record.contentId).state === 'ready';
+        if (records.length === 1 || !complete) {
+          tables.models.set(record.id, { ...record, ...patch });
+        }
+      }
+      return manifestOf(tables, id);
     });
     this.#context.changed(id);
     return manifest;
@@ -186,17 +213,18 @@ export class ModelStore {
    * Opens a `ready` model for reading; `close` it afterwards, until then it cannot be removed.
    * @throws AppError `store/not-ready`, `store/damaged`, `store/in-use`, `store/not-found`
    */
-  async open(id: string): Promise<StoredByteSource> {
+  async open(id: string): Promise<OpenedModel> {
     const release = await this.#holdShared(id);
     try {
-      const tables = await this.#context.manifest.read();
-      const record = modelIn(tables, id);
-      const content = contentIn(tables, record.contentId);
-      checkUsable(record, content);
-      const model = joinManifest(record, content);
+      const model = manifestOf(await this.#context.manifest.read(), id);
+      checkUsable(model);
       await this.#noteUse(id);
       const checkedBlocks = this.#checkedBlocks;
-      return new StoredByteSource({ context: this.#context, model, checkedBlocks, release });
+      const context = this.#context;
+      if (model.parts.length === 0) {
+        return new StoredByteSource({ context, model, checkedBlocks, release });
+      }
+      return new StoredParts(context, model.parts, checkedBlocks, release);
     } catch (error) {
       release();
       throw error;
@@ -207,8 +235,10 @@ export class ModelStore {
   async #noteUse(id: string): Promise<void> {
     try {
       await this.#context.manifest.change((tables) => {
-        const record: ModelRecord = { ...modelIn(tables, id), lastUsedAt: this.#context.now() };
-        tables.models.set(id, record);
+        const lastUsedAt = this.#context.now();
+        for (const record of recordsOf(tables, id)) {
+          tables.models.set(record.id, { ...record, lastUsedAt });
+        }
       });
       this.#context.changed(id);
     } catch (error) {
@@ -216,13 +246,23 @@ export class ModelStore {
     }
   }
 
-  /** Reads all bytes back. @returns indices of damaged blocks; the model is marked accordingly */
-  async verify(id: string, options: VerifyOptions = {}): Promise<readonly number[]> {
+  /** Reads all bytes back. What is damaged is marked, so that it can be fetched again. */
+  async verify(id: string, options: VerifyOptions = {}): Promise<void> {
     const model = await this.get(id);
-    for (const block of model.blocks) {
-      this.#checkedBlocks.delete(`${model.contentId}:${block.index}`);
+    const files = filesOf(model);
+    const bytesTotal = model.size ?? 0;
+    let bytesBefore = 0;
+    for (const file of files) {
+      for (const block of file.blocks) {
+        this.#checkedBlocks.delete(`${file.contentId}:${block.index}`);
+      }
+      const before = bytesBefore;
+      await verifyContent(this.#context, file, {
+        ...options,
+        onProgress: (bytesDone) => options.onProgress?.(before + bytesDone, bytesTotal),
+      });
+      bytesBefore += file.size ?? 0;
     }
-    return verifyContent(this.#context, model, options);
   }
 
   /**
@@ -231,13 +271,13 @@ export class ModelStore {
    */
   async remove(id: string): Promise<void> {
     try {
-      const contentId = await this.#context.manifest.change((tables) =>
+      const contentIds = await this.#context.manifest.change((tables) =>
         release(tables, id, (content) => {
           tables.contents.set(content.id, inState(content, 'deleting'));
         }),
       );
       this.#context.changed(id);
-      if (contentId !== null) await deleteContent(this.#context, contentId);
+      for (const contentId of contentIds) await deleteContent(this.#context, contentId);
     } catch (error) {
       if (!hasCode(error, 'store/quota')) throw error;
       await this.#removeOnFullDisk(id);
@@ -249,14 +289,16 @@ export class ModelStore {
    * left when this is cut off belong to nobody and are collected at the next start.
    */
   async #removeOnFullDisk(id: string): Promise<void> {
-    const contentId = await this.#context.manifest.change((tables) =>
+    const contentIds = await this.#context.manifest.change((tables) =>
       release(tables, id, (content) => {
-        tables.models.delete(id);
+        for (const record of recordsOf(tables, id)) {
+          if (record.contentId === content.id) tables.models.delete(record.id);
+        }
         tables.contents.delete(content.id);
       }),
     );
     this.#context.changed(id);
-    if (contentId !== null) await this.#context.chunks.removeContent(contentId);
+    for (const contentId of contentIds) await this.#context.chunks.removeContent(contentId);
   }
 
   /** Bytes of all stored blocks, shared ones counted once. */
@@ -315,77 +357,24 @@ export class ModelStore {
   }
 }
 
-function checkUsable(model: ModelRecord, content: ContentRecord): void {
-  if (content.state === 'ready') return;
-  if (content.state === 'damaged') {
+function checkUsable(model: ModelManifest): void {
+  const { state, problem } = model;
+  if (state === 'ready') return;
+  if (state === 'damaged') {
     throw new AppError(
       'store/damaged',
-      content.problem?.message ?? `"${model.fileName}" is damaged. Repair it first.`,
-      { details: content.problem?.details ?? {} },
+      problem?.message ?? `"${model.fileName}" is damaged. Repair it first.`,
+      { details: problem?.details ?? {} },
     );
   }
   throw new AppError(
     'store/not-ready',
     `"${model.name}" is not complete yet. Wait for its download to end.`,
-    { details: { state: content.state } },
+    { details: { state } },
   );
-}
-
-function findByOrigin(tables: ManifestTables, draft: ModelDraft): ModelManifest | null {
-  const key = originKey(draft.origin, draft.expectedSize);
-  for (const model of tables.models.values()) {
-    const content = tables.contents.get(model.contentId);
-    if (content === undefined || content.state === 'deleting') continue;
-    if (originKey(model.origin, model.expectedSize) === key) return joinManifest(model, content);
-  }
-  return null;
-}
-
-function findReady(tables: ManifestTables, sha256: string | null): ContentRecord | null {
-  if (sha256 === null) return null;
-  for (const content of tables.contents.values()) {
-    if (content.state === 'ready' && content.sha256 === sha256) return content;
-  }
-  return null;
-}
-
-/** A readable id out of the file's name, made unique by a number. */
-function uniqueId(tables: ManifestTables, fileName: string): string {
-  const plain = fileName
-    .replace(/\.gguf$/iu, '')
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}._-]+/gu, '-')
-    .replace(/^[-.]+|[-.]+$/gu, '');
-  const base = plain === '' ? 'model' : plain;
-  let id = base;
-  for (let number = 2; tables.models.has(id); number++) id = `${base}-${number}`;
-  return id;
 }
 
 /** Whether a model's bytes must be fetched from the beginning, not only its damaged blocks. */
 export function needsRestart(model: ModelManifest): boolean {
   return model.problem?.code === 'download/hash-mismatch';
-}
-
-/**
- * Takes a model away from its content; the last one's content is handed to `giveUp`.
- * @returns the id of that content, null where others still need it or there is no such model
- */
-function release(
-  tables: ManifestTables,
-  id: string,
-  giveUp: (content: ContentRecord) => void,
-): string | null {
-  const model = tables.models.get(id);
-  if (model === undefined) return null;
-  const content = contentIn(tables, model.contentId);
-  const shared = [...tables.models.values()].some(
-    (other) => other.id !== id && other.contentId === content.id,
-  );
-  if (shared) {
-    tables.models.delete(id);
-    return null;
-  }
-  giveUp(content);
-  return content.id;
 }

@@ -76,11 +76,25 @@ const sentences: Record<ErrorCode, Sentence> = {
       str`Hermit cannot run models of the kind “${text(details, 'architecture')}” yet. The file is fine; choose another model from the catalogue.`,
       { id: 'error.model-file/unsupported-architecture' },
     ),
-  'model-file/in-parts': (details) =>
-    msg(
-      str`This file is one part of a model in ${text(details, 'parts')} files, and Hermit reads models in one file. Choose a version of the model that is not divided.`,
-      { id: 'error.model-file/in-parts' },
-    ),
+  'model-file/in-parts': (details) => {
+    const parts = text(details, 'parts');
+    const { missing } = details;
+    if (Array.isArray(missing)) {
+      return msg(
+        str`This model has ${parts} files. Choose all of them together. Missing: ${missing.slice(0, 3).join(', ')}${missing.length > 3 ? '…' : ''}`,
+        { id: 'error.model-file/in-parts.missing' },
+      );
+    }
+    return details['foreign'] === true
+      ? msg(
+          str`File ${text(details, 'part')} of ${parts} does not belong to the same model as the others. Get all ${parts} files again from one place.`,
+          { id: 'error.model-file/in-parts.foreign' },
+        )
+      : msg(
+          str`This file is one part of a model in ${parts} files. Add all of them together, under the names their publisher gave them.`,
+          { id: 'error.model-file/in-parts' },
+        );
+  },
   'model-file/unsupported-tensor-type': (details) =>
     msg(
       str`This file is stored in a way Hermit cannot read yet (${text(details, 'type')}). Choose another file of the same model, for example Q4_0 or Q8_0.`,

@@ -28,6 +28,12 @@ export interface ModelView {
   readonly sourceUrl: string | null;
   readonly licence: string | null;
   readonly sha256: string | null;
+  /** The files of a model in several files, in order; empty for all others. */
+  readonly files: readonly {
+    readonly fileName: string;
+    readonly bytes: number | null;
+    readonly sha256: string | null;
+  }[];
   /** `published-hash`: equals the publisher's checksum; `computed`: nobody published one, ours is shown. */
   readonly verified: 'published-hash' | 'computed' | 'no';
   readonly addedAt: number;
@@ -117,7 +123,9 @@ export interface ModelsService {
   /** Each starts the download or import and resolves with the model's id once it is listed. */
   addFromCatalog(catalogId: string): Promise<string>;
   addFromUrl(url: string): Promise<string>;
-  addFromFile(file: File): Promise<string>;
+  addFromFile(file: File, ...more: readonly File[]): Promise<string>;
+  /** Files chosen together, sorted into models: one file each, or the files of one divided model. */
+  modelsIn(files: readonly File[]): Promise<readonly (readonly File[])[]>;
   pause(id: string): Promise<void>;
   resume(id: string): Promise<void>;
   /** Stops the download and gives its space back. */

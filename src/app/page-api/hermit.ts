@@ -28,8 +28,12 @@ import {
   requireWhole,
 } from './request-checks.ts';
 
-/** An address, a file of this device, or an address with the checksum its bytes must have. */
-export type InstallSource = string | File | { readonly url: string; readonly sha256?: string };
+/**
+ * An address, a file of this device, the files of a divided model, or an address with the checksum
+ * its bytes must have. The address of one file of a divided model leads to all.
+ */
+export type InstallSource =
+  string | File | readonly File[] | { readonly url: string; readonly sha256?: string };
 
 export interface InstallOptions extends CallOptions {
   readonly onProgress?: (progress: {
@@ -234,12 +238,24 @@ class HermitModels {
 function requestOf(source: InstallSource): AddModelRequest {
   if (typeof source === 'string') return { kind: 'url', url: source };
   if (source instanceof File) return { kind: 'file', file: source };
+  if (isList(source)) {
+    const [file, ...more] = source;
+    if (file === undefined || !source.every((each) => each instanceof File)) {
+      throw invalidField('source', 'an address, a file or a list of files');
+    }
+    return { kind: 'file', file, more };
+  }
   const { url, sha256 } = requireRequest(source);
   return {
     kind: 'url',
     url: requireText(url, 'url'),
     ...(sha256 === undefined ? {} : { sha256: requireText(sha256, 'sha256') }),
   };
+}
+
+/** `Array.isArray` does not know of read-only lists. */
+function isList(source: InstallSource): source is readonly File[] {
+  return Array.isArray(source);
 }
 
 function loadOptions(

@@ -96,7 +96,7 @@ function wrongKind(file: GgufFile, what: string): ModelFileError {
  * @throws ModelFileError `model-file/unsupported-architecture`, `model-file/malformed`, `model-file/missing-tensor`, `model-file/in-parts`
  */
 export function defineModel(file: GgufFile): ModelDefinition {
-  refuseParts(file.metadata);
+  refuseParts(file);
   const key = 'general.architecture';
   const name = file.metadata.getString(key);
   const matcher = matchers.get(name);

@@ -13,6 +13,7 @@ function model(id: string, state: ModelViewState, lastUsedAt: number | null = nu
     sourceUrl: null,
     licence: null,
     sha256: null,
+    files: [],
     verified: 'no',
     addedAt: 1,
     lastUsedAt,

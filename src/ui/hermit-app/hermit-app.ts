@@ -143,7 +143,7 @@ export class HermitApp extends LitElement {
       <hermit-toast-stack></hermit-toast-stack>
       <hermit-confirm-dialog></hermit-confirm-dialog>
       <hermit-add-url-dialog></hermit-add-url-dialog>
-      <input id="file" type="file" accept=".gguf" hidden @change=${this.#onFileChosen} />
+      <input id="file" type="file" accept=".gguf" multiple hidden @change=${this.#onFileChosen} />
       <div class="visually-hidden" role="status">${this.announcement}</div>
       <div class="drop" ?hidden=${!this.#drop.dragging}>
         <p>${fileIcon}${msg('Drop a .gguf model file to add it', { id: 'app.drop' })}</p>
@@ -391,8 +391,10 @@ export class HermitApp extends LitElement {
   async #addFiles(files: readonly File[]): Promise<void> {
     const { services } = this;
     if (services === undefined) return;
-    for (const file of files) {
-      const id = await perform(this, services.models.addFromFile(file));
+    const models = (await perform(this, services.models.modelsIn(files))) ?? [];
+    for (const [file, ...more] of models) {
+      if (file === undefined) continue;
+      const id = await perform(this, services.models.addFromFile(file, ...more));
       if (id !== undefined) modelAdded(this, id);
     }
   }

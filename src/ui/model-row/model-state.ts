@@ -106,19 +106,35 @@ export function details(model: ModelView): unknown {
     }),
     no: msg('Not verified', { id: 'catalog.unchecked' }),
   }[model.verified];
+  const unknown = msg('unknown', { id: 'common.unknown' });
   return html`<details>
     <summary>
       <span class=${model.verified === 'published-hash' ? 'good' : ''}>${verified}</span>
     </summary>
     <dl>
-      <div>
-        <dt>${msg('File', { id: 'model.file' })}</dt>
-        <dd>${model.fileName}</dd>
-      </div>
-      <div>
-        <dt>SHA-256</dt>
-        <dd class="hash">${model.sha256 ?? msg('unknown', { id: 'common.unknown' })}</dd>
-      </div>
+      ${
+        model.files.length === 0
+          ? html`<div>
+                <dt>${msg('File', { id: 'model.file' })}</dt>
+                <dd>${model.fileName}</dd>
+              </div>
+              <div>
+                <dt>SHA-256</dt>
+                <dd class="hash">${model.sha256 ?? unknown}</dd>
+              </div>`
+          : model.files.map(
+              ({ fileName, bytes, sha256 }, index) =>
+                html`<div>
+                  <dt>
+                    ${msg(str`File ${index + 1} of ${model.files.length}`, { id: 'model.filePart' })}
+                  </dt>
+                  <dd>
+                    ${fileName}${bytes === null ? nothing : ` · ${formatBytes(bytes)}`}
+                    <span class="hash">SHA-256 ${sha256 ?? unknown}</span>
+                  </dd>
+                </div>`,
+            )
+      }
       <div>
         <dt>${msg('Added on', { id: 'catalog.addedOn' })}</dt>
         <dd>${formatDate(model.addedAt)}</dd>

@@ -25,4 +25,6 @@ export interface GgufFile {
   /** Where the tensor data begin. */
   readonly dataOffsetBytes: number;
   readonly sizeBytes: number;
+  /** Files it was read from: more than one where a model is published in pieces, see `split.ts`. */
+  readonly parts: number;
 }

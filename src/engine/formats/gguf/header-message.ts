@@ -12,6 +12,7 @@ export interface GgufHeaderMessage {
   readonly alignment: number;
   readonly dataOffsetBytes: number;
   readonly sizeBytes: number;
+  readonly parts: number;
 }
 
 export function headerToMessage(file: GgufFile): GgufHeaderMessage {

@@ -60,6 +60,7 @@ export async function readGguf(
     alignment,
     dataOffsetBytes,
     sizeBytes: source.size,
+    parts: 1,
   };
 }
 
