@@ -23,31 +23,39 @@ export const tablesOf: Readonly<
   'src/README.md': { 'import-rules': importRules },
 };
 
-/** Models of each architecture's form, for people; an architecture without a line here fails. */
-const architectureNotes: Readonly<Record<string, string>> = {
-  bert: "embeddings: MiniLM, BGE, E5 and others of BERT's form",
-  cohere2: 'Command R7B and Command A',
-  'command-r': 'Command R, Command R+, Aya',
-  gemma: 'Gemma',
-  'gemma-embedding': 'embeddings: EmbeddingGemma',
-  gemma2: 'Gemma 2',
-  gemma3: 'Gemma 3, text',
-  glm4: 'GLM-4 0414, Z1',
-  gpt2: 'GPT-2, Cerebras-GPT and others of its form',
-  gptneox: 'GPT-NeoX, Pythia, Dolly 2',
-  granite: 'Granite 3, dense',
-  internlm2: 'InternLM 2 and 2.5',
-  llama:
-    'Llama 1 to 3, Mistral, TinyLlama, SmolLM2: grouped-query attention, tied or own output matrix, biases, sliding window, RoPE scaling (linear, Llama 3, YaRN, LongRoPE). No mixture of experts',
-  'nomic-bert': 'embeddings: Nomic Embed 1 and 1.5',
-  olmo2: 'OLMo 2 and 3',
-  phi2: 'Phi-1, Phi-1.5, Phi-2',
-  phi3: 'Phi-3, Phi-3.5 and Phi-4 mini, short and long contexts',
-  qwen2: 'Qwen 1.5, 2 and 2.5',
-  qwen3: 'Qwen 3, dense',
-  smollm3: 'SmolLM3',
-  stablelm: 'StableLM 2, also the 12B',
-  starcoder2: 'StarCoder 2',
+/** Models of each architecture's form, for people, by kind; an architecture without a line here fails. */
+const architectureNotes: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'Dense decoders': {
+    cohere2: 'Command R7B, Command A',
+    'command-r': 'Command R, Command R+, Aya',
+    gemma: 'Gemma',
+    gemma2: 'Gemma 2',
+    gemma3: 'Gemma 3, text',
+    glm4: 'GLM-4 0414, Z1',
+    gpt2: 'GPT-2, Cerebras-GPT',
+    gptneox: 'GPT-NeoX, Pythia, Dolly 2',
+    granite: 'Granite 3',
+    internlm2: 'InternLM 2 and 2.5',
+    llama: 'Llama 1 to 3, Mistral, TinyLlama, SmolLM2; with experts Mixtral',
+    olmo2: 'OLMo 2 and 3',
+    phi2: 'Phi-1, Phi-1.5, Phi-2',
+    phi3: 'Phi-3, Phi-3.5 and Phi-4 mini',
+    qwen2: 'Qwen 1.5, 2 and 2.5',
+    qwen3: 'Qwen 3',
+    smollm3: 'SmolLM3',
+    stablelm: 'StableLM 2, also the 12B',
+    starcoder2: 'StarCoder 2',
+  },
+  'Mixtures of experts': {
+    olmoe: 'OLMoE',
+    qwen2moe: 'Qwen 1.5 MoE, Qwen 2 57B',
+    qwen3moe: 'Qwen 3 30B-A3B, 235B-A22B',
+  },
+  'Encoders, for search': {
+    bert: "MiniLM, BGE, E5 and others of BERT's form",
+    'gemma-embedding': 'EmbeddingGemma',
+    'nomic-bert': 'Nomic Embed 1 and 1.5',
+  },
 };
 
 const tokenizerNotes: Readonly<Record<string, string>> = {
@@ -79,9 +87,9 @@ async function works(): Promise<string> {
   const types = Object.keys(tensorTypeIds) as TensorType[];
   const errors = await measurePlaneErrors(types);
   return [
-    '| architecture (`general.architecture`) | models |',
+    '| kind | architectures (`general.architecture`) and models of their form |',
     '| --- | --- |',
-    ...supportedArchitectures.map((name) => `| \`${name}\` | ${note(architectureNotes, name)} |`),
+    ...architectureRows(),
     '',
     '| tensor type | bits in the file | planes | read in 8-bit mode | in 4-bit mode | error in 8-bit mode | in 4-bit mode |',
     '| --- | ---: | --- | ---: | ---: | ---: | ---: |',
@@ -95,6 +103,20 @@ async function works(): Promise<string> {
     '',
     `Byte-level BPE knows ${knownPreTokenizers.length} names of pre-tokenizers; a file with another name is read with the default one and says so.`,
   ].join('\n');
+}
+
+/** @throws Error where an architecture has no line or a line no architecture */
+function architectureRows(): string[] {
+  const named = Object.values(architectureNotes).flatMap((notes) => Object.keys(notes));
+  const apart = [
+    ...supportedArchitectures.filter((name) => !named.includes(name)),
+    ...named.filter((name) => !supportedArchitectures.includes(name)),
+  ];
+  if (apart.length > 0) throw new Error(`Architectures and their notes differ: ${apart.join()}.`);
+  return Object.entries(architectureNotes).map(([kind, notes]) => {
+    const list = Object.entries(notes).map(([name, models]) => `\`${name}\` (${models})`);
+    return `| ${kind} | ${list.join(', ')} |`;
+  });
 }
 
 /** Bits of a weight are those of its digits and its share of the block's scale and minimum. */

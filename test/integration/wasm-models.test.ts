@@ -36,12 +36,16 @@ const sensitive: Readonly<Record<string, number>> = {
   'gemma3.F16': 8e-3,
   'gemma3.BF16': 8e-3,
   'granite.F32': 4e-3,
+  'mixtral.F32': 8e-3,
   'olmo2.F32': 8e-3,
   'olmo3.F32': 2e-2,
   'qwen2.F32': 4e-3,
   'qwen3.F32': 5e-3,
   'qwen3.F16': 5e-3,
   'qwen3.BF16': 5e-3,
+  'qwen3moe.F32': 5e-3,
+  'qwen3moe.F16': 5e-3,
+  'qwen3moe.BF16': 1e-2,
   'smollm3.F32': 8e-3,
 };
 /** The high plane alone, of weights that are random noise: still nearer than knowing nothing. */

@@ -4,9 +4,10 @@
 #pragma once
 
 #include "attention.h"
+#include "experts.h"
 #include "planes.h"
 
-#define HERMIT_ABI 4
+#define HERMIT_ABI 5
 
 enum {
   OP_EMBED,
@@ -21,6 +22,9 @@ enum {
   OP_SCALE,
   OP_TAKE_OUTPUTS,
   OP_ACTIVATE,
+  OP_ROUTE,
+  OP_EXPERT_MATMUL,
+  OP_EXPERT_SUM,
   OP_COUNT,
 };
 
@@ -94,6 +98,13 @@ typedef struct {
       const float *x;
       float *out;
     } activate;
+    RouteArguments route;
+    ExpertArguments expert_matmul;
+    struct {
+      const float *x, *routes;
+      uint32_t used, columns;
+      float *out;
+    } expert_sum;
     uint32_t words[14];
   };
 } Command;

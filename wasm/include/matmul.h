@@ -22,6 +22,14 @@ typedef struct {
   float *minimum_factors;
 } Corrections;
 
+// Which row of the activations the t-th token of a product reads, and which row of the result it
+// writes; null for its own. Experts see some of the tokens only.
+typedef struct {
+  const uint32_t *from, *to;
+} TokenMap;
+
+INLINE uint32_t mapped(const uint32_t *map, uint32_t t) { return map ? map[t] : t; }
+
 #ifdef __wasm_relaxed_simd__
 #define MATVEC_UNIT 1
 #else
@@ -35,21 +43,26 @@ uint32_t scratch_matmul_bytes(uint32_t tokens, uint32_t columns);
 void matvec_planes_8x32(const Matrix *m, const Quantized *x, uint32_t token, uint32_t precision,
                         const float *bias, float *out, uint32_t group_begin, uint32_t group_end,
                         uint8_t *scratch);
+void matmat_mapped_8x4(const Matrix *m, const Quantized *x, TokenMap map, uint32_t tokens,
+                       uint32_t precision, const float *bias, float *out, uint32_t group_begin,
+                       uint32_t group_end, uint8_t *scratch);
 void matmat_planes_8x4(const Matrix *m, const Quantized *x, uint32_t tokens, uint32_t precision,
                        const float *bias, float *out, uint32_t group_begin, uint32_t group_end,
                        uint8_t *scratch);
 
+// Of the tokens that `from` names, or of [token_begin, token_end) where it is null.
 // `divide_start`: 16 where the kernel multiplies by 16 between the planes. `tiled` tokens, a
 // multiple of TILE, lie in whole tiles.
 INLINE void prepare_corrections(const Matrix *m, const Reading *r, const Quantized *x,
-                                uint32_t token_begin, uint32_t token_end, uint32_t tiled,
-                                int32_t unit, int divide_start, Corrections *out) {
+                                const uint32_t *from, uint32_t token_begin, uint32_t token_end,
+                                uint32_t tiled, int32_t unit, int divide_start, Corrections *out) {
   const uint32_t blocks = m->columns / BLOCK;
   // Without the 2^112 of the scales: times a sum of up to 4064 it would leave float's range.
   const float inverse = r->inverse * (float)unit;
   for (uint32_t t = 0; t < token_end - token_begin; t++) {
-    const int32_t *sums = x->sums + (size_t)(token_begin + t) * blocks;
-    const float *scales = x->scales + (size_t)(token_begin + t) * blocks;
+    const size_t row = mapped(from, token_begin + t);
+    const int32_t *sums = x->sums + row * blocks;
+    const float *scales = x->scales + row * blocks;
     const uint32_t tile = t < tiled ? TILE : 1;
     const size_t first = (size_t)(t - t % tile) * blocks + t % tile;
     for (uint32_t b = 0; b < blocks; b++) {

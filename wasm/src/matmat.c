@@ -104,14 +104,15 @@ typedef struct {
 
 // Adds the panel's products to the partial sums of `tokens` tokens from `token` on.
 INLINE void multiply_tile(const int tokens, const int two, const int has_minimum,
-                          const Panel *panel, const Quantized *x, uint32_t blocks, uint32_t token,
-                          const Corrections *c, float *partial) {
+                          const Panel *panel, const Quantized *x, const uint32_t *from,
+                          uint32_t blocks, uint32_t token, const Corrections *c, float *partial) {
   const uint32_t x_bytes = BLOCK * activation_bytes();
   const int8_t *xs[TILE];
   v128_t totals[2 * TILE], half_mask = wasm_i32x4_const_splat((int32_t)HALF_RAW_MASK);
   KEEP(half_mask);
   UNROLL for (int t = 0; t < tokens; t++) {
-    xs[t] = x->digits + ((size_t)(token + t) * blocks + panel->first_block) * x_bytes;
+    const size_t row = mapped(from, token + t);
+    xs[t] = x->digits + (row * blocks + panel->first_block) * x_bytes;
     totals[2 * t] = wasm_v128_load(partial + GROUP * t);
     totals[2 * t + 1] = wasm_v128_load(partial + GROUP * t + 4);
   }
@@ -159,9 +160,9 @@ INLINE void multiply_tile(const int tokens, const int two, const int has_minimum
 }
 
 INLINE void matmat_groups(const int two, const int has_minimum, const Matrix *m, const Quantized *x,
-                          uint32_t tokens, const Corrections *c, const float *bias, float factor,
-                          float *out, uint32_t group_begin, uint32_t group_end, float *partial,
-                          uint8_t *panel_bytes) {
+                          TokenMap map, uint32_t tokens, const Corrections *c, const float *bias,
+                          float factor, float *out, uint32_t group_begin, uint32_t group_end,
+                          float *partial, uint8_t *panel_bytes) {
   const uint32_t blocks = m->columns / BLOCK,
                  hi_bytes = SCALE_BYTES * (1 + has_minimum) + DIGIT_BYTES;
   for (uint32_t group = group_begin; group < group_end; group++) {
@@ -177,25 +178,26 @@ INLINE void matmat_groups(const int two, const int has_minimum, const Matrix *m,
       }
       uint32_t t = 0;
       for (; t + TILE <= tokens; t += TILE)
-        multiply_tile(TILE, two, has_minimum, &panel, x, blocks, t, c, partial + GROUP * t);
+        multiply_tile(TILE, two, has_minimum, &panel, x, map.from, blocks, t, c,
+                      partial + GROUP * t);
       for (; t < tokens; t++)
-        multiply_tile(1, two, has_minimum, &panel, x, blocks, t, c, partial + GROUP * t);
+        multiply_tile(1, two, has_minimum, &panel, x, map.from, blocks, t, c, partial + GROUP * t);
     }
     v128_t factors = wasm_f32x4_splat(factor);
     for (uint32_t t = 0; t < tokens; t++) {
       store_group(m, group, wasm_v128_load(partial + GROUP * t),
                   wasm_v128_load(partial + GROUP * t + 4), factors, bias,
-                  out + (size_t)t * m->rows);
+                  out + (size_t)mapped(map.to, t) * m->rows);
     }
   }
 }
 
 #define MATMAT_VARIANT(two, has_minimum)                                                          \
-  static void matmat_##two##_##has_minimum(const Matrix *m, const Quantized *x, uint32_t tokens,  \
-                                           const Corrections *c, const float *bias, float factor, \
-                                           float *out, uint32_t begin, uint32_t end,              \
-                                           float *partial, uint8_t *panel) {                      \
-    matmat_groups(two, has_minimum, m, x, tokens, c, bias, factor, out, begin, end, partial,      \
+  static void matmat_##two##_##has_minimum(                                                       \
+      const Matrix *m, const Quantized *x, TokenMap map, uint32_t tokens, const Corrections *c,   \
+      const float *bias, float factor, float *out, uint32_t begin, uint32_t end, float *partial,  \
+      uint8_t *panel) {                                                                           \
+    matmat_groups(two, has_minimum, m, x, map, tokens, c, bias, factor, out, begin, end, partial, \
                   panel);                                                                         \
   }
 
@@ -209,14 +211,22 @@ EXPORT(matmat_planes_8x4)
 void matmat_planes_8x4(const Matrix *m, const Quantized *x, uint32_t tokens, uint32_t precision,
                        const float *bias, float *out, uint32_t group_begin, uint32_t group_end,
                        uint8_t *scratch) {
+  const TokenMap every = {NULL, NULL};
+  matmat_mapped_8x4(m, x, every, tokens, precision, bias, out, group_begin, group_end, scratch);
+}
+
+// The same for the `tokens` tokens of a map.
+void matmat_mapped_8x4(const Matrix *m, const Quantized *x, TokenMap map, uint32_t tokens,
+                       uint32_t precision, const float *bias, float *out, uint32_t group_begin,
+                       uint32_t group_end, uint8_t *scratch) {
   const Reading r = reading_of(m, precision);
   const size_t count = (size_t)tokens * (m->columns / BLOCK);
   Corrections c = {(BlockTerms *)scratch, (float *)scratch + 2 * count};
   float *partial = (float *)(scratch + ((count * 12 + 15) & ~(size_t)15));
   uint8_t *panel = (uint8_t *)(partial + (size_t)tokens * GROUP);
-  prepare_corrections(m, &r, x, 0, tokens, tokens - tokens % TILE, 1,
+  prepare_corrections(m, &r, x, map.from, 0, tokens, tokens - tokens % TILE, 1,
                       r.two_planes ? START_DIVISOR_TWO_PLANES : 1, &c);
   (r.two_planes ? (m->has_minimum ? matmat_1_1 : matmat_1_0)
                 : (m->has_minimum ? matmat_0_1 : matmat_0_0))(
-      m, x, tokens, &c, bias, r.factor, out, group_begin, group_end, partial, panel);
+      m, x, map, tokens, &c, bias, r.factor, out, group_begin, group_end, partial, panel);
 }

@@ -159,7 +159,7 @@ void matvec_planes_8x32(const Matrix *m, const Quantized *x, uint32_t token, uin
   const Reading r = reading_of(m, precision);
   const uint32_t blocks = m->columns / BLOCK;
   Corrections c = {(BlockTerms *)scratch, (float *)scratch + 2 * blocks};
-  prepare_corrections(m, &r, x, token, token + 1, 0, MATVEC_UNIT, r.two_planes ? 16 : 1, &c);
+  prepare_corrections(m, &r, x, NULL, token, token + 1, 0, MATVEC_UNIT, r.two_planes ? 16 : 1, &c);
   float factor = r.factor / MATVEC_UNIT;
   if (r.two_planes) {
     (m->has_minimum ? matvec_1_1 : matvec_1_0)(m, x, token, &c, bias, factor, out, group_begin,

@@ -163,6 +163,29 @@ static void run_take_outputs(const Command *c, const Step *s, uint32_t rows, uin
   }
 }
 
+static void run_route(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
+                      uint32_t end) {
+  (void)rows;
+  route_f32(&c->route, s->scratch, begin, end);
+}
+
+static uint32_t expert_matmul_units(const Command *c, uint32_t rows) {
+  return rows == 0 ? 0 : groups_of(c->expert_matmul.experts);
+}
+
+static void run_expert_matmul(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
+                              uint32_t end) {
+  expert_matmul_8x4(&c->expert_matmul, rows, s->precision, s->scratch, begin, end);
+}
+
+static void run_expert_sum(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
+                           uint32_t end) {
+  (void)s;
+  (void)rows;
+  expert_sum_f32_x4(c->expert_sum.x, c->expert_sum.routes, c->expert_sum.used,
+                    c->expert_sum.columns, c->expert_sum.out, begin, end);
+}
+
 static const Executor executors[OP_COUNT] = {
     [OP_EMBED] = {row_units, run_embed},
     [OP_NORM] = {norm_units, run_norm},
@@ -176,6 +199,9 @@ static const Executor executors[OP_COUNT] = {
     [OP_SCALE] = {scale_units, run_scale},
     [OP_TAKE_OUTPUTS] = {row_units, run_take_outputs},
     [OP_ACTIVATE] = {activate_units, run_activate},
+    [OP_ROUTE] = {row_units, run_route},
+    [OP_EXPERT_MATMUL] = {expert_matmul_units, run_expert_matmul},
+    [OP_EXPERT_SUM] = {row_units, run_expert_sum},
 };
 
 EXPORT(hermit_abi) uint32_t hermit_abi(void) { return HERMIT_ABI; }

@@ -5,6 +5,7 @@
  * Knows nothing of a test framework; the callers turn results into assertions.
  */
 import { checkAttention, checkCacheWrite } from './attention-checks.ts';
+import { checkExpertMatmul, checkExpertSum, checkRoute } from './expert-checks.ts';
 import {
   checkEmbed,
   checkMatmulDense,
@@ -32,6 +33,9 @@ export async function runKernelChecks(
     checkCacheWrite,
     checkAttention,
     checkElementwise,
+    checkRoute,
+    checkExpertMatmul,
+    checkExpertSum,
   ];
   return checks.map((check) => {
     bed.reset();

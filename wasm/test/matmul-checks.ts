@@ -11,12 +11,12 @@ import {
   type PlaneType,
 } from './plane-sources.ts';
 
-const BYTES = 0;
-const SCALED_PAIRS = 1;
-const PAIRS = 2;
+export const BYTES = 0;
+export const SCALED_PAIRS = 1;
+export const PAIRS = 2;
 const TWO_112 = 2 ** 112;
 
-interface PlaneMatrix {
+export interface PlaneMatrix {
   readonly type: PlaneType;
   readonly rows: number;
   readonly columns: number;
@@ -29,7 +29,7 @@ interface PlaneMatrix {
   readonly source: Uint8Array<ArrayBuffer>;
 }
 
-function makeMatrix(
+export function makeMatrix(
   bed: KernelBed,
   type: PlaneType,
   rows: number,
@@ -183,14 +183,14 @@ function checkOverflow(bed: KernelBed, check: Check, type: PlaneType, random: Ra
   }
 }
 
-interface Activations {
+export interface Activations {
   readonly address: number;
   readonly digits: number;
   readonly scales: number;
   readonly sums: number;
 }
 
-function quantize(
+export function quantize(
   bed: KernelBed,
   x: number,
   tokens: number,

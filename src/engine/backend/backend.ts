@@ -32,6 +32,11 @@ export interface WeightSpec {
   /** Contiguous elements a row; a multiple of 32 when storage is `planes`. */
   readonly columns: number;
   readonly storage: WeightStorage;
+  /**
+   * Matrices of `rows / experts` rows that lie one below the other and are used one by one; 1 unless
+   * given. As `planes` each has a multiple of 8 rows.
+   */
+  readonly experts?: number;
 }
 
 /** A weight inside a backend's memory. */

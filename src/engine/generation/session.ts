@@ -109,7 +109,7 @@ export class Session {
     this.#precision = options.precision;
     this.#now = options.now ?? (() => performance.now());
     this.#sliceTokens = Math.min(
-      options.sliceTokens ?? sliceTokensFor(model.info.parameters, model.maxTokens),
+      options.sliceTokens ?? sliceTokensFor(model.info.activeParameters, model.maxTokens),
       model.maxTokens,
     );
     this.#state.truncate(0);

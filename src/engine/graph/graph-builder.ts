@@ -17,6 +17,7 @@ import type {
   NormOp,
   Op,
   RopeOp,
+  RouteOp,
   RowExtent,
   WeightId,
 } from './ops.ts';
@@ -37,6 +38,21 @@ export type RopeOptions = Omit<RopeOp, 'op' | 'x'>;
 export interface AttentionOptions extends Omit<AttentionOp, 'op' | 'q' | 'out' | 'causal'> {
   /** True unless given. */
   readonly causal?: boolean;
+}
+
+export interface RouteOptions extends Pick<RouteOp, 'gating' | 'used' | 'normalise'> {
+  readonly bias?: string | null;
+  /** One group unless given. */
+  readonly groups?: number;
+  readonly groupsUsed?: number;
+  readonly groupTop?: number;
+  /** 1 unless given. */
+  readonly scale?: number;
+}
+
+export interface ExpertCounts {
+  readonly experts: number;
+  readonly used: number;
 }
 
 export class GraphBuilder {
@@ -113,6 +129,37 @@ export class GraphBuilder {
   activate(activation: GateOp['activation'], x: ActivationId): ActivationId {
     const out = this.#like(x);
     return this.#push({ op: 'activate', activation, x, out }, out);
+  }
+
+  /** Which experts every row goes to, and with what weights. */
+  route(scores: ActivationId, options: RouteOptions): ActivationId {
+    const out = this.#activation(this.#spec(scores).rows, 2 * options.used);
+    const [groups, groupsUsed] = [options.groups ?? 1, options.groupsUsed ?? 1];
+    const { gating, used, normalise, groupTop = 1, scale = 1 } = options;
+    const bias = this.#optional(options.bias);
+    const numbers = { groups, groupsUsed, groupTop, used, normalise, scale };
+    return this.#push({ op: 'route', scores, gating, bias, ...numbers, out }, out);
+  }
+
+  expertMatmul(
+    x: ActivationId,
+    routes: ActivationId,
+    weight: string,
+    { experts, used }: ExpertCounts,
+    bias: string | null = null,
+  ): ActivationId {
+    const id = this.#weight(weight);
+    const columns = (used * this.#shapeOf(id).rows) / experts;
+    const out = this.#activation(this.#spec(x).rows, columns);
+    const weights = { weight: id, bias: this.#optional(bias) };
+    return this.#push({ op: 'expert-matmul', x, routes, ...weights, experts, used, out }, out);
+  }
+
+  /** The weighted sum of what the chosen experts say. */
+  expertSum(x: ActivationId, routes: ActivationId, used: number): ActivationId {
+    const { rows, columns } = this.#spec(x);
+    const out = this.#activation(rows, columns / used);
+    return this.#push({ op: 'expert-sum', x, routes, used, out }, out);
   }
 
   add(a: ActivationId, b: ActivationId): ActivationId {

@@ -131,6 +131,67 @@ export interface ActivateOp {
   readonly out: ActivationId;
 }
 
+/**
+ * Chooses the experts of every token (mixture of experts; Shazeer et al. 2017, arXiv:1701.06538).
+ *
+ * A score becomes a weight by `gating`: `softmax` over all experts, `sigmoid` of each, or
+ * `softmax-of-chosen`, over those chosen alone. The `used` experts with the highest weights are
+ * chosen (for the last: with the highest scores), among equals the first; `bias` counts in the
+ * choice and not in the weight. With several `groups`, experts lie in groups of one size, and only those of
+ * the `groupsUsed` groups with the highest sum of their `groupTop` best may be chosen (DeepSeek-V2,
+ * arXiv:2405.04434: 1; DeepSeek-V3, arXiv:2412.19437: 2). `normalise` divides the chosen weights by
+ * their sum; all are multiplied by `scale`.
+ */
+export interface RouteOp {
+  readonly op: 'route';
+  /** (rows, experts) */
+  readonly scores: ActivationId;
+  readonly gating: 'softmax' | 'sigmoid' | 'softmax-of-chosen';
+  /** One number an expert. */
+  readonly bias: WeightId | null;
+  readonly groups: number;
+  readonly groupsUsed: number;
+  readonly groupTop: number;
+  readonly used: number;
+  readonly normalise: boolean;
+  readonly scale: number;
+  /** (rows, 2 * used): the numbers of the chosen experts, then their weights in the same order. */
+  readonly out: ActivationId;
+}
+
+/**
+ * A product with the matrices of each token's chosen experts alone: part k of a row of `out` is
+ * x * weight(expert k)^T + bias(expert k). `x` is one row for all experts of a token, or has a part
+ * for each of them.
+ */
+export interface ExpertMatmulOp {
+  readonly op: 'expert-matmul';
+  /** (rows, columns) or (rows, used * columns) */
+  readonly x: ActivationId;
+  /** From `route`: (rows, 2 * used) */
+  readonly routes: ActivationId;
+  /** (experts * part columns, columns): the experts' matrices one below the other. */
+  readonly weight: WeightId;
+  /** (experts, part columns) */
+  readonly bias: WeightId | null;
+  readonly experts: number;
+  readonly used: number;
+  /** (rows, used * part columns) */
+  readonly out: ActivationId;
+}
+
+/** out = sum over k of (weight of expert k) * (part k of x), with the weights of `route`. */
+export interface ExpertSumOp {
+  readonly op: 'expert-sum';
+  /** (rows, used * columns) */
+  readonly x: ActivationId;
+  /** (rows, 2 * used) */
+  readonly routes: ActivationId;
+  readonly used: number;
+  /** (rows, columns) */
+  readonly out: ActivationId;
+}
+
 /** out = a + b; `out` may be `a`. */
 export interface AddOp {
   readonly op: 'add';
@@ -164,6 +225,9 @@ export type Op =
   | AttentionOp
   | GateOp
   | ActivateOp
+  | RouteOp
+  | ExpertMatmulOp
+  | ExpertSumOp
   | AddOp
   | ScaleOp
   | TakeOutputsOp;

@@ -99,6 +99,47 @@ export function checkOp(op: Op, shapes: ShapeLookup): void {
     case 'activate':
       same(op.x, op.out, 'x and out have one shape');
       return;
+    case 'route': {
+      const [scores, out] = [shapes.activation(op.scores), shapes.activation(op.out)];
+      const experts = scores.columns;
+      check(scores.rows === out.rows, 'scores and out have the same rows');
+      check(isCount(op.used) && op.used <= experts, 'used is at most the experts');
+      check(out.columns === 2 * op.used, 'out has a number and a weight for every expert used');
+      check(isCount(op.groups) && experts % op.groups === 0, 'groups divide the experts');
+      check(isCount(op.groupsUsed) && op.groupsUsed <= op.groups, 'used groups are groups');
+      const size = experts / op.groups;
+      check(isCount(op.groupTop) && op.groupTop <= size, 'groupTop is at most a group');
+      check(op.used <= op.groupsUsed * size, 'the used groups have enough experts');
+      vector(op.bias, experts, 'bias holds a value per expert');
+      return;
+    }
+    case 'expert-matmul': {
+      const [x, routes, out] = [op.x, op.routes, op.out].map((id) => shapes.activation(id)) as [
+        ActivationSpec,
+        ActivationSpec,
+        ActivationSpec,
+      ];
+      const weight = shapes.weight(op.weight);
+      const rows = weight.rows / op.experts;
+      check(x.rows === out.rows && x.rows === routes.rows, 'x, routes and out have the same rows');
+      check(isCount(op.used) && routes.columns === 2 * op.used, 'routes are those of `route`');
+      check(isCount(op.experts) && isCount(rows), 'the experts have matrices of one size');
+      check([1, op.used].includes(x.columns / weight.columns), 'x is one row, or one an expert');
+      check(out.columns === op.used * rows, 'out has a part for every expert used');
+      if (op.bias !== null) {
+        const bias = shapes.weight(op.bias);
+        check(bias.rows === op.experts && bias.columns === rows, 'bias has a row an expert');
+      }
+      return;
+    }
+    case 'expert-sum': {
+      const [x, out] = [shapes.activation(op.x), shapes.activation(op.out)];
+      const routes = shapes.activation(op.routes);
+      check(x.rows === out.rows && x.rows === routes.rows, 'x, routes and out have the same rows');
+      check(isCount(op.used) && routes.columns === 2 * op.used, 'routes are those of `route`');
+      check(x.columns === op.used * out.columns, 'x has a part for every expert used');
+      return;
+    }
     case 'add':
       same(op.a, op.b, 'a and b have one shape');
       same(op.a, op.out, 'a and out have one shape');
@@ -136,6 +177,11 @@ export function operands(op: Op): { reads: readonly ActivationId[]; writes: Acti
       return { reads: [op.q], writes: op.out };
     case 'gate':
       return { reads: [op.gate, op.up], writes: op.out };
+    case 'route':
+      return { reads: [op.scores], writes: op.out };
+    case 'expert-matmul':
+    case 'expert-sum':
+      return { reads: [op.x, op.routes], writes: op.out };
     case 'add':
       return { reads: [op.a, op.b], writes: op.out };
   }

@@ -9,13 +9,15 @@ import type { HyperParameterReader, HyperParameters } from './hyper-parameters.t
 
 /**
  * What a tensor is used for. `embedding` and `output` are matrices that some policies treat apart;
- * `constant` tensors are read before the graph is built and become numbers in it.
+ * a `router` chooses experts, and a choice is not to be rounded; `experts` are matrices one below the
+ * other; `constant` tensors are read before the graph is built and become numbers in it.
  */
-export type TensorRole = 'matrix' | 'vector' | 'embedding' | 'output' | 'constant';
+export type TensorRole =
+  'matrix' | 'vector' | 'embedding' | 'output' | 'router' | 'experts' | 'constant';
 
 export interface TensorRequirement {
   readonly name: string;
-  /** As the file states it, fastest-varying first: [columns, rows] or [length]. */
+  /** As the file states it, fastest-varying first: [columns, rows, experts], [columns, rows] or [length]. */
   readonly shape: readonly number[];
   readonly role: TensorRole;
   /** The model works without it (a bias, an output that may be tied to the embedding). */
@@ -62,6 +64,16 @@ export function matrix(
   role: TensorRole = 'matrix',
 ): TensorRequirement {
   return { name, shape: [columns, rows], role, optional: false };
+}
+
+/** A (rows, columns) matrix for each of several experts. */
+export function expertMatrices(
+  name: string,
+  columns: number,
+  rows: number,
+  experts: number,
+): TensorRequirement {
+  return { name, shape: [columns, rows, experts], role: 'experts', optional: false };
 }
 
 export function vector(name: string, length: number): TensorRequirement {

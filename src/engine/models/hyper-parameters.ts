@@ -13,6 +13,18 @@ export interface HyperParameters {
   readonly kvHeads: number;
   /** Components of a key and of a value of one head. */
   readonly headDim: number;
+  readonly mixture?: ExpertParameters;
+}
+
+/** Feed-forward blocks of which every token uses a few. */
+export interface ExpertParameters {
+  readonly experts: number;
+  /** Experts of one token. */
+  readonly used: number;
+  /** Rows of an expert's gate and up. */
+  readonly expertWidth: number;
+  /** Of the experts that all tokens share, together; 0 for none. */
+  readonly sharedWidth: number;
 }
 
 /** Counts in files come from strangers: no real model comes near this, and products of two stay exact. */

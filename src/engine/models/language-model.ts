@@ -13,6 +13,8 @@ export interface LanguageModelInfo {
   readonly trainedContext: number;
   readonly layers: number;
   readonly parameters: number;
+  /** Those that one token passes through: fewer where only some of many experts are chosen. */
+  readonly activeParameters: number;
 }
 
 /** The memory of one conversation inside the model. */

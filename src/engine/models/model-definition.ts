@@ -19,12 +19,14 @@ import type { HyperParameters } from './hyper-parameters.ts';
 import { HyperParameterReader } from './hyper-parameters.ts';
 import type { LanguageModelInfo } from './language-model.ts';
 
-/** A tensor of the file with its use, as a matrix (a vector has one row). */
+/** A tensor of the file with its use, as a matrix (a vector has one row, experts lie one below the other). */
 export interface ModelTensor {
   readonly tensor: GgufTensor;
   readonly role: TensorRole;
   readonly rows: number;
   readonly columns: number;
+  /** Matrices in it, 1 where it is one. */
+  readonly experts: number;
 }
 
 export interface ModelDefinition {
@@ -61,6 +63,7 @@ export function matchModel<H extends HyperParameters>(
       trainedContext: h.trainedContext,
       layers: h.layers,
       parameters: weights.reduce((sum, { tensor }) => sum + tensor.elements, 0),
+      activeParameters: activeParameters(weights, h),
     },
     pooling: architecture.pooling?.(h) ?? null,
     // an encoder needs no keys of an earlier layer or step: its layers take turns in one
@@ -72,6 +75,14 @@ export function matchModel<H extends HyperParameters>(
       return builder.finish(architecture.forward(builder, h, constants, contextLength));
     },
   };
+}
+
+function activeParameters(weights: readonly ModelTensor[], { mixture }: HyperParameters): number {
+  const share = mixture === undefined ? 1 : mixture.used / mixture.experts;
+  return weights.reduce(
+    (sum, { tensor, experts }) => sum + tensor.elements * (experts > 1 ? share : 1),
+    0,
+  );
 }
 
 /** Tensors that old converters wrote and every reader computes itself. */
@@ -97,16 +108,16 @@ function matchTensors<H extends HyperParameters>(
         { field: requirement.name, offsetBytes: file.dataOffsetBytes },
       );
     }
-    const [columns, rows] = matrixShape(tensor.shape);
-    const [wantedColumns, wantedRows] = matrixShape(requirement.shape);
-    if (tensor.shape.length > 2 || columns !== wantedColumns || rows !== wantedRows) {
+    if (!sameShape(tensor.shape, requirement.shape)) {
       throw new ModelFileError(
         'model-file/malformed',
         `The tensor "${tensor.name}" is ${tensor.shape.join(' x ')}, but this model needs ${requirement.shape.join(' x ')}. Get the file again, or another conversion of the model.`,
         { field: tensor.name, offsetBytes: tensor.offsetBytes },
       );
     }
-    matched.push({ tensor, role: requirement.role, rows, columns });
+    const [columns = 0, rows = 1, parts = 1] = requirement.shape;
+    const experts = requirement.role === 'experts' ? parts : 1;
+    matched.push({ tensor, role: requirement.role, rows: rows * parts, columns, experts });
   }
   refuseUnknown(file, known, name);
   return matched.sort((a, b) => a.tensor.offsetBytes - b.tensor.offsetBytes);
@@ -138,8 +149,10 @@ function findFused(
   return { name, type: whole.type, shape, elements, offsetBytes, sizeBytes: bytesOf(elements) };
 }
 
-function matrixShape(shape: readonly number[]): readonly [columns: number, rows: number] {
-  return [shape[0] ?? 0, shape[1] ?? 1];
+/** Whether sizes are equal; those that one of the two does not name are 1. */
+function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  const length = Math.max(a.length, b.length);
+  return Array.from({ length }, (_, i) => (a[i] ?? 1) === (b[i] ?? 1)).every(Boolean);
 }
 
 /** A tensor nobody asked for means another model than the one we would compute: better said than wrong. */

@@ -101,7 +101,7 @@ describe('defineModel', () => {
   });
 
   it.each([
-    ['expert_count', u32(8), 'model-file/unsupported-architecture'],
+    ['expert_count', u32(2 ** 25), 'model-file/malformed'],
     ['attention.value_length', u32(8), 'model-file/unsupported-architecture'],
     [
       'rope.scaling.type',
@@ -114,8 +114,11 @@ describe('defineModel', () => {
     ['rope.dimension_count', u32(18), 'model-file/malformed'],
     ['rope.dimension_count', u32(7), 'model-file/malformed'],
     ['rope.freq_base', { type: 'f32', value: 0 }, 'model-file/malformed'],
+    ['expert_used_count', u32(9), 'model-file/malformed'],
   ] as const)('refuses %s = %o', async (key, value, code) => {
     const field = `llama.${key}`;
-    await expect(define({ metadata: { [field]: value } })).rejects.toMatchObject({ code, field });
+    const experts = key === 'expert_used_count' && { 'llama.expert_count': u32(8) };
+    const metadata = { ...experts, [field]: value };
+    await expect(define({ metadata })).rejects.toMatchObject({ code, field });
   });
 });

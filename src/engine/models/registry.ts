@@ -18,8 +18,10 @@ import type { ModelDefinition } from './model-definition.ts';
 import { matchModel } from './model-definition.ts';
 import { nomicBert } from './nomic-bert.ts';
 import { olmo2 } from './olmo2.ts';
+import { olmoe } from './olmoe.ts';
 import { phi2 } from './phi2.ts';
 import { phi3 } from './phi3.ts';
+import { qwen2moe, qwen3moe } from './qwen-moe.ts';
 import { qwen3 } from './qwen3.ts';
 import { smollm3 } from './smollm3.ts';
 import { stablelm } from './stablelm.ts';
@@ -42,10 +44,13 @@ const matchers: ReadonlyMap<string, Matcher> = new Map([
   ...entries(granite),
   ...entries(nomicBert),
   ...entries(olmo2),
+  ...entries(olmoe),
   ...entries(phi2),
   ...entries(phi3),
   ...entries(qwen2),
+  ...entries(qwen2moe),
   ...entries(qwen3),
+  ...entries(qwen3moe),
   ...entries(smollm3),
   ...entries(stablelm),
   ...entries(starcoder2),

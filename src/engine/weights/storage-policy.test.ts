@@ -13,7 +13,7 @@ function weight(
   const elements = rows * columns;
   const shape = [columns, rows];
   const tensor = { name, type, shape, elements, offsetBytes: 0, sizeBytes: 0 };
-  return { tensor, role, rows, columns };
+  return { tensor, role, rows, columns, experts: 1 };
 }
 
 describe('chooseStorage', () => {

@@ -2,7 +2,8 @@
  * Which weights become nibble planes and which stay dense float32 (see `WeightStorage`).
  *
  * Planes make a matrix small and fast and cost a float source some accuracy; vectors are too small
- * to gain anything, and rows that are not whole blocks of 32 cannot be packed.
+ * to gain anything, routers choose between experts, and rows that are not whole blocks of 32 or
+ * experts that are not whole groups of 8 rows cannot be packed.
  */
 import type { WeightStorage } from '../backend/backend.ts';
 import type { TensorType } from '../graph/dtype.ts';
@@ -13,6 +14,8 @@ export type PrecisionChoice = 'auto' | 8 | 4;
 
 /** Columns that share a scale. */
 export const planeBlockColumns = 32;
+/** Rows that lie interleaved. */
+const planeGroupRows = 8;
 
 /**
  * A float model of at most this many parameters (16 MiB as float32) sits in the processor's cache,
@@ -27,16 +30,19 @@ export function chooseStorage(
   weights: readonly ModelTensor[],
   precision: PrecisionChoice,
 ): ReadonlyMap<string, WeightStorage> {
-  const matrices = weights.filter(({ role }) => role !== 'vector');
+  const matrices = weights.filter(({ role }) => role !== 'vector' && role !== 'router');
   const parameters = matrices.reduce((sum, { tensor }) => sum + tensor.elements, 0);
   const keepFloat =
     precision === 'auto' &&
     parameters <= smallFloatModelParameters &&
     matrices.every(({ tensor }) => floatTypes.has(tensor.type));
   return new Map(
-    weights.map(({ tensor, role, columns }) => {
-      const packs = role !== 'vector' && columns % planeBlockColumns === 0 && !keepFloat;
-      return [tensor.name, packs ? 'planes' : 'dense'];
-    }),
+    weights.map((weight) => [weight.tensor.name, !keepFloat && packs(weight) ? 'planes' : 'dense']),
   );
+}
+
+function packs({ role, rows, columns, experts }: ModelTensor): boolean {
+  if (role === 'vector' || role === 'router') return false;
+  const wholeExperts = experts === 1 || (rows / experts) % planeGroupRows === 0;
+  return columns % planeBlockColumns === 0 && wholeExperts;
 }

@@ -241,10 +241,14 @@ class RowFeeder {
   readonly #groupBytes: number;
   #rest = new Uint8Array(0);
 
-  constructor({ tensor, rows, columns }: ModelTensor, storage: WeightStorage, backend: Backend) {
+  constructor(
+    { tensor, rows, columns, experts }: ModelTensor,
+    storage: WeightStorage,
+    backend: Backend,
+  ) {
     const { name, type } = tensor;
     this.#tensor = tensor;
-    this.#writer = backend.beginWeight({ name, type, rows, columns, storage });
+    this.#writer = backend.beginWeight({ name, type, rows, columns, storage, experts });
     this.#groupBytes = this.#writer.rowsPerPiece * rowBytes(type, columns);
   }
 

@@ -20,6 +20,7 @@ export interface WeightInput {
   readonly columns: number;
   readonly type?: TensorType;
   readonly storage?: WeightStorage;
+  readonly experts?: number;
   readonly values?: Float32Array<ArrayBuffer>;
 }
 
@@ -45,12 +46,12 @@ export class Bench {
 
   /** Encodes random (or given) values, writes them piece by piece, remembers what they decode to. */
   weight(name: string, input: WeightInput): void {
-    const { rows, columns, type = 'F32', storage = 'dense' } = input;
+    const { rows, columns, type = 'F32', storage = 'dense', experts = 1 } = input;
     const values = input.values ?? randomValues(rows * columns, this.#seed++);
     const bytes = encode(type, columns, values);
     const decoded = new Float32Array(values.length);
     quantType(type).dequantize(bytes, decoded);
-    const writer = this.backend.beginWeight({ name, type, rows, columns, storage });
+    const writer = this.backend.beginWeight({ name, type, rows, columns, storage, experts });
     const pieceBytes = writer.rowsPerPiece * rowBytes(type, columns);
     for (let start = 0; start < bytes.length; start += pieceBytes) {
       writer.write(bytes.subarray(start, start + pieceBytes));

@@ -10,6 +10,7 @@ import type { Backend } from '../../../src/engine/backend/backend.ts';
 import { kernelBuildTimeoutMs } from '../../fixtures/wasm-backend.ts';
 import { describeAttention } from './attention-contract.ts';
 import { Bench } from './bench.ts';
+import { describeExperts } from './experts-contract.ts';
 import { describeGraphs } from './graphs-contract.ts';
 import { describeMatmul } from './matmul-contract.ts';
 import { describeRowOperators } from './row-operators-contract.ts';
@@ -49,6 +50,9 @@ export function describeBackend(
     });
     describe('attention', () => {
       describeAttention(suite);
+    });
+    describe('experts', () => {
+      describeExperts(suite);
     });
     describe('graphs', () => {
       describeGraphs(suite);

@@ -142,6 +142,69 @@ export function activation(kind: 'silu' | 'gelu' | 'gelu-tanh', x: Rows): number
   return x.map((row) => row.map((value) => activate(kind, value)));
 }
 
+export interface RouteTruth {
+  readonly gating: 'softmax' | 'sigmoid' | 'softmax-of-chosen';
+  readonly used: number;
+  readonly normalise: boolean;
+  readonly scale?: number;
+  readonly bias?: readonly number[];
+  readonly groups?: number;
+  readonly groupsUsed?: number;
+  readonly groupTop?: number;
+}
+
+export interface Choice {
+  readonly expert: number;
+  readonly weight: number;
+}
+
+/** The experts of every row, those of the highest rank first. */
+export function route(scores: Rows, truth: RouteTruth): Choice[][] {
+  const { gating, used, normalise, scale: factor = 1, bias = [], groups = 1 } = truth;
+  return scores.map((row) => {
+    const powers = row.map((score) => Math.exp(score));
+    const share = {
+      softmax: powers.map((power) => power / sumOf(powers)),
+      sigmoid: row.map((score) => 1 / (1 + Math.exp(-score))),
+      'softmax-of-chosen': [...row],
+    }[gating];
+    const ranked = share
+      .map((weight, expert) => ({ expert, weight, rank: weight + (bias[expert] ?? 0) }))
+      .sort((a, b) => b.rank - a.rank);
+    const groupOf = (expert: number): number => Math.floor((expert * groups) / row.length);
+    const groupRank = (group: number): number =>
+      sumOf(
+        ranked
+          .filter(({ expert }) => groupOf(expert) === group)
+          .slice(0, truth.groupTop ?? 1)
+          .map(({ rank }) => rank),
+      );
+    const open = Array.from({ length: groups }, (_, group) => group)
+      .sort((a, b) => groupRank(b) - groupRank(a))
+      .slice(0, truth.groupsUsed ?? 1);
+    const chosen = ranked.filter(({ expert }) => open.includes(groupOf(expert))).slice(0, used);
+    const weights = chosen.map(({ expert, weight }) =>
+      gating === 'softmax-of-chosen' ? (powers[expert] ?? NaN) : weight,
+    );
+    const whole = normalise || gating === 'softmax-of-chosen' ? sumOf(weights) : 1;
+    return chosen.map(({ expert }, k) => ({
+      expert,
+      weight: ((weights[k] ?? NaN) / whole) * factor,
+    }));
+  });
+}
+
+/** What the chosen experts say, weighted and added up; `said(t, expert)` is the row of one. */
+export function mixture(
+  routes: readonly (readonly Choice[])[],
+  said: (t: number, expert: number) => readonly number[],
+): number[][] {
+  return routes.map((choices, t) => {
+    const parts = choices.map(({ expert, weight }) => said(t, expert).map((v) => v * weight));
+    return (parts[0] ?? []).map((_, c) => sumOf(parts.map((part) => part[c] ?? NaN)));
+  });
+}
+
 export function add(a: Rows, b: Rows): number[][] {
   return a.map((row, t) => row.map((value, c) => value + (b[t]?.[c] ?? NaN)));
 }

@@ -4,7 +4,7 @@
  * This is the text to read when one wants to know what an operator means, and the truth every other
  * backend is compared with. All matrices are row-major; `rows` are the rows of the step.
  */
-import type { ActivateOp, AttentionOp, GateOp, NormOp, RopeOp } from '../../graph/ops.ts';
+import type { ActivateOp, AttentionOp, GateOp, NormOp, RopeOp, RouteOp } from '../../graph/ops.ts';
 
 /** Keys or values of one layer: (kvHead, position, headDim), `capacity` positions apart. */
 export interface CacheLayer {
@@ -202,6 +202,112 @@ export function activate(
 ): void {
   const activation = activations[op.activation];
   for (let i = 0; i < elements; i++) out[i] = activation(at(x, i));
+}
+
+/**
+ * The chosen experts of every row and their weights (Shazeer et al. 2017, arXiv:1701.06538; the rules
+ * are those of `RouteOp`).
+ */
+export function route(
+  op: RouteOp,
+  scores: Float64Array,
+  bias: Float32Array | null,
+  out: Float64Array,
+  experts: number,
+): void {
+  const { used, gating } = op;
+  for (let t = 0; t * experts < scores.length; t++) {
+    const own = scores.subarray(t * experts, (t + 1) * experts);
+    const weights = gating === 'softmax-of-chosen' ? own : gated(own, gating);
+    const rank = weights.map((weight, e) => weight + (bias === null ? 0 : at(bias, e)));
+    const chosen = best(openExperts(op, rank), rank, used);
+    const raw = Float64Array.from(chosen, (e) => at(weights, e));
+    const kept = gating === 'softmax-of-chosen' ? gated(raw, 'softmax') : raw;
+    const sum = op.normalise ? kept.reduce((total, weight) => total + weight, 0) : 1;
+    for (let k = 0; k < used; k++) {
+      out[t * 2 * used + k] = chosen[k] as number;
+      out[t * 2 * used + used + k] = (at(kept, k) / sum) * op.scale;
+    }
+  }
+}
+
+/** Experts of the groups that may be used. */
+function openExperts({ groups, groupsUsed, groupTop }: RouteOp, rank: Float64Array): number[] {
+  const size = rank.length / groups;
+  const members = (group: number): number[] =>
+    Array.from({ length: size }, (_, e) => group * size + e);
+  const groupRank = Float64Array.from({ length: groups }, (_, group) =>
+    best(members(group), rank, groupTop).reduce((sum, e) => sum + at(rank, e), 0),
+  );
+  const all = Array.from({ length: groups }, (_, group) => group);
+  return best(all, groupRank, groupsUsed)
+    .sort((a, b) => a - b)
+    .flatMap(members);
+}
+
+/** The `count` candidates of the highest rank, the highest first, among equals the first. */
+function best(candidates: readonly number[], rank: Float64Array, count: number): number[] {
+  return [...candidates].sort((a, b) => at(rank, b) - at(rank, a) || a - b).slice(0, count);
+}
+
+function gated(scores: Float64Array, gating: 'softmax' | 'sigmoid'): Float64Array {
+  if (gating === 'sigmoid') return scores.map((score) => 1 / (1 + Math.exp(-score)));
+  const largest = Math.max(...scores);
+  const powers = scores.map((score) => Math.exp(score - largest));
+  const sum = powers.reduce((total, power) => total + power, 0);
+  return powers.map((power) => power / sum);
+}
+
+export interface ExpertShape {
+  readonly rows: number;
+  readonly used: number;
+  /** Of an expert's input and output. */
+  readonly columns: number;
+  readonly outColumns: number;
+  /** Whether every expert of a row has an input of its own. */
+  readonly ownInputs: boolean;
+}
+
+/** out[t][k] = weight(expert k of t) * x[t] (or x[t][k]) + bias(expert k of t) */
+export function expertMatmul(
+  x: Float64Array,
+  routes: Float64Array,
+  weight: Float32Array,
+  bias: Float32Array | null,
+  out: Float64Array,
+  { rows, used, columns, outColumns, ownInputs }: ExpertShape,
+): void {
+  for (let t = 0; t < rows; t++) {
+    for (let k = 0; k < used; k++) {
+      const expert = at(routes, t * 2 * used + k);
+      const input = (ownInputs ? t * used + k : t) * columns;
+      matmul(
+        x.subarray(input, input + columns),
+        weight.subarray(expert * outColumns * columns, (expert + 1) * outColumns * columns),
+        bias === null ? null : bias.subarray(expert * outColumns, (expert + 1) * outColumns),
+        out.subarray((t * used + k) * outColumns, (t * used + k + 1) * outColumns),
+        { rows: 1, columns, outColumns },
+      );
+    }
+  }
+}
+
+/** out[t] = sum over k of weight(expert k of t) * x[t][k] */
+export function expertSum(
+  x: Float64Array,
+  routes: Float64Array,
+  out: Float64Array,
+  { rows, used, columns }: Pick<ExpertShape, 'rows' | 'used' | 'columns'>,
+): void {
+  for (let t = 0; t < rows; t++) {
+    for (let c = 0; c < columns; c++) {
+      let sum = 0;
+      for (let k = 0; k < used; k++) {
+        sum += at(routes, t * 2 * used + used + k) * at(x, (t * used + k) * columns + c);
+      }
+      out[t * columns + c] = sum;
+    }
+  }
 }
 
 /** out = a + b */

@@ -110,6 +110,9 @@ const knownOps: ReadonlySet<Op['op']> = new Set([
   'attention',
   'gate',
   'activate',
+  'route',
+  'expert-matmul',
+  'expert-sum',
   'add',
   'scale',
   'take-outputs',
@@ -297,6 +300,28 @@ class ReferenceExecutable implements Executable {
       case 'activate': {
         const elements = this.#elements(op.x, input);
         return operators.activate(op, buffer(op.x), buffer(op.out), elements);
+      }
+      case 'route': {
+        const experts = this.#columns(op.scores);
+        const scores = buffer(op.scores).subarray(0, this.#elements(op.scores, input));
+        const bias = this.#optional(op.bias);
+        return operators.route(op, scores, bias, buffer(op.out), experts);
+      }
+      case 'expert-matmul': {
+        const { used } = op;
+        const columns = required(this.#weights[op.weight], 'a weight').spec.columns;
+        const ownInputs = this.#columns(op.x) !== columns;
+        const rows = this.#elements(op.x, input) / this.#columns(op.x);
+        const shape = { rows, used, columns, outColumns: this.#columns(op.out) / used, ownInputs };
+        const [weight, bias] = [this.#weight(op.weight), this.#optional(op.bias)];
+        const [x, routes, out] = [buffer(op.x), buffer(op.routes), buffer(op.out)];
+        return operators.expertMatmul(x, routes, weight, bias, out, shape);
+      }
+      case 'expert-sum': {
+        const columns = this.#columns(op.out);
+        const rows = this.#elements(op.out, input) / columns;
+        const shape = { rows, used: op.used, columns };
+        return operators.expertSum(buffer(op.x), buffer(op.routes), buffer(op.out), shape);
       }
       case 'add': {
         const elements = this.#elements(op.a, input);

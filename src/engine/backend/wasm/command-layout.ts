@@ -23,6 +23,9 @@ export const commandCodes = {
   scale: 9,
   'take-outputs': 10,
   activate: 11,
+  route: 12,
+  'expert-matmul': 13,
+  'expert-sum': 14,
 } as const;
 
 export type CommandName = keyof typeof commandCodes;
@@ -30,6 +33,7 @@ export type CommandName = keyof typeof commandCodes;
 export const rowCodes = { tokens: 0, outputs: 1 } as const;
 export const embedCodes = { token: 0, position: 1, first: 2 } as const;
 export const gateCodes = { silu: 0, gelu: 1, 'gelu-tanh': 2 } as const;
+export const gatingCodes = { softmax: 0, sigmoid: 1, 'softmax-of-chosen': 2 } as const;
 export const kvTypeCodes: Readonly<Record<KvType, number>> = { f32: 0, f16: 1, q8: 2 };
 
 const scratchFloat = new Float32Array(1);

@@ -13,11 +13,13 @@ import type {
   ActivationId,
   ActivationSpec,
   AttentionOp,
+  ExpertMatmulOp,
   Graph,
   MatmulOp,
   NormOp,
   Op,
   RopeOp,
+  RouteOp,
   RowExtent,
   WeightId,
 } from '../../graph/ops.ts';
@@ -29,6 +31,7 @@ import {
   embedCodes,
   floatWord,
   gateCodes,
+  gatingCodes,
   rowCodes,
   STEP_WORDS,
   type CommandName,
@@ -202,6 +205,23 @@ class GraphCompiler {
         this.#add('activate', rows, [op.x], op.out, (at) => [kind, columns, at(op.x), at(op.out)]);
         return;
       }
+      case 'route':
+        this.#addRoute(op);
+        return;
+      case 'expert-matmul':
+        this.#addExpertMatmul(op);
+        return;
+      case 'expert-sum': {
+        const { rows, columns } = this.#activation(op.out);
+        this.#add('expert-sum', rows, [op.x, op.routes], op.out, (at) => [
+          at(op.x),
+          at(op.routes),
+          op.used,
+          columns,
+          at(op.out),
+        ]);
+        return;
+      }
       case 'add': {
         const { rows, columns } = this.#activation(op.out);
         this.#add('add', rows, [op.a, op.b], op.out, (at) => [
@@ -258,8 +278,9 @@ class GraphCompiler {
 
   #addMatmul(op: MatmulOp): void {
     const { rows, columns } = this.#activation(op.x);
-    const { address, denseAddress } = this.#weight(op.weight);
+    const { address, denseAddress, spec } = this.#weight(op.weight);
     const bias = this.#vector(op.bias);
+    if ((spec.experts ?? 1) > 1) throw inconsistent(`"${spec.name}" is a matrix of experts`);
     if (op.out === op.x) throw inconsistent('a product overwrites its input');
     if (denseAddress !== 0) {
       this.#add('matmul', rows, [op.x], op.out, (at) => [
@@ -279,6 +300,60 @@ class GraphCompiler {
       const digits = at(quantized.id);
       const { scalesOffset, sumsOffset } = quantized;
       return [address, 0, digits, digits + scalesOffset, digits + sumsOffset, bias, at(op.out)];
+    });
+  }
+
+  #addRoute(op: RouteOp): void {
+    const { rows, columns: experts } = this.#activation(op.scores);
+    const { used, groups, groupsUsed, groupTop, normalise, scale } = op;
+    const bias = this.#vector(op.bias);
+    this.#needScratch(this.#kernels.call('scratch_route_bytes', experts, groups));
+    this.#add('route', rows, [op.scores], op.out, (at) => [
+      at(op.scores),
+      bias,
+      gatingCodes[op.gating],
+      experts,
+      used,
+      groups,
+      groupsUsed,
+      groupTop,
+      normalise ? 1 : 0,
+      floatWord(scale),
+      at(op.out),
+    ]);
+  }
+
+  #addExpertMatmul(op: ExpertMatmulOp): void {
+    const { experts, used } = op;
+    const { rows, columns } = this.#activation(op.x);
+    const { address, denseAddress, spec } = this.#weight(op.weight);
+    if ((spec.experts ?? 1) !== experts) {
+      throw inconsistent(`the weight "${spec.name}" was not stored as ${experts} experts`);
+    }
+    const bias = this.#vector(op.bias);
+    const ownInputs = columns === spec.columns ? 0 : 1;
+    const tail = [experts, used, ownInputs];
+    this.#needScratch(
+      this.#kernels.call(
+        'scratch_experts_bytes',
+        this.#rowCount(rows),
+        used,
+        experts,
+        spec.columns,
+      ),
+    );
+    if (denseAddress !== 0) {
+      this.#add('expert-matmul', rows, [op.x, op.routes], op.out, (at) => {
+        return [address, at(op.x), 0, 0, 0, bias, at(op.routes), ...tail, at(op.out)];
+      });
+      return;
+    }
+    const quantized = this.#quantize(op.x);
+    this.#add('expert-matmul', rows, [quantized.id, op.routes], op.out, (at) => {
+      const digits = at(quantized.id);
+      const { scalesOffset, sumsOffset } = quantized;
+      const input = [0, digits, digits + scalesOffset, digits + sumsOffset];
+      return [address, ...input, bias, at(op.routes), ...tail, at(op.out)];
     });
   }
 

@@ -25,6 +25,9 @@ export function unsupportedReason(op: Op): string | null {
     case 'cache-write':
     case 'gate':
     case 'activate':
+    case 'route':
+    case 'expert-matmul':
+    case 'expert-sum':
     case 'add':
     case 'scale':
     case 'take-outputs':

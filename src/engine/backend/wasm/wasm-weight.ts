@@ -28,7 +28,7 @@ const LARGEST_WEIGHT_BYTES = 4294967296 - 65536;
 export class WasmWeight implements WeightHandle {
   readonly spec: WeightSpec;
   readonly bytes: number;
-  /** Address of the C `Matrix`. */
+  /** Address of the C `Matrix`; of an array of one an expert where there are several. */
   readonly address: number;
   /** Address of the float32 values; 0 for planes. */
   readonly denseAddress: number;
@@ -37,7 +37,6 @@ export class WasmWeight implements WeightHandle {
   #released = false;
 
   constructor(owner: Kernels, spec: WeightSpec) {
-    const format = planeFormats[spec.type];
     const sizes = weightSizes(spec);
     const blocks: number[] = [];
     const allocate = (bytes: number): number => {
@@ -47,13 +46,10 @@ export class WasmWeight implements WeightHandle {
       return address;
     };
     try {
-      this.address = allocate(MATRIX_WORDS * 4);
+      this.address = allocate(expertsOf(spec) * MATRIX_WORDS * 4);
       const hi = allocate(sizes.hi);
       const lo = allocate(sizes.lo);
       this.denseAddress = allocate(sizes.dense);
-      const { rows, columns } = spec;
-      const at = { rows, columns, hi, lo, dense: this.denseAddress };
-      owner.heap.i32(this.address, MATRIX_WORDS).set(matrixWords(format, at, SCALE_GAIN));
       this.hiAddress = hi;
       this.loAddress = lo;
     } catch (error) {
@@ -64,6 +60,7 @@ export class WasmWeight implements WeightHandle {
     this.spec = spec;
     this.bytes = sizes.hi + sizes.lo + sizes.dense;
     this.#blocks = blocks;
+    this.describe(SCALE_GAIN);
   }
 
   readonly hiAddress: number;
@@ -74,6 +71,28 @@ export class WasmWeight implements WeightHandle {
     return this.#released;
   }
 
+  /** Writes the descriptors; scales and minimums are stored times `gain`. */
+  describe(gain: number): void {
+    const { columns, type } = this.spec;
+    const format = planeFormats[type];
+    const experts = expertsOf(this.spec);
+    const rows = this.spec.rows / experts;
+    const apart = planeBytes(format, rows, columns);
+    const beyond = (start: number, bytes: number): number => (start === 0 ? 0 : start + bytes);
+    for (let expert = 0; expert < experts; expert++) {
+      const at = {
+        rows,
+        columns,
+        hi: beyond(this.hiAddress, expert * apart.hi),
+        lo: beyond(this.loAddress, expert * apart.lo),
+        dense: beyond(this.denseAddress, expert * rows * columns * 4),
+      };
+      this.owner.heap
+        .i32(this.address + expert * MATRIX_WORDS * 4, MATRIX_WORDS)
+        .set(matrixWords(format, at, gain));
+    }
+  }
+
   release(): void {
     if (this.#released) return;
     this.#released = true;
@@ -81,19 +100,27 @@ export class WasmWeight implements WeightHandle {
   }
 }
 
+function expertsOf({ experts = 1 }: WeightSpec): number {
+  return experts;
+}
+
 function weightSizes(spec: WeightSpec): { hi: number; lo: number; dense: number } {
   const { rows, columns, storage, type, name } = spec;
   const counts =
     Number.isSafeInteger(rows) && Number.isSafeInteger(columns) && rows > 0 && columns > 0;
+  const expertRows = rows / expertsOf(spec);
+  const wholeExperts =
+    Number.isSafeInteger(expertRows) &&
+    (expertRows === rows || expertRows % GROUP_ROWS === 0 || storage === 'dense');
   const wholeBlocks =
     columns % quantType(type).blockElements === 0 &&
     (columns % BLOCK_COLUMNS === 0 || storage === 'dense');
-  if (!counts || !wholeBlocks) {
+  if (!counts || !wholeBlocks || !wholeExperts) {
     throw new AppError(
       'invalid-argument',
       `The weight "${name}" has a shape that cannot be stored.`,
       {
-        details: { name, rows, columns, storage, type },
+        details: { name, rows, columns, storage, type, experts: expertsOf(spec) },
       },
     );
   }
@@ -251,11 +278,14 @@ export class WasmWeightWriter implements WeightWriter {
   /** A scale is too large for the gain: takes it back from the `blocks` already written. */
   #dropGain(blocks: number): void {
     const { hasMinimum } = this.#format;
-    const { call, heap } = this.#kernels;
-    const { spec, hiAddress: hi, loAddress: lo, address } = this.#weight;
-    call('rescale_planes', hi, blocks, hasMinimum ? 1 : 0, 1 / this.#gain);
-    const at = { rows: spec.rows, columns: spec.columns, hi, lo, dense: 0 };
-    heap.i32(address, MATRIX_WORDS).set(matrixWords(this.#format, at, 1));
+    this.#kernels.call(
+      'rescale_planes',
+      this.#weight.hiAddress,
+      blocks,
+      hasMinimum ? 1 : 0,
+      1 / this.#gain,
+    );
+    this.#weight.describe(1);
     this.#gain = 1;
   }
 }

@@ -63,6 +63,7 @@ export class ScriptedModel implements LanguageModel {
       trainedContext: 4096,
       layers: 1,
       parameters: 1,
+      activeParameters: 1,
     };
   }
 
