@@ -7,6 +7,7 @@ import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { errorCodes } from '../src/common/errors.ts';
+import { kernelBuildTimeoutMs } from './fixtures/wasm-backend.ts';
 import { tablesOf, withTables } from './readme-tables.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -147,11 +148,15 @@ describe.each(documents)('%s', (document) => {
 });
 
 describe.each(Object.keys(tablesOf))('%s', (document) => {
-  it('has the tables that the code makes', async () => {
-    // Out of date? Run: node scripts/make-readme-tables.mjs
-    const text = read(document);
-    expect(text).toBe(await withTables(document, text));
-  });
+  it(
+    'has the tables that the code makes',
+    async () => {
+      // Out of date? Run: node scripts/make-readme-tables.mjs
+      const text = read(document);
+      expect(text).toBe(await withTables(document, text));
+    },
+    kernelBuildTimeoutMs,
+  );
 });
 
 describe('README.md', () => {
