@@ -32,6 +32,7 @@ export const errorCodes = [
   'engine/worker-died',
   'engine/worker-silent',
   'engine/backend-unavailable',
+  'engine/device-lost',
   'engine/asset-mismatch',
   // templates
   'template/refused',

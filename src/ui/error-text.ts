@@ -147,6 +147,10 @@ const sentences: Record<ErrorCode, Sentence> = {
       'The way of computing chosen for this model is not available in this browser. Update the browser or try another one.',
       { id: 'error.engine/backend-unavailable' },
     ),
+  'engine/device-lost': () =>
+    msg('The graphics card stopped working for this page. What was written is kept. Try again.', {
+      id: 'error.engine/device-lost',
+    }),
   'engine/asset-mismatch': () =>
     msg('Hermit was updated only in part. Reload the page; your chats and models are safe.', {
       id: 'error.engine/asset-mismatch',

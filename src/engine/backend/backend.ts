@@ -4,7 +4,8 @@
  * A backend owns the memory of weights, activations and caches; it knows nothing of files,
  * tokenizers or architectures. Methods are called from one thread, one at a time; promises settle
  * in the order of the calls. Three implementations: `reference` (TypeScript, double accumulation,
- * the truth for tests), `wasm` (C kernels on nibble planes) and later `webgpu`.
+ * the truth for tests), `wasm` (C kernels on nibble planes) and `webgpu`, whose machine may vanish:
+ * every call then fails with `engine/device-lost`, and what the backend held is gone.
  */
 import type { Graph, Op } from '../graph/ops.ts';
 import type { TensorType } from '../graph/dtype.ts';
@@ -125,6 +126,13 @@ export interface Backend {
   /** @throws AppError `engine/out-of-memory` */
   createCache(spec: KvCacheSpec): KvCacheHandle;
   releaseCache(cache: KvCacheHandle): void;
+  /**
+   * Settles when what was begun is done: uploads are taken over, pipelines compiled. To be awaited
+   * now and then while weights are written, so that no queue grows without bound, and after
+   * `compile`; `run` waits by itself.
+   * @throws AppError `engine/out-of-memory`, `engine/device-lost`: what went wrong since the last call
+   */
+  ready(): Promise<void>;
   /** @throws AppError `not-supported`, `engine/out-of-memory`, `model-file/missing-tensor` */
   compile(graph: Graph, options: CompileOptions): Executable;
   /**

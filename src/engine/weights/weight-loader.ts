@@ -71,7 +71,9 @@ export async function loadModel(options: LoadOptions): Promise<LanguageModel> {
   const weights = await loadWeights(definition, options);
   try {
     const { info, cache } = definition;
-    return new GraphLanguageModel({ info, cache, backend, graph, weights, maxTokens });
+    const model = new GraphLanguageModel({ info, cache, backend, graph, weights, maxTokens });
+    await backend.ready();
+    return model;
   } catch (error) {
     for (const weight of weights.values()) backend.releaseWeight(weight);
     throw error;
@@ -100,7 +102,10 @@ export async function loadEmbeddingModel(
   }
   const weights = await loadWeights(definition, whole);
   try {
-    return new EmbeddingModel({ info, cache, backend, graph, weights, maxTokens }, pooling);
+    const parts = { info, cache, backend, graph, weights, maxTokens };
+    const model = new EmbeddingModel(parts, pooling);
+    await backend.ready();
+    return model;
   } catch (error) {
     for (const weight of weights.values()) backend.releaseWeight(weight);
     throw error;
@@ -186,6 +191,7 @@ async function loadWeights(
         weights.set(weight.tensor.name, feeder.finish());
         feeder = null;
       }
+      await backend.ready();
       done += bytes.byteLength;
       onProgress?.(done, total);
     }

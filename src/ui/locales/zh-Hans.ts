@@ -325,6 +325,7 @@ export const templates: TemplateMap = {
   'error.engine/worker-silent': '模型没有响应，已重新启动。已写出的内容都已保留。请重试。',
   'error.engine/backend-unavailable':
     '此浏览器不支持为该模型选定的计算方式。请更新浏览器或换用其他浏览器。',
+  'error.engine/device-lost': '显卡停止了对此页面的响应。已写出的内容已保留。请重试。',
   'error.engine/asset-mismatch': 'Hermit 只更新了一部分。请重新加载页面；您的对话和模型都安全。',
   'error.template/refused': str`模型的对话格式拒绝了这些消息：${0} 请开始新对话，或修改系统提示词。`,
   'error.template/broken': '此模型文件中的对话格式已损坏。请尝试同一模型的其他文件。',

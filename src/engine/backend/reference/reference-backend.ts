@@ -57,6 +57,10 @@ export class ReferenceBackend implements Backend {
     this.#caches.delete(cache as ReferenceCache);
   }
 
+  ready(): Promise<void> {
+    return Promise.resolve();
+  }
+
   compile(graph: Graph, options: CompileOptions): Executable {
     const weights = graph.weights.map((name) => {
       const weight = options.weights.get(name);

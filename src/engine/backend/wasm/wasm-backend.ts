@@ -170,6 +170,11 @@ export class WasmBackend implements Backend {
     cache.release();
   }
 
+  /** Everything here is done when its call returns. */
+  ready(): Promise<void> {
+    return Promise.resolve();
+  }
+
   compile(graph: Graph, options: CompileOptions): Executable {
     this.#checkAlive();
     this.#staging.release(); // loading is over; it comes back when more weights arrive
