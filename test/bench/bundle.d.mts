@@ -1,2 +1,6 @@
 /** Bundles `entry` (absolute path) as a classic script that sets `globalThis[globalName]` to its exports. */
-export function bundleForPage(entry: string, globalName: string): Promise<string>;
+export function bundleForPage(
+  entry: string,
+  globalName: string,
+  alias?: Readonly<Record<string, string>>,
+): Promise<string>;

@@ -7,12 +7,14 @@ import { build } from 'vite';
  * Bundles `entry` as a classic script that puts the module's exports into `globalThis[globalName]`.
  * @param {string} entry absolute path
  * @param {string} globalName
+ * @param {Record<string, string>} [alias] modules that others take the place of
  * @returns {Promise<string>}
  */
-export async function bundleForPage(entry, globalName) {
+export async function bundleForPage(entry, globalName, alias = {}) {
   const result = await build({
     configFile: false,
     logLevel: 'error',
+    resolve: { alias },
     build: {
       write: false,
       minify: false,

@@ -5,7 +5,7 @@
  * Errors are squared error over squared truth. What a backend rounds on purpose (activations to 8
  * bits, caches to float16) shows in the limits it is called with, and nowhere else.
  */
-import { afterEach, beforeEach, describe } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe } from 'vitest';
 import type { Backend } from '../../../src/engine/backend/backend.ts';
 import { kernelBuildTimeoutMs } from '../../fixtures/wasm-backend.ts';
 import { describeAttention } from './attention-contract.ts';
@@ -17,20 +17,27 @@ import { describeRowOperators } from './row-operators-contract.ts';
 import type { Suite, Tolerances } from './suite.ts';
 import { describeWeights } from './weights-contract.ts';
 
+/** @param options `oneForAll`: the backend costs too much to be made for every test */
 export function describeBackend(
   name: string,
   create: () => Promise<Backend>,
   tolerances: Tolerances,
+  { oneForAll = false }: { readonly oneForAll?: boolean } = {},
 ): void {
   describe(`${name} backend`, () => {
     let backend: Backend;
     let bench: Bench;
+    let made: Backend | null = null;
     beforeEach(async () => {
-      backend = await create();
+      backend = made ?? (await create());
+      if (oneForAll) made = backend;
       bench = new Bench(backend);
     }, kernelBuildTimeoutMs);
     afterEach(() => {
-      backend.dispose();
+      if (!oneForAll) backend.dispose();
+    });
+    afterAll(() => {
+      made?.dispose();
     });
 
     const suite: Suite = {

@@ -1,0 +1,272 @@
+/**
+ * The GPU backend: WGSL kernels on planes of digits, one pass of dispatches for each step.
+ *
+ * Owns a device and all buffers in it. Weights are transcoded by the processor while they stream in;
+ * a graph becomes pipelines, bind groups and parameters once, so that a step writes a few hundred bytes,
+ * encodes dispatches and reads its result back. When the device is lost, or says that it was asked for
+ * something impossible, every further call fails with `engine/device-lost`: make a new backend then.
+ */
+import { MEBIBYTE } from '../../../common/bytes.ts';
+import { AppError } from '../../../common/errors.ts';
+import type { Graph, Op } from '../../graph/ops.ts';
+import type {
+  Backend,
+  BackendMemory,
+  CompileOptions,
+  Executable,
+  KvCacheHandle,
+  KvCacheSpec,
+  StepInput,
+  WeightHandle,
+  WeightSpec,
+  WeightWriter,
+} from '../backend.ts';
+import type { Kernels } from '../wasm/kernel-module.ts';
+import { checkStep, unsupportedReason } from './check-graph.ts';
+import { compileGraph } from './compile-graph.ts';
+import { splitPositions } from './dispatch.ts';
+import { GpuCache } from './gpu-cache.ts';
+import type { GpuDevice } from './gpu-device.ts';
+import { GpuExecutable, type RopeTable } from './gpu-executable.ts';
+import { bufferUsage, GpuMemory } from './gpu-memory.ts';
+import { GpuWeight, GpuWeightWriter } from './gpu-weight.ts';
+import { Pipelines } from './pipelines.ts';
+import { PlaneTranscoder } from './plane-transcoder.ts';
+
+/** Bytes handed to the queue before an upload waits for the device to catch up. */
+const MOST_UPLOADS_AHEAD = 64 * MEBIBYTE;
+/** `GPUMapMode.READ` */
+const MAP_READ = 1;
+
+export class WebGpuBackend implements Backend {
+  readonly kind = 'webgpu';
+  readonly description: string;
+  readonly #gpu: GpuDevice;
+  readonly #memory: GpuMemory;
+  readonly #pipelines: Pipelines;
+  readonly #transcoder: PlaneTranscoder;
+  readonly #weights = new Set<GpuWeight>();
+  readonly #caches = new Set<GpuCache>();
+  readonly #executables = new Set<GpuExecutable>();
+  readonly #stepWords = new Uint32Array(8);
+  #ropeValues = new Float32Array(0);
+  #uploadedBytes = 0;
+  #failure: AppError | null = null;
+  #disposed = false;
+
+  /** @param transcoders the WASM kernels, whose transcoders prepare the weights */
+  constructor(gpu: GpuDevice, transcoders: Kernels) {
+    const { device, features, adapter, bindingBytes, bufferBytes } = gpu;
+    this.#gpu = gpu;
+    this.#memory = new GpuMemory(device, bindingBytes, bufferBytes);
+    this.#pipelines = new Pipelines(device, features);
+    this.#transcoder = new PlaneTranscoder(transcoders);
+    this.description = `WebGPU, ${adapter.name}`;
+    void device.lost.then(({ reason, message }) => {
+      this.#fail(`${reason}: ${message}`);
+    });
+    device.onuncapturederror = ({ error }) => {
+      this.#fail(error.message);
+    };
+  }
+
+  supports(op: Op): boolean {
+    return unsupportedReason(op) === null;
+  }
+
+  beginWeight(spec: WeightSpec): WeightWriter {
+    this.#checkAlive();
+    const weight = new GpuWeight(this.#memory, spec, this.#gpu.bindingBytes);
+    this.#weights.add(weight);
+    return new GpuWeightWriter(weight, {
+      queue: this.#gpu.device.queue,
+      transcoder: this.#transcoder,
+      uploaded: (bytes) => {
+        this.#uploadedBytes += bytes;
+      },
+      giveUp: (abandoned) => {
+        this.#forget(abandoned);
+      },
+    });
+  }
+
+  releaseWeight(weight: WeightHandle): void {
+    if (weight instanceof GpuWeight && weight.owner === this.#memory) this.#forget(weight);
+  }
+
+  createCache(spec: KvCacheSpec): KvCacheHandle {
+    this.#checkAlive();
+    const { device, bindingBytes } = this.#gpu;
+    const cache = new GpuCache(this.#memory, device.queue, spec, bindingBytes);
+    this.#caches.add(cache);
+    return cache;
+  }
+
+  releaseCache(cache: KvCacheHandle): void {
+    if (!(cache instanceof GpuCache) || !this.#caches.delete(cache)) return;
+    for (const executable of this.#executables) executable.forget(cache);
+    cache.release();
+  }
+
+  async ready(): Promise<void> {
+    await this.#pipelines.ready();
+    await this.#memory.settle();
+    if (this.#uploadedBytes > MOST_UPLOADS_AHEAD) {
+      this.#uploadedBytes = 0;
+      await this.#gpu.device.queue.onSubmittedWorkDone();
+    }
+    this.#checkAlive();
+  }
+
+  compile(graph: Graph, options: CompileOptions): Executable {
+    this.#checkAlive();
+    const { device, features, bindingBytes } = this.#gpu;
+    const [memory, pipelines] = [this.#memory, this.#pipelines];
+    const compiled = compileGraph(graph, options, {
+      device,
+      features,
+      memory,
+      pipelines,
+      bindingBytes,
+    });
+    const resultBytes = options.maxOutputs * compiled.resultColumns * 4;
+    const { mapRead, copyTarget } = bufferUsage;
+    const readback = memory.buffer('readback', resultBytes, mapRead | copyTarget);
+    const executable = new GpuExecutable(device, compiled, readback, options);
+    this.#executables.add(executable);
+    return executable;
+  }
+
+  async run(executable: Executable, input: StepInput): Promise<Float32Array> {
+    this.#checkAlive();
+    if (!(executable instanceof GpuExecutable) || !this.#executables.has(executable)) {
+      throw new AppError('invalid-argument', 'The step was compiled for another backend.');
+    }
+    const cache = checkStep(executable, this.#memory, input);
+    executable.dispatches(cache);
+    await this.ready();
+    this.#encode(executable, cache, input);
+    const result = await this.#readBack(executable, input.outputs);
+    this.#checkAlive();
+    return result;
+  }
+
+  memory(): BackendMemory {
+    return {
+      weightBytes: totalBytes(this.#weights),
+      cacheBytes: totalBytes(this.#caches),
+      activationBytes: totalBytes(this.#executables),
+      totalBytes: this.#memory.totalBytes,
+    };
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#weights.clear();
+    this.#caches.clear();
+    this.#executables.clear();
+    this.#memory.dispose();
+    this.#gpu.device.destroy();
+  }
+
+  #encode(executable: GpuExecutable, cache: GpuCache, input: StepInput): void {
+    const { device } = this.#gpu;
+    const { compiled } = executable;
+    const { tokens, position, outputs, precision } = input;
+    const split = splitPositions(tokens.length, position);
+    const step = { tokens: tokens.length, outputs, position, ...split };
+    device.queue.writeBuffer(compiled.tokens.buffer, 0, tokens);
+    for (const table of compiled.ropeTables) this.#fillRopeTable(table, position, tokens.length);
+    this.#stepWords.set([step.tokens, outputs, position, step.splitPositions, step.splits]);
+    device.queue.writeBuffer(compiled.step.buffer, 0, this.#stepWords);
+    const bindGroups = executable.bindGroups(cache);
+    const encoder = device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    executable.dispatches(cache).forEach(({ pipelines, grid }, index) => {
+      const workgroups = grid(step);
+      const pipeline = pipelines[precision].compiled;
+      if (workgroups === null || pipeline === undefined) return;
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, bindGroups[index]);
+      pass.dispatchWorkgroups(...workgroups);
+    });
+    pass.end();
+    if (outputs > 0) {
+      const { buffer, offset } = compiled.result;
+      const bytes = outputs * compiled.resultColumns * 4;
+      encoder.copyBufferToBuffer(buffer, offset, executable.readback, 0, bytes);
+    }
+    device.queue.submit([encoder.finish()]);
+  }
+
+  async #readBack(executable: GpuExecutable, outputs: number): Promise<Float32Array> {
+    const { readback, result, compiled } = executable;
+    try {
+      if (outputs === 0) {
+        await this.#gpu.device.queue.onSubmittedWorkDone();
+        return result.subarray(0, 0);
+      }
+      const elements = outputs * compiled.resultColumns;
+      await readback.mapAsync(MAP_READ, 0, elements * 4);
+      result.set(new Float32Array(readback.getMappedRange(0, elements * 4)));
+      readback.unmap();
+      return result.subarray(0, elements);
+    } catch (cause) {
+      this.#fail(cause instanceof Error ? cause.message : String(cause));
+      throw this.#failure ?? cause;
+    }
+  }
+
+  /** Angles in double precision: at position 100,000 a float32 angle is off by 0.004. */
+  #fillRopeTable(table: RopeTable, position: number, tokens: number): void {
+    const { inverseFrequencies, magnitude, slice } = table;
+    const pairs = inverseFrequencies.length;
+    const count = tokens * 2 * pairs;
+    if (this.#ropeValues.length < count) this.#ropeValues = new Float32Array(count);
+    const values = this.#ropeValues;
+    for (let t = 0; t < tokens; t++) {
+      for (let i = 0; i < pairs; i++) {
+        const angle = (position + t) * (inverseFrequencies[i] as number);
+        values[t * 2 * pairs + i] = Math.cos(angle) * magnitude;
+        values[t * 2 * pairs + pairs + i] = Math.sin(angle) * magnitude;
+      }
+    }
+    this.#gpu.device.queue.writeBuffer(slice.buffer, 0, values, 0, count);
+  }
+
+  #forget(weight: GpuWeight): void {
+    if (!this.#weights.delete(weight)) return;
+    weight.release();
+    // A graph cannot run without its weights, so its memory goes with the first of them.
+    for (const executable of this.#executables) {
+      if (!executable.compiled.weights.includes(weight)) continue;
+      this.#executables.delete(executable);
+      for (const buffer of executable.compiled.buffers) this.#memory.free(buffer);
+      this.#memory.free(executable.readback);
+    }
+  }
+
+  /** The first reason counts: others follow from it. */
+  #fail(reason: string): void {
+    if (this.#disposed) return;
+    this.#failure ??= new AppError(
+      'engine/device-lost',
+      'The graphics card stopped working for this page. Try again, or compute on the processor.',
+      { details: { reason: reason.slice(0, 500), adapter: this.#gpu.adapter.name } },
+    );
+  }
+
+  #checkAlive(): void {
+    if (this.#disposed) {
+      throw new AppError('engine/not-loaded', 'The model was closed. Load it again.');
+    }
+    if (this.#failure !== null) throw this.#failure;
+  }
+}
+
+function totalBytes(things: Iterable<{ readonly bytes: number }>): number {
+  let sum = 0;
+  for (const { bytes } of things) sum += bytes;
+  return sum;
+}

@@ -1,0 +1,19 @@
+// out = a + b
+struct Params {
+  columns: u32,
+  are_outputs: u32,
+};
+@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(1) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read_write> a: array<f32>;
+@group(0) @binding(3) var<storage, read_write> b: array<f32>;
+@group(0) @binding(4) var<storage, read_write> out: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
+        @builtin(local_invocation_index) local: u32) {
+  let i = flat_index(workgroup, grid, local, 256u);
+  if (i < rows_of(step, params.are_outputs) * params.columns) {
+    out[i] = a[i] + b[i];
+  }
+}
