@@ -10,6 +10,12 @@ import { webGpuTolerances } from './webgpu-tolerances.ts';
 
 const ways: Readonly<Record<string, GpuOptions>> = {
   'all features': {},
+  'no features': { without: ['f16', 'subgroups', 'packedDot'] },
+  'f16 only': { without: ['subgroups', 'packedDot'] },
+  'subgroups only': { without: ['f16', 'packedDot'] },
+  'packed dot products only': { without: ['f16', 'subgroups'] },
+  // 8 KiB of weights a binding: the largest matrices of the contract lie in several parts
+  'small bindings': { bindingBytes: 8192 },
 };
 
 describe.skipIf(dawnGpu === null)('WebGPU through Dawn', () => {
