@@ -19,6 +19,10 @@ export function unsupportedReason(op: Op): string | null {
       if (op.headDim % 4 !== 0) return `a head of ${op.headDim} components (not a multiple of 4)`;
       if (op.headDim > LARGEST_HEAD) return `a head of ${op.headDim} components`;
       return null;
+    case 'route':
+    case 'expert-matmul':
+    case 'expert-sum':
+      return 'experts';
     case 'embed':
     case 'norm':
     case 'matmul':

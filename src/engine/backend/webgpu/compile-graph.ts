@@ -182,6 +182,10 @@ class GraphCompiler {
         });
         return;
       }
+      case 'route':
+      case 'expert-matmul':
+      case 'expert-sum':
+        throw inconsistent(`the operator ${op.op} was said to be unsupported`);
       default:
         op satisfies never;
     }
