@@ -4,6 +4,7 @@ import {
   ScriptedEngine,
   scriptedRuntime,
 } from '../../test/fixtures/scripted-engine.ts';
+import type { AnswerPart } from '../conversation/answer-format/answer-parser.ts';
 import type { ActivityView } from '../ui/services.ts';
 import { writeAnswer, type AnswerRequest } from './answer.ts';
 import { defaultSettings } from './settings.ts';
@@ -23,7 +24,7 @@ async function answer(change: Partial<AnswerRequest> = {}) {
   const { runtime, prompts } = scripted;
   const model = await runtime.load('m', { precision: 'auto', contextLength: 2048 });
   const activities: ActivityView[] = [];
-  let text = '';
+  const parts: AnswerPart[] = [];
   const made = await writeAnswer(runtime, prompts, {
     modelId: 'm',
     model,
@@ -31,12 +32,12 @@ async function answer(change: Partial<AnswerRequest> = {}) {
     settings: defaultSettings,
     signal: new AbortController().signal,
     onActivity: (activity) => activities.push(activity),
-    onText: (more) => {
-      text += more;
+    onPart: (part) => {
+      parts.push(part);
     },
     ...change,
   });
-  return { ...made, activities, text };
+  return { ...made, activities, parts };
 }
 
 describe('an answer', () => {
@@ -44,13 +45,16 @@ describe('an answer', () => {
     const script = engine.nextAnswer();
     script.write('One ');
     script.end('stop', 'two');
-    const { activities, text, end, notices } = await answer();
+    const { activities, parts, end, notices } = await answer();
     expect(activities).toEqual([
       { kind: 'reading-prompt', done: 0, total: 0 },
       { kind: 'reading-prompt', done: 0, total: 5 },
       { kind: 'answering' },
     ]);
-    expect(text).toBe('One two');
+    expect(parts).toEqual([
+      { kind: 'text', text: 'One ' },
+      { kind: 'text', text: 'two' },
+    ]);
     expect(end.reason).toBe('stop');
     expect(notices).toEqual([]);
   });

@@ -1,8 +1,10 @@
 /**
- * One answer: which messages fit, the prompt they make, and the text the model writes.
+ * One answer: which messages fit, the prompt they make, and the parts of what the model writes.
  */
 import { AppError } from '../common/errors.ts';
 import { fitToContext } from '../conversation/prompt-budget.ts';
+import { AnswerParser, type AnswerPart } from '../conversation/answer-format/answer-parser.ts';
+import { thinkingVariables } from '../conversation/thinking-switch.ts';
 import type { PromptMessage } from '../conversation/conversation-tree.ts';
 import type { EngineEvent, LoadedModel } from '../engine/engine.ts';
 import type { ActivityView, NoticeCode, Settings } from '../ui/services.ts';
@@ -18,7 +20,7 @@ export interface AnswerRequest {
   readonly settings: Settings;
   readonly signal: AbortSignal;
   readonly onActivity: (activity: ActivityView) => void;
-  readonly onText: (text: string) => void;
+  readonly onPart: (part: AnswerPart) => void;
 }
 
 export interface Answer {
@@ -32,7 +34,7 @@ export async function writeAnswer(
   prompts: PromptRenderer,
   request: AnswerRequest,
 ): Promise<Answer> {
-  const { modelId, model, settings, signal, onActivity, onText } = request;
+  const { modelId, model, settings, signal, onActivity, onPart } = request;
   onActivity({ kind: 'reading-prompt', done: 0, total: 0 });
   const prepared = await preparePrompt(runtime, prompts, request);
   const notices = new Set<NoticeCode>(prepared.notices);
@@ -49,9 +51,11 @@ export async function writeAnswer(
       penalties: { repetitionPenalty: settings.repetitionPenalty },
       maxTokens: Math.min(settings.maxAnswerTokens, model.contextLength),
       stop: prepared.stop,
+      markedTokens: prepared.format.markedTokens,
     },
     { signal, modelId },
   );
+  const parser = new AnswerParser(prepared.format);
   for await (const event of events) {
     switch (event.type) {
       case 'prefill':
@@ -59,10 +63,10 @@ export async function writeAnswer(
         break;
       case 'token':
         onActivity({ kind: 'answering' });
-        onText(event.text);
+        for (const part of parser.push(event.text)) onPart(part);
         break;
       case 'done':
-        onText(event.text);
+        for (const part of [...parser.push(event.text), ...parser.finish()]) onPart(part);
         if (event.reason === 'context') notices.add('context-full');
         return { end: event, notices: [...notices] };
       default:
@@ -72,7 +76,7 @@ export async function writeAnswer(
   throw new AppError('internal', 'The answer ended before it was complete.');
 }
 
-interface PreparedPrompt extends Pick<RenderedPrompt, 'stop'> {
+interface PreparedPrompt extends Pick<RenderedPrompt, 'stop' | 'format'> {
   readonly tokens: readonly number[];
   readonly notices: readonly NoticeCode[];
 }
@@ -86,13 +90,14 @@ async function preparePrompt(
   const system = settings.systemPrompt.trim();
   const whole: readonly PromptMessage[] =
     system === '' ? messages : [{ role: 'system', content: system }, ...messages];
+  const variables = thinkingVariables(model.chatTemplate, settings.thinking);
   const rendered = new Map<readonly PromptMessage[], RenderedPrompt & { tokens: number[] }>();
   const render = async (
     part: readonly PromptMessage[],
   ): Promise<RenderedPrompt & { tokens: number[] }> => {
     const known = rendered.get(part);
     if (known !== undefined) return known;
-    const prompt = await prompts.render(part);
+    const prompt = await prompts.render(part, { variables });
     const made = { ...prompt, tokens: await runtime.promptTokens(prompt.prompt, signal) };
     rendered.set(part, made);
     return made;
@@ -103,10 +108,11 @@ async function preparePrompt(
     answerTokens: settings.maxAnswerTokens,
     countTokens: async (part) => (await render(part)).tokens.length,
   });
-  const { tokens, stop, notices } = await render(fitting.messages);
+  const { tokens, stop, format, notices } = await render(fitting.messages);
   return {
     tokens,
     stop,
+    format,
     notices:
       fitting.dropped.length === 0 ? notices : [...notices, 'older-messages-dropped' as const],
   };

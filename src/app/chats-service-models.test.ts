@@ -1,3 +1,4 @@
+import { plainAnswer } from '../conversation/answer-format/answer-format.ts';
 import { expect, it } from 'vitest';
 import { AppError } from '../common/errors.ts';
 import { ObservableValue } from '../common/observable.ts';
@@ -33,7 +34,9 @@ function chatsOver(
   const options = {
     store: { list: () => Promise.resolve({ summaries: [] }), save: () => Promise.resolve() },
     runtime,
-    prompts: { render: () => Promise.resolve({ prompt: {}, stop: [], notices: [] }) },
+    prompts: {
+      render: () => Promise.resolve({ prompt: {}, stop: [], format: plainAnswer, notices: [] }),
+    },
     settings: new ObservableValue(defaultSettings),
     ensureModel: () => ensureModel(state),
   } as unknown as ChatsServiceOptions;

@@ -405,3 +405,78 @@ describe('what the model is asked', () => {
     expect(last(chats).error?.message).toContain('Only on Sundays');
   });
 });
+
+describe('what a model thinks', () => {
+  it('is kept apart from the answer, timed, found again, and not read back to the model', async () => {
+    const { engine, chats, reopened } = await setUp();
+    const answer = engine.nextAnswer();
+    const sending = chats.send('Why?');
+    answer.write('<thi');
+    answer.write('nk>\nHm, ');
+    await vi.waitFor(() => {
+      expect(last(chats)).toMatchObject({ text: '', reasoning: { text: 'Hm,', durationMs: null } });
+    });
+    answer.write('well.\n</think>\n\nBecause.');
+    answer.end();
+    await sending;
+    expect(last(chats)).toMatchObject({ text: 'Because.', reasoning: { text: 'Hm, well.' } });
+    expect(last(chats).reasoning?.durationMs).toBeGreaterThanOrEqual(0);
+    const later = reopened();
+    await later.open(chats.current.value.id ?? '');
+    expect(last(later)).toEqual(last(chats));
+    await chats.send('And?');
+    expect(engine.promptText(1)).toBe(
+      '[user] Why?\n[assistant] Because.\n[user] And?\n[assistant] ',
+    );
+  });
+
+  it('is told apart where the prompt opens it, and stays when the answer is stopped', async () => {
+    const { engine, chats } = await setUp();
+    engine.model = loadedModel({
+      chatTemplate: '{% for m in messages %}{{ m.content }}{% endfor %}<think>\n',
+    });
+    const answer = engine.nextAnswer();
+    const sending = chats.send('Why?');
+    answer.write('Hm');
+    await vi.waitFor(() => {
+      expect(last(chats).reasoning?.text).toBe('Hm');
+    });
+    chats.stop();
+    await sending;
+    expect(last(chats)).toMatchObject({ status: 'stopped', text: '', reasoning: { text: 'Hm' } });
+    expect(last(chats).reasoning?.durationMs).not.toBeNull();
+  });
+
+  it('is asked for or not, where the template lets one choose', async () => {
+    const { engine, chats, settings } = await setUp();
+    engine.model = loadedModel({
+      chatTemplate: '{% if enable_thinking %}think{% else %}answer{% endif %}',
+    });
+    await chats.send('One');
+    settings.set({ ...settings.value, thinking: false });
+    await chats.send('Two');
+    expect([engine.promptText(0), engine.promptText(1)]).toEqual(['think', 'answer']);
+  });
+});
+
+describe('a call of a tool', () => {
+  it('that the chat does not have is shown and not read back', async () => {
+    const { engine, chats, reopened } = await setUp();
+    engine.model = loadedModel({
+      chatTemplate: `{% if false %}<tool_call>{% endif %}{% for m in messages %}[{{ m.content }}]{% endfor %}`,
+    });
+    const answer = engine.nextAnswer();
+    answer.write('<tool_call>{"name":"add","arguments":{"a":1}}</tool_call>');
+    answer.end();
+    await chats.send('Add.');
+    expect(last(chats)).toMatchObject({
+      text: '',
+      calls: [{ name: 'add', arguments: '{"a":1}', result: null }],
+    });
+    const later = reopened();
+    await later.open(chats.current.value.id ?? '');
+    expect(last(later)).toEqual(last(chats));
+    await chats.send('Well?');
+    expect(engine.promptText(1)).toBe('[Add.\n\nWell?]');
+  });
+});

@@ -31,7 +31,7 @@ import type {
   NoticeCode,
   Settings,
 } from '../ui/services.ts';
-import { AnswerText } from './answer-text.ts';
+import { AnswerDraft } from './answer-draft.ts';
 import { writeAnswer } from './answer.ts';
 import { errorView } from './error-view.ts';
 import type { ModelRuntime, RuntimeState } from './model-runtime.ts';
@@ -208,20 +208,20 @@ export class StoredChatsService implements ChatsService {
     await this.#save(conversationId);
     // The list is read again at the end; what it cannot do here must not cost the answer.
     this.#refreshSummaries().catch(() => undefined);
-    const text = new AnswerText((whole) => {
-      this.#changeMessage(conversationId, messageId, { text: whole });
+    const draft = new AnswerDraft((content) => {
+      this.#changeMessage(conversationId, messageId, content);
     });
     const savingTimer = setInterval(() => {
       void this.#save(conversationId);
     }, SAVE_EVERY_MS);
     let change: MessageChange;
     try {
-      change = await this.#write(running, messageId, parentId, text);
+      change = await this.#write(running, messageId, parentId, draft);
     } catch (thrown) {
       change = this.#failure(messageId, thrown);
     } finally {
       clearInterval(savingTimer);
-      text.show();
+      draft.finish();
     }
     this.#changeMessage(conversationId, messageId, change);
     this.#running = null;
@@ -238,20 +238,20 @@ export class StoredChatsService implements ChatsService {
     running: Running,
     messageId: string,
     parentId: string,
-    text: AnswerText,
+    draft: AnswerDraft,
   ): Promise<MessageChange> {
     let tried: string | null = null;
     for (;;) {
       try {
         const ready = await this.#readyModel(running.controller.signal);
         tried = ready.id;
-        return await this.#writeWith(ready, running, messageId, parentId, text);
+        return await this.#writeWith(ready, running, messageId, parentId, draft);
       } catch (error) {
         const now = this.#options.runtime.state.value;
         const replaced = (now.kind === 'loading' || now.kind === 'ready') && now.id !== tried;
         const goOn =
           replaced &&
-          !text.begun &&
+          !draft.begun &&
           !running.controller.signal.aborted &&
           hasCode(error, 'aborted', 'engine/not-loaded');
         if (!goOn) throw error;
@@ -264,7 +264,7 @@ export class StoredChatsService implements ChatsService {
     { conversationId, controller }: Running,
     messageId: string,
     parentId: string,
-    text: AnswerText,
+    draft: AnswerDraft,
   ): Promise<MessageChange> {
     this.#changeMessage(conversationId, messageId, { modelId, modelName });
     const conversation = this.#conversations.get(conversationId);
@@ -279,8 +279,8 @@ export class StoredChatsService implements ChatsService {
       onActivity: (activity) => {
         this.#setActivity(activity);
       },
-      onText: (more) => {
-        text.append(more);
+      onPart: (part) => {
+        draft.append(part);
       },
     });
     return {
@@ -394,6 +394,8 @@ export class StoredChatsService implements ChatsService {
       id: message.id,
       role: message.role === 'user' ? 'user' : 'assistant',
       text: message.text,
+      reasoning: message.reasoning,
+      calls: message.calls.map((call) => ({ ...call, result: null })),
       status: message.status,
       error: error ?? (last ? (this.#unsaved.get(conversation.id) ?? null) : null),
       notices: message.notices as readonly NoticeCode[],

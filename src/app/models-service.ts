@@ -9,6 +9,7 @@ import type { AddModelRequest } from '../download/model-request.ts';
 import { groupSplitFiles } from '../download/split-names.ts';
 import { AppError } from '../common/errors.ts';
 import { ObservableValue, type Observable } from '../common/observable.ts';
+import { offersThinkingSwitch } from '../conversation/thinking-switch.ts';
 import { callback } from '../rpc/transfer.ts';
 import type { WorkerOwner } from '../rpc/worker-owner.ts';
 import type { StoreApi } from '../rpc/contracts.ts';
@@ -216,6 +217,7 @@ export class LibraryModelsService implements ModelsService {
           contextLength: state.model.contextLength,
           backend: state.model.backend,
           memoryBytes: state.model.memoryBytes,
+          thinkingSwitch: offersThinkingSwitch(state.model.chatTemplate),
           notices: state.model.notices,
         };
       default:

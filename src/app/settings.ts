@@ -21,6 +21,7 @@ export const defaultSettings: Settings = {
   maxAnswerTokens: 1024,
   contextLength: 4096,
   precision: 'auto',
+  thinking: true,
 };
 
 type Check<T> = (value: unknown) => value is T;
@@ -53,6 +54,7 @@ const checks: { readonly [K in keyof Settings]: Check<Settings[K]> } = {
   maxAnswerTokens: wholeInRange(1, 1_000_000),
   contextLength: wholeInRange(256, 1_048_576),
   precision: oneOf('auto', 8, 4),
+  thinking: (value): value is boolean => typeof value === 'boolean',
 };
 
 /** Settings from anything: fields that are missing or wrong get their defaults. */

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { AppError } from '../common/errors.ts';
-import { maxRangeLength, maxTemplateLength, renderChatTemplate } from './chat-template.ts';
+import { maxRangeLength, renderChatTemplate } from './chat-template.ts';
 import type { ChatTemplateRequest } from './chat-template.ts';
+import { maxTemplateLength } from './template-limits.ts';
 
 function render(template: string, change: Partial<ChatTemplateRequest> = {}): string {
   return renderChatTemplate({

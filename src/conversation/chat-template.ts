@@ -4,8 +4,9 @@
  */
 import { Environment, parse, tokenize } from '@huggingface/jinja';
 import { AppError } from '../common/errors.ts';
-import { KIBIBYTE, MEBIBYTE } from '../common/bytes.ts';
+import { MEBIBYTE } from '../common/bytes.ts';
 import { strftime } from './python-strftime.ts';
+import { maxTemplateLength } from './template-limits.ts';
 import { TemplateInterpreter } from './template-interpreter.ts';
 import { TemplateFlaw } from './template-values.ts';
 
@@ -31,8 +32,6 @@ export interface ChatTemplateRequest {
   readonly now?: number;
 }
 
-/** UTF-16 units; chat templates of today have 1 to 15 thousand. */
-export const maxTemplateLength = 256 * KIBIBYTE;
 export const maxRangeLength = 10_000;
 const maxSteps = 1_000_000;
 const maxDepth = 100;

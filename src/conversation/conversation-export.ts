@@ -8,7 +8,12 @@ import { parseConversation } from './conversation-parser.ts';
 import type { Conversation } from './conversation-types.ts';
 
 const formatName = 'hermit-conversations';
-const formatVersion = 1;
+/**
+ * 1: the reasoning of a model stood in the text of its answer. 2: it has a field of its own, as have
+ * calls of tools. Older files are read.
+ */
+const formatVersion = 2;
+const readVersions: readonly unknown[] = [1, formatVersion];
 /** UTF-16 units. */
 export const maxImportLength = 256 * 1024 * 1024;
 export const maxImportedConversations = 10_000;
@@ -66,8 +71,8 @@ function conversationList(json: string): readonly unknown[] {
     throw notAnExport('it is not JSON', error);
   }
   if (ownProperty(file, 'format') !== formatName) throw notAnExport('it says nothing of chats');
-  if (ownProperty(file, 'version') !== formatVersion) {
-    throw notAnExport('it was written by another version of Hermit');
+  if (!readVersions.includes(ownProperty(file, 'version'))) {
+    throw notAnExport('it was written by a newer version of Hermit');
   }
   const list = ownProperty(file, 'conversations');
   if (!Array.isArray(list)) throw notAnExport('it holds no list of chats');

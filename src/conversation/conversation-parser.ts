@@ -8,7 +8,9 @@ import type {
   Conversation,
   ConversationSummary,
   Message,
+  MessageCall,
   MessageError,
+  MessageReasoning,
   MessageStats,
 } from './conversation-types.ts';
 
@@ -20,6 +22,7 @@ export const maxMessages = 100_000;
 const maxNotices = 50;
 const maxNoticeLength = 100;
 const maxErrorLength = 10_000;
+const maxCalls = 1000;
 
 /** The reason names the field and never quotes the content, which may be private or huge. */
 function invalid(field: string, expected: string): AppError {
@@ -111,15 +114,59 @@ function parseNotices(value: unknown): readonly string[] {
   });
 }
 
+function parseReasoning(value: unknown): MessageReasoning {
+  const source = fields(value, 'reasoning');
+  return {
+    text: text(source, 'text', maxTextLength),
+    durationMs: optional(source, 'durationMs', () => number(source, 'durationMs')),
+  };
+}
+
+function parseCalls(value: unknown): readonly MessageCall[] {
+  if (!Array.isArray(value) || value.length > maxCalls) {
+    throw invalid('calls', `a list of at most ${maxCalls}`);
+  }
+  return value.map((call: unknown) => {
+    const source = fields(call, 'calls');
+    return {
+      id: id(source, 'id'),
+      name: text(source, 'name', maxIdLength),
+      arguments: text(source, 'arguments', maxTextLength),
+    };
+  });
+}
+
+/** Records of before reasoning had a field of its own have it in the text of the answer. */
+const reasoningInText = /^\s*<think>([\s\S]*?)(?:<\/think>\s*|$)/u;
+
+function withReasoningApart(message: Message): Message {
+  const found = message.role === 'assistant' ? reasoningInText.exec(message.text) : null;
+  if (found === null) return message;
+  const [whole, reasoning = ''] = found;
+  return {
+    ...message,
+    text: message.text.slice(whole.length),
+    reasoning: { text: reasoning.trim(), durationMs: null },
+  };
+}
+
 /** @throws AppError `store/damaged` that names the field */
 export function parseMessage(value: unknown): Message {
   const source = fields(value, 'message');
+  const message = parseFields(source);
+  return Object.hasOwn(source, 'reasoning') ? message : withReasoningApart(message);
+}
+
+function parseFields(source: Fields): Message {
   return {
     id: id(source, 'id'),
     parentId: optional(source, 'parentId', () => id(source, 'parentId')),
     sequence: integer(source, 'sequence'),
     role: oneOf(source, 'role', messageRoles),
     text: text(source, 'text', maxTextLength),
+    reasoning: optional(source, 'reasoning', () => parseReasoning(source['reasoning'])),
+    calls: optional(source, 'calls', () => parseCalls(source['calls'])) ?? [],
+    callId: optional(source, 'callId', () => id(source, 'callId')),
     createdAt: number(source, 'createdAt'),
     status: oneOf(source, 'status', messageStatuses),
     modelId: optional(source, 'modelId', () => text(source, 'modelId', maxTitleLength)),

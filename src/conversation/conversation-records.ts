@@ -9,6 +9,8 @@
  * |--------------|------------------------------|-----------------------------------------------|
  * | `heads`      | id                           | title, times, end of the shown path, number of messages |
  * | `messages`   | [conversationId, message id] | one message                                   |
+ *
+ * A message gained fields without a new version of the database: the reader knows older ones.
  */
 import { openDB } from 'idb';
 import type { DBSchema, IDBPDatabase } from 'idb';

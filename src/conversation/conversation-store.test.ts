@@ -273,6 +273,9 @@ describe('parseMessage', () => {
     const message = parseMessage({ ...valid, html: '<script>' });
     expect(message).toEqual({
       ...valid,
+      reasoning: null,
+      calls: [],
+      callId: null,
       modelId: null,
       modelName: null,
       stats: null,
@@ -286,6 +289,34 @@ describe('parseMessage', () => {
     const text = 'a'.repeat(maxTextLength);
     expect(parseMessage({ ...valid, text }).text.length).toBe(maxTextLength);
     expect(() => parseMessage({ ...valid, text: `${text}a` })).toThrow(/text/);
+  });
+
+  it('takes the reasoning out of the answers of older records, and of those alone', () => {
+    const text = '\n<think>\nHm.\n</think>\n\nYes.';
+    const old = { ...valid, role: 'assistant', text };
+    expect(parseMessage(old)).toMatchObject({
+      text: 'Yes.',
+      reasoning: { text: 'Hm.', durationMs: null },
+    });
+    expect(parseMessage({ ...old, text: '<think>Hm' })).toMatchObject({
+      text: '',
+      reasoning: { text: 'Hm' },
+    });
+    for (const kept of [
+      { ...old, reasoning: null },
+      { ...old, role: 'user' },
+    ]) {
+      expect(parseMessage(kept)).toMatchObject({ text, reasoning: null });
+    }
+  });
+
+  it('keeps reasoning, calls of tools and their results', () => {
+    const fields = {
+      reasoning: { text: 'Hm.', durationMs: 5 },
+      calls: [{ id: 'c', name: 'add', arguments: '{}' }],
+      callId: 'd',
+    };
+    expect(parseMessage({ ...valid, ...fields })).toMatchObject(fields);
   });
 
   it('keeps the error of a newer version under a code it knows', () => {
@@ -309,6 +340,12 @@ describe('parseMessage', () => {
     { ...valid, notices: Array.from({ length: 51 }, () => 'x') },
     { ...valid, stats: { promptTokens: 'many' } },
     { ...valid, error: { code: 'internal' } },
+    { ...valid, reasoning: 'Hm' },
+    { ...valid, reasoning: { text: 'Hm', durationMs: -1 } },
+    { ...valid, calls: {} },
+    { ...valid, calls: [{ id: 'c', name: 'add' }] },
+    { ...valid, calls: Array.from({ length: 1001 }, () => ({ id: 'c', name: '', arguments: '' })) },
+    { ...valid, callId: '' },
     Object.create(valid) as unknown,
   ])('refuses %j', (value) => {
     expect(() => parseMessage(value)).toThrow(expect.objectContaining({ code: 'store/damaged' }));
@@ -325,7 +362,7 @@ describe('conversationsFromJson', () => {
     ['[]', 'nothing of chats'],
     ['null', 'nothing of chats'],
     ['{"__proto__": {"format": "hermit-conversations"}}', 'nothing of chats'],
-    ['{"format":"hermit-conversations","version":2,"conversations":[]}', 'another version'],
+    ['{"format":"hermit-conversations","version":3,"conversations":[]}', 'newer version'],
     ['{"format":"hermit-conversations","version":1}', 'no list'],
   ])('refuses %j', (json, reason) => {
     expect(() => conversationsFromJson(json)).toThrow(

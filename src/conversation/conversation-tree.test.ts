@@ -121,4 +121,28 @@ describe('promptMessages', () => {
       { role: 'assistant', content: 'Yes' },
     ]);
   });
+
+  it('hands reasoning over apart, and calls with all of their results', () => {
+    const call = { id: 'c', name: 'add', arguments: '{"a":1}' };
+    let chat = add(empty, 'q', null, 'user', 'Add.');
+    chat = add(chat, 'a', 'q', 'assistant', '');
+    chat = updateMessage(chat, 'a', { calls: [call], reasoning: { text: 'Hm', durationMs: 1 } });
+    expect(promptMessages(activePath(chat))).toEqual([{ role: 'user', content: 'Add.' }]);
+    const result = { id: 'r', parentId: 'a', role: 'tool', text: '2', createdAt: 1 } as const;
+    chat = addMessage(chat, { ...result, callId: 'c' });
+    expect(promptMessages(activePath(chat))).toEqual([
+      { role: 'user', content: 'Add.' },
+      {
+        role: 'assistant',
+        content: '',
+        reasoning_content: 'Hm',
+        tool_calls: [
+          { id: 'c', type: 'function', function: { name: 'add', arguments: '{"a":1}' } },
+        ],
+      },
+      { role: 'tool', content: '2', tool_call_id: 'c' },
+    ]);
+    const orphan = addMessage(chat, { ...result, id: 's', parentId: 'r', callId: 'x' });
+    expect(promptMessages(activePath(orphan))).toHaveLength(3);
+  });
 });

@@ -1,6 +1,7 @@
 /** Pure functions over a conversation: each returns a new one and leaves its argument as it was. */
 import { AppError } from '../common/errors.ts';
-import type { Conversation, Message, MessageRole } from './conversation-types.ts';
+import type { Conversation, Message, MessageCall, MessageRole } from './conversation-types.ts';
+import type { MessageToolCall } from './tool-definitions.ts';
 
 export function createConversation(id: string, title: string, now: number): Conversation {
   return {
@@ -23,6 +24,7 @@ export interface NewMessage {
   readonly status?: Message['status'];
   readonly modelId?: string | null;
   readonly modelName?: string | null;
+  readonly callId?: string | null;
 }
 
 /**
@@ -42,6 +44,9 @@ export function addMessage(conversation: Conversation, message: NewMessage): Con
     sequence: conversation.nextSequence,
     role: message.role,
     text: message.text,
+    reasoning: null,
+    calls: [],
+    callId: message.callId ?? null,
     createdAt: message.createdAt,
     status: message.status ?? 'complete',
     modelId: message.modelId ?? null,
@@ -164,18 +169,43 @@ export interface PromptMessage {
 
 /**
  * A path as the model is to read it: without answers that are empty, and with the questions joined
- * that then stand side by side, because many templates insist on alternation.
+ * that then stand side by side, because many templates insist on alternation. Reasoning is handed
+ * over apart from the text: templates leave it out, or keep that of the turn under way. Calls
+ * without all of their results are left out, since templates expect one after the other.
  */
 export function promptMessages(path: readonly Message[]): PromptMessage[] {
+  const results = new Set(path.map(({ callId }) => callId));
+  const called = new Set<string>();
   const messages: PromptMessage[] = [];
-  for (const { role, text } of path) {
-    if (text.trim() === '' && role === 'assistant') continue;
-    const last = messages.at(-1);
-    if (role === 'user' && last?.role === 'user') {
-      messages[messages.length - 1] = { role, content: `${last.content}\n\n${text}` };
+  for (const message of path) {
+    const { role, text, reasoning, callId } = message;
+    const complete = message.calls.every(({ id }) => results.has(id));
+    const calls = complete ? message.calls : [];
+    for (const { id } of calls) called.add(id);
+    if (role === 'assistant') {
+      if (text.trim() === '' && calls.length === 0) continue;
+      messages.push({
+        role,
+        content: text,
+        ...(reasoning === null ? {} : { reasoning_content: reasoning.text }),
+        ...(calls.length === 0 ? {} : { tool_calls: calls.map(templateCall) }),
+      });
+    } else if (role === 'tool') {
+      if (callId !== null && called.has(callId)) {
+        messages.push({ role, content: text, tool_call_id: callId });
+      }
     } else {
-      messages.push({ role, content: text });
+      const last = messages.at(-1);
+      if (role === 'user' && last?.role === 'user') {
+        messages[messages.length - 1] = { role, content: `${last.content}\n\n${text}` };
+      } else {
+        messages.push({ role, content: text });
+      }
     }
   }
   return messages;
+}
+
+function templateCall({ id, name, arguments: json }: MessageCall): MessageToolCall {
+  return { id, type: 'function', function: { name, arguments: json } };
 }

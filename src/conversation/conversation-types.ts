@@ -27,6 +27,21 @@ export interface MessageError {
   readonly message: string;
 }
 
+/** What a model thought before it answered: shown folded, never read by it again. */
+export interface MessageReasoning {
+  readonly text: string;
+  /** Null while it goes on, and where nobody measured. */
+  readonly durationMs: number | null;
+}
+
+/** A tool that an answer calls. Its result is a message of the role `tool`, where it was run. */
+export interface MessageCall {
+  readonly id: string;
+  readonly name: string;
+  /** A JSON object as text. */
+  readonly arguments: string;
+}
+
 export interface Message {
   readonly id: string;
   /** Null for the first messages of a conversation. */
@@ -35,6 +50,10 @@ export interface Message {
   readonly sequence: number;
   readonly role: MessageRole;
   readonly text: string;
+  readonly reasoning: MessageReasoning | null;
+  readonly calls: readonly MessageCall[];
+  /** Of a tool's result: the id of its call; null otherwise. */
+  readonly callId: string | null;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
   readonly status: MessageStatus;

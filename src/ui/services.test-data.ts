@@ -40,6 +40,7 @@ const defaults: Settings = {
   maxAnswerTokens: 512,
   contextLength: 4096,
   precision: 'auto',
+  thinking: true,
 };
 
 export function modelIn(state: ModelViewState, change: Partial<ModelView> = {}): ModelView {

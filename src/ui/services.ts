@@ -107,6 +107,8 @@ export type ActiveModelView =
       /** For example "WASM relaxed SIMD, 1 thread". */
       readonly backend: string;
       readonly memoryBytes: number;
+      /** Whether thinking before the answer can be switched off. */
+      readonly thinkingSwitch: boolean;
       readonly notices: readonly NoticeCode[];
     }
   | {
@@ -163,10 +165,29 @@ export interface AnswerStatsView {
   readonly decodeTokensPerSecond: number;
 }
 
+/** What the model thought before it answered. */
+export interface ReasoningView {
+  readonly text: string;
+  /** Null while it is thinking, and where nobody measured. */
+  readonly durationMs: number | null;
+}
+
+/** A tool that an answer called. */
+export interface CallView {
+  readonly id: string;
+  readonly name: string;
+  /** A JSON object as text. */
+  readonly arguments: string;
+  /** Null where the call was not run. */
+  readonly result: string | null;
+}
+
 export interface MessageView {
   readonly id: string;
   readonly role: 'user' | 'assistant';
   readonly text: string;
+  readonly reasoning: ReasoningView | null;
+  readonly calls: readonly CallView[];
   readonly status: 'complete' | 'streaming' | 'stopped' | 'failed';
   readonly error: ErrorView | null;
   readonly notices: readonly NoticeCode[];
@@ -225,6 +246,8 @@ export interface Settings {
   readonly maxAnswerTokens: number;
   readonly contextLength: number;
   readonly precision: 'auto' | 8 | 4;
+  /** Whether models that can think before they answer do; others are not asked. */
+  readonly thinking: boolean;
 }
 
 export interface SettingsService {

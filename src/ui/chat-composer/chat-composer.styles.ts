@@ -57,6 +57,33 @@ export const chatComposerStyles = css`
     color: var(--ink-soft);
     font-size: var(--text-sm);
   }
+  .switch {
+    display: inline-flex;
+    align-items: center;
+    flex: none;
+    gap: var(--space-1);
+    height: var(--control);
+    padding-inline: var(--space-3);
+    border: 1px solid transparent;
+    border-radius: calc(var(--control) / 2);
+    background: none;
+    color: var(--ink-faint);
+    font: inherit;
+    font-size: var(--text-sm);
+    transition: background-color var(--quick) var(--ease);
+  }
+  .switch:hover {
+    color: var(--ink);
+  }
+  .switch[aria-pressed='true'] {
+    background: var(--accent-soft);
+    color: var(--on-accent-soft);
+  }
+  @media (width < 30rem) {
+    .switch span {
+      display: none;
+    }
+  }
   .round {
     display: grid;
     place-items: center;

@@ -3,7 +3,7 @@ import { html, nothing } from 'lit';
 import type { PropertyValues } from 'lit';
 import { loadDraft, saveDraft } from '../drafts.ts';
 import { HermitElement } from '../hermit-element.ts';
-import { sendIcon, stopIcon } from '../icons.ts';
+import { sendIcon, stopIcon, thinkingIcon } from '../icons.ts';
 import { isComposing } from '../keyboard.ts';
 import { baseStyles, buttonStyles } from '../shared.styles.ts';
 import { chatComposerStyles } from './chat-composer.styles.ts';
@@ -12,9 +12,11 @@ import { chatComposerStyles } from './chat-composer.styles.ts';
  * `<hermit-chat-composer>`: where a message is written.
  *
  * Properties: `chatId` whose draft is kept (null for a new chat), `working` whether an answer is under
- * way (the button then stops it), `blocked` a sentence why nothing can be sent, or null.
+ * way (the button then stops it), `blocked` a sentence why nothing can be sent, or null, `thinking`
+ * whether the model is to think first, or null where it leaves no choice.
  * Methods: `fill(text)` replaces the text, `focus()`.
- * Events: `hermit-send` with the text, `hermit-stop`, `hermit-edit-last` (arrow up in an empty field).
+ * Events: `hermit-send` with the text, `hermit-stop`, `hermit-edit-last` (arrow up in an empty field),
+ * `hermit-thinking` with what was chosen.
  * Slots: `reason` what to do when blocked. Parts: `field`.
  *
  * Enter sends, Shift+Enter breaks the line. While an input method composes, Enter is its own.
@@ -25,12 +27,14 @@ export class ChatComposer extends HermitElement {
     chatId: { attribute: false },
     working: { type: Boolean },
     blocked: { attribute: false },
+    thinking: { attribute: false },
     empty: { state: true },
   };
 
   declare chatId: string | null;
   declare working: boolean;
   declare blocked: string | null;
+  declare thinking: boolean | null;
   declare private empty: boolean;
 
   constructor() {
@@ -38,6 +42,7 @@ export class ChatComposer extends HermitElement {
     this.chatId = null;
     this.working = false;
     this.blocked = null;
+    this.thinking = null;
     this.empty = true;
   }
 
@@ -75,9 +80,27 @@ export class ChatComposer extends HermitElement {
           @input=${this.#onInput}
           @keydown=${this.#onKeyDown}
         ></textarea>
-        ${this.#button()}
+        ${this.thinking === null ? nothing : this.#thinkingSwitch(this.thinking)} ${this.#button()}
       </div>
     </form>`;
+  }
+
+  #thinkingSwitch(on: boolean): unknown {
+    const label = msg('Think before answering', { id: 'composer.thinking' });
+    return html`<button
+      type="button"
+      class="switch"
+      aria-pressed=${on ? 'true' : 'false'}
+      aria-label=${label}
+      title=${label}
+      @click=${() => {
+        this.dispatchEvent(
+          new CustomEvent('hermit-thinking', { detail: !on, bubbles: true, composed: true }),
+        );
+      }}
+    >
+      ${thinkingIcon}<span>${msg('Think', { id: 'composer.thinkingShort' })}</span>
+    </button>`;
   }
 
   #button(): unknown {
@@ -178,6 +201,7 @@ declare global {
   interface HTMLElementEventMap {
     'hermit-send': CustomEvent<string>;
     'hermit-stop': CustomEvent<null>;
+    'hermit-thinking': CustomEvent<boolean>;
     'hermit-edit-last': CustomEvent<null>;
   }
 }

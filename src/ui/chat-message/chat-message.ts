@@ -16,10 +16,11 @@ import {
   warningIcon,
 } from '../icons.ts';
 import { isComposing } from '../keyboard.ts';
+import '../answer-reasoning/answer-reasoning.ts';
 import '../markdown/markdown-view.ts';
-import { splitThinking } from '../markdown/streaming.ts';
 import { noticeText } from '../notice-text.ts';
 import '../popover-menu/popover-menu.ts';
+import '../tool-call/tool-call.ts';
 import { announce, perform, reportProblem } from '../requests.ts';
 import type { AnswerStatsView, MessageView } from '../services.ts';
 import { baseStyles, buttonStyles } from '../shared.styles.ts';
@@ -98,14 +99,7 @@ export class ChatMessage extends HermitElement {
       </h2>
       <div class="author" aria-hidden="true">${hermitMark}<span>${author}</span></div>
       <div class="content">
-        ${
-          message.text === '' && streaming
-            ? html`<slot name="activity"><span class="waiting"></span></slot>`
-            : html`<hermit-markdown
-                .text=${message.text}
-                .streaming=${streaming}
-              ></hermit-markdown>`
-        }
+        ${this.#parts(message, streaming)}
         ${
           message.status === 'stopped'
             ? html`<p class="notice">
@@ -119,6 +113,28 @@ export class ChatMessage extends HermitElement {
         ${this.#failure(message)} ${streaming ? nothing : this.#actions(message)}
       </div>
     </article>`;
+  }
+
+  /** Reasoning, text and calls, as far as they have come. */
+  #parts(message: MessageView, streaming: boolean): unknown {
+    const { text, reasoning, calls } = message;
+    const waits = streaming && text === '' && calls.length === 0;
+    const thinks = streaming && reasoning !== null && reasoning.durationMs === null;
+    return html`${
+      reasoning === null
+        ? nothing
+        : html`<hermit-answer-reasoning
+            .reasoning=${reasoning}
+            .active=${thinks}
+          ></hermit-answer-reasoning>`
+    }
+    ${waits && !thinks ? html`<slot name="activity"><span class="waiting"></span></slot>` : nothing}
+    ${
+      text === '' && (waits || calls.length > 0 || reasoning !== null)
+        ? nothing
+        : html`<hermit-markdown .text=${text} .streaming=${streaming}></hermit-markdown>`
+    }
+    ${calls.map((call) => html`<hermit-tool-call .call=${call}></hermit-tool-call>`)}`;
   }
 
   #failure(message: MessageView): unknown {
@@ -255,9 +271,7 @@ export class ChatMessage extends HermitElement {
 
   async #copy(message: MessageView): Promise<void> {
     try {
-      await navigator.clipboard.writeText(
-        message.role === 'user' ? message.text : splitThinking(message.text, false).answer,
-      );
+      await navigator.clipboard.writeText(message.text);
       this.copied = true;
       announce(this, msg('Copied', { id: 'code.copied' }));
       setTimeout(() => {

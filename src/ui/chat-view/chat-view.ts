@@ -8,7 +8,6 @@ import type { ChatMessage } from '../chat-message/chat-message.ts';
 import { formatNumber, formatPercent } from '../format.ts';
 import { HermitElement, Observed } from '../hermit-element.ts';
 import { arrowDownIcon, hermitMark, lockIcon } from '../icons.ts';
-import { splitThinking } from '../markdown/streaming.ts';
 import '../model-row/model-row.ts';
 import { announce, perform } from '../requests.ts';
 import type { ActiveModelView, ActivityView, ChatView as ChatState } from '../services.ts';
@@ -39,6 +38,7 @@ export class ChatView extends HermitElement {
   );
   readonly #models = new Observed(this, (services) => services.models.models);
   readonly #active = new Observed(this, (services) => services.models.active);
+  readonly #settings = new Observed(this, (services) => services.settings.settings);
   readonly #scroll = new FollowScroll(this);
   #wasWorking = false;
   #shownId: string | null = null;
@@ -81,8 +81,10 @@ export class ChatView extends HermitElement {
           .chatId=${chat.id}
           .working=${chat.activity.kind !== 'idle'}
           .blocked=${blockedText(readiness, this.#active.value)}
+          .thinking=${this.#thinking()}
           @hermit-send=${this.#onSend}
           @hermit-stop=${this.#onStop}
+          @hermit-thinking=${this.#onThinking}
           @hermit-edit-last=${this.#onEditLast}
           >${this.#remedy(readiness)}</hermit-chat-composer
         >
@@ -193,7 +195,7 @@ export class ChatView extends HermitElement {
     this.#wasWorking = working;
     const answer = chat.messages.at(-1);
     if (!finished || answer?.role !== 'assistant' || answer.status !== 'complete') return;
-    const text = splitThinking(answer.text, false).answer.slice(0, announcedLength);
+    const text = answer.text.slice(0, announcedLength);
     announce(this, msg(str`Answer complete. ${text}`, { id: 'chat.announce' }));
   }
 
@@ -207,6 +209,17 @@ export class ChatView extends HermitElement {
     // Refused before it became a message: the words go back to where they were written.
     const kept = this.#chat.value.messages.some((message) => message.text === text);
     if (sent === undefined && !kept) this.fill(text);
+  };
+
+  /** Whether the model is to think before it answers; null where it leaves no choice. */
+  #thinking(): boolean | null {
+    const active = this.#active.value;
+    const choice = active.kind === 'ready' && active.thinkingSwitch;
+    return choice ? this.#settings.value.thinking : null;
+  }
+
+  readonly #onThinking = (event: CustomEvent<boolean>): void => {
+    this.services.settings.update({ thinking: event.detail });
   };
 
   readonly #onStop = (): void => {

@@ -137,47 +137,4 @@ export const markdownStyles = css`
     width: 1.1em;
     height: 1.1em;
   }
-  .thinking {
-    margin-bottom: var(--space-3);
-  }
-  summary {
-    display: inline-flex;
-    align-items: center;
-    gap: var(--space-1);
-    min-height: var(--control);
-    padding-inline-end: var(--space-3);
-    border-radius: var(--radius-sm);
-    color: var(--ink-faint);
-    font-size: var(--text-sm);
-    cursor: pointer;
-    list-style: none;
-  }
-  summary::-webkit-details-marker {
-    display: none;
-  }
-  summary:hover {
-    color: var(--ink);
-  }
-  summary svg {
-    width: 1rem;
-    height: 1rem;
-    transition: transform var(--quick) var(--ease);
-  }
-  details[open] summary svg {
-    transform: rotate(90deg);
-  }
-  summary .active {
-    animation: breathe 1.8s ease-in-out infinite;
-  }
-  .thinking > .markdown {
-    padding-inline-start: 1em;
-    border-inline-start: 2px solid var(--line);
-    color: var(--ink-soft);
-    font-size: 0.94em;
-  }
-  @media (prefers-reduced-motion: reduce) {
-    summary .active {
-      animation: none;
-    }
-  }
 `;

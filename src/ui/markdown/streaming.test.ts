@@ -1,33 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { settleTail, splitThinking } from './streaming.ts';
-
-describe('splitThinking', () => {
-  it('leaves an answer without thinking alone', () => {
-    expect(splitThinking('Hello <think>no</think>', false)).toEqual({
-      thinking: null,
-      thinkingDone: false,
-      answer: 'Hello <think>no</think>',
-    });
-  });
-
-  it('shows nothing of a tag that is still arriving, and all of it when nothing follows', () => {
-    expect(splitThinking('<thi', true).answer).toBe('');
-    expect(splitThinking('<thi', false).answer).toBe('<thi');
-  });
-
-  it('splits finished thinking from the answer', () => {
-    expect(splitThinking('\n<think>a\nb</think>\n\nYes.', true)).toEqual({
-      thinking: 'a\nb',
-      thinkingDone: true,
-      answer: 'Yes.',
-    });
-  });
-
-  it('ends thinking that was cut off', () => {
-    expect(splitThinking('<think>a', true).thinkingDone).toBe(false);
-    expect(splitThinking('<think>a', false).thinkingDone).toBe(true);
-  });
-});
+import { settleTail } from './streaming.ts';
 
 describe('settleTail', () => {
   it.each([

@@ -5,38 +5,6 @@
  * stands.
  */
 
-/** An answer split into the thinking some models write first and the answer proper. */
-export interface SplitAnswer {
-  /** Null where the model did not begin with `<think>`. */
-  readonly thinking: string | null;
-  /** Whether `</think>` has come. */
-  readonly thinkingDone: boolean;
-  readonly answer: string;
-}
-
-const openTag = '<think>';
-const closeTag = '</think>';
-
-/** Splits off `<think>...</think>` at the very start; later ones are ordinary text. */
-export function splitThinking(text: string, streaming: boolean): SplitAnswer {
-  const body = text.trimStart();
-  if (!body.startsWith(openTag)) {
-    // While the tag itself arrives piece by piece, nothing is shown rather than half a tag.
-    const arriving = streaming && body !== '' && openTag.startsWith(body);
-    return { thinking: null, thinkingDone: false, answer: arriving ? '' : text };
-  }
-  const end = body.indexOf(closeTag);
-  if (end < 0) {
-    const thinking = body.slice(openTag.length);
-    return { thinking, thinkingDone: !streaming, answer: '' };
-  }
-  return {
-    thinking: body.slice(openTag.length, end),
-    thinkingDone: true,
-    answer: body.slice(end + closeTag.length).trimStart(),
-  };
-}
-
 /** A line of marks alone: the next characters decide whether it is a list, a heading or a rule. */
 const undecidedLine = /^[ \t>]*(?:[-=*_+]{1,2}|#{1,6}|\d{1,9}[.)]?|`{1,2}|~{1,2}|\|)?[ \t]*$/;
 

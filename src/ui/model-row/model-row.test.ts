@@ -156,6 +156,7 @@ describe('hermit-model-row', () => {
       contextLength: 1,
       backend: '',
       memoryBytes: 1,
+      thinkingSwitch: false,
       notices: [],
     });
     expect(await show({ kind: 'ready' })).toContain('In use');
