@@ -55,6 +55,7 @@ const WORKERS = [
     startsWorkers: false,
   },
   { name: /(^|\/)engine\.worker\b/, connect: ["'self'"], startsWorkers: true },
+  { name: /(^|\/)quantise\.worker\b/, connect: ["'self'"], startsWorkers: false },
   { name: /(^|\/)service-worker\.(js|ts)$/, connect: ["'self'"], startsWorkers: false },
 ];
 const ANY_WORKER = /(\.worker\b|\.worklet\b|(^|\/)service-worker\.(js|ts)$)/;

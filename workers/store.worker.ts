@@ -2,6 +2,7 @@
 import { browserNetwork } from '../src/download/browser-network.ts';
 import { ModelLibrary } from '../src/download/model-library.ts';
 import { serveByteSource } from '../src/rpc/byte-source-channel.ts';
+import { takeBytes } from '../src/rpc/bytes-channel.ts';
 import type { StoreApi } from '../src/rpc/contracts.ts';
 import { exposeApi } from '../src/rpc/expose.ts';
 import { openModelStore } from '../src/store/open-model-store.ts';
@@ -24,12 +25,14 @@ exposeApi({
     listener(await library.list());
   },
   add: async (request) => (await opened).library.add(request),
+  addMade: async (made, bytes) => (await opened).library.addMade(made, takeBytes(bytes)),
   pause: async (id) => (await opened).library.pause(id),
   resume: async (id) => (await opened).library.resume(id),
   cancel: async (id) => (await opened).library.cancel(id),
   remove: async (id) => (await opened).library.remove(id),
   verify: async (id) => (await opened).library.verify(id),
   kept: async () => (await opened).store.isPersistent,
+  exportFiles: async (id) => (await opened).library.exportFiles(id),
   serveBytes: async (id, port) => {
     const source = await (await opened).store.open(id);
     serveByteSource(port, source);

@@ -8,6 +8,7 @@ function serviceOver(remote: { list: () => Promise<unknown>; observe: () => Prom
   const options = {
     store: { use: (call: (api: typeof remote) => unknown) => call(remote) },
     runtime: { state: new ObservableValue({ kind: 'none' }), setNames: () => undefined },
+    maker: { job: new ObservableValue(null) },
     language: () => 'en',
     fetchCatalog: () => Promise.resolve(null),
     load: () => Promise.resolve(),

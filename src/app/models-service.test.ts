@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Device, modelBytes, settled } from '../../test/fixtures/library-device.ts';
+import { makerOver } from '../../test/fixtures/model-maker.ts';
 import { startModelServer, type ModelServer } from '../../test/fixtures/model-server.ts';
 import { ScriptedEngine, scriptedRuntime } from '../../test/fixtures/scripted-engine.ts';
 import { storeOwner } from '../../test/fixtures/store-worker.ts';
@@ -52,9 +53,11 @@ async function setUp(fetchCatalog: () => Promise<unknown> = () => Promise.resolv
   const store = storeOwner(library);
   const { runtime, close } = scriptedRuntime(new ScriptedEngine());
   const language: { value: 'en' | 'zh-Hans' } = { value: 'en' };
-  const service = new LibraryModelsService({
+  const maker = makerOver(device.store, store, () => service.entries);
+  const service: LibraryModelsService = new LibraryModelsService({
     store,
     runtime,
+    maker,
     language: () => language.value,
     fetchCatalog,
     load: (id) => runtime.load(id, { precision: 'auto', contextLength: 512 }),

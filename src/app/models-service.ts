@@ -8,6 +8,7 @@ import type { LibraryEntry } from '../download/library-entry.ts';
 import type { AddModelRequest } from '../download/model-request.ts';
 import { groupSplitFiles } from '../download/split-names.ts';
 import { AppError } from '../common/errors.ts';
+import { recipeOf } from '../engine/quantise/recipe.ts';
 import { ObservableValue, type Observable } from '../common/observable.ts';
 import { offersThinkingSwitch } from '../conversation/thinking-switch.ts';
 import { callback } from '../rpc/transfer.ts';
@@ -17,11 +18,15 @@ import type {
   ActiveModelView,
   CatalogModelView,
   CatalogView,
+  MakingView,
   ModelsService,
   ModelView,
   ModelViewState,
+  RecipeView,
+  SmallerModelView,
 } from '../ui/services.ts';
 import { errorView } from './error-view.ts';
+import type { MakingState, ModelMaker } from './model-maker.ts';
 import type { ModelRuntime } from './model-runtime.ts';
 
 export interface ModelsServiceOptions {
@@ -30,6 +35,8 @@ export interface ModelsServiceOptions {
   readonly language: () => 'en' | 'zh-Hans';
   /** Reads the bundled catalogue; same origin, precached. */
   readonly fetchCatalog: () => Promise<unknown>;
+  /** Makes smaller models out of installed ones. */
+  readonly maker: ModelMaker;
   /** Loads a model with the user's settings and remembers it as the one used last. */
   readonly load: (modelId: string) => Promise<unknown>;
 }
@@ -41,12 +48,19 @@ export class LibraryModelsService implements ModelsService {
   readonly #active = new ObservableValue<ActiveModelView>({ kind: 'none' });
   #catalogEntries: readonly CatalogEntry[] = [];
   readonly #entries = new ObservableValue<readonly LibraryEntry[]>([]);
+  readonly #making = new ObservableValue<MakingView | null>(null);
+  /** The model that is being made, once it is listed. */
+  #madeId: string | null = null;
+  #stopMaking = new AbortController();
   #following = false;
 
   constructor(options: ModelsServiceOptions) {
     this.#options = options;
     options.runtime.state.subscribe((state) => {
       this.#active.set(this.#activeView(state));
+    });
+    options.maker.job.subscribe((job) => {
+      this.#showJob(job);
     });
   }
 
@@ -67,6 +81,7 @@ export class LibraryModelsService implements ModelsService {
 
   /** True while bytes are being downloaded, checked or imported: an update must wait. */
   get busy(): boolean {
+    if (this.#making.value !== null) return true;
     return this.#entries.value.some(
       ({ state }) =>
         state.kind === 'waiting' || state.kind === 'downloading' || state.kind === 'verifying',
@@ -165,6 +180,48 @@ export class LibraryModelsService implements ModelsService {
     await this.#options.load(id);
   }
 
+  get making(): Observable<MakingView | null> {
+    return this.#making;
+  }
+
+  estimateSmaller(
+    id: string,
+    signal: AbortSignal,
+    onProgress: (fraction: number) => void,
+  ): Promise<readonly SmallerModelView[]> {
+    return this.#options.maker.estimate(id, signal, onProgress);
+  }
+
+  async makeSmaller(id: string, recipe: RecipeView): Promise<string> {
+    const { signal } = this.#stopMaking;
+    const made = await this.#options.maker.make(id, { recipe: recipeOf(recipe), signal });
+    return made.id;
+  }
+
+  stopMaking(): void {
+    this.#stopMaking.abort();
+    this.#stopMaking = new AbortController();
+  }
+
+  exportFiles(id: string): Promise<readonly File[]> {
+    return this.#options.store.use((store) => store.exportFiles(id));
+  }
+
+  #showJob(job: MakingState | null): void {
+    this.#making.set(job);
+    if (this.#madeId === (job?.modelId ?? null)) return;
+    this.#madeId = job?.modelId ?? null;
+    this.#showModels();
+  }
+
+  /** What is being made is shown as a job and not among the models, until it is one. */
+  #showModels(): void {
+    const shown = this.#entries.value.filter(
+      ({ id, state }) => id !== this.#madeId || state.kind === 'ready',
+    );
+    this.#models.set(shown.map(modelView));
+  }
+
   #add(request: AddModelRequest): Promise<string> {
     return this.#options.store.use((store) => store.add(request));
   }
@@ -174,7 +231,7 @@ export class LibraryModelsService implements ModelsService {
     const changed = entries.length !== before.size || entries.some(({ id }) => !before.has(id));
     this.#entries.set(entries);
     this.#options.runtime.setNames(entries);
-    this.#models.set(entries.map(modelView));
+    this.#showModels();
     if (changed) this.refreshCatalog();
   }
 
@@ -233,6 +290,7 @@ function modelView(entry: LibraryEntry): ModelView {
     fileName: entry.fileName,
     bytesTotal: entry.bytesTotal,
     ...sourceOf(entry),
+    madeFrom: entry.origin.madeFrom ?? null,
     licence: entry.licence,
     sha256: entry.sha256,
     files: entry.files,

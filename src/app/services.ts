@@ -19,11 +19,17 @@ import { BrowserAppService } from './app-service.ts';
 import { StoredChatsService } from './chats-service.ts';
 import { LastModel } from './last-model.ts';
 import { ModelRuntime } from './model-runtime.ts';
+import { ModelMaker } from './model-maker.ts';
 import { LibraryModelsService } from './models-service.ts';
 import { Hermit } from './page-api/hermit.ts';
 import { PromptRenderer } from './prompt-renderer.ts';
 import { browserStorage, StoredSettings } from './settings.ts';
-import { createEngineWorker, createSandboxWorker, createStoreWorker } from './workers.ts';
+import {
+  createEngineWorker,
+  createQuantiseWorker,
+  createSandboxWorker,
+  createStoreWorker,
+} from './workers.ts';
 
 /** Silence after which a CPU worker counts as hung: a slice of a large prompt stays far below it. */
 const SILENCE_LIMIT_MS = 15_000;
@@ -80,9 +86,11 @@ export async function createApplication(version: string): Promise<Application> {
         keeping = null; // a store that could not start now may start at the next try
         throw error;
       }));
+  const refer = async (id: string): Promise<ModelReference> =>
+    (await kept()) ? { kind: 'stored', id } : serveFromMemory(store, id);
   const runtime = new ModelRuntime({
     engine,
-    refer: async (id) => ((await kept()) ? { kind: 'stored', id } : serveFromMemory(store, id)),
+    refer,
     readHeader,
     budgetBytes: memoryBudget(memoryHints()),
   });
@@ -92,9 +100,17 @@ export async function createApplication(version: string): Promise<Application> {
     await lastModel.marked(id, () => runtime.load(id, { contextLength, precision }, onProgress));
     lastModel.remember(id);
   };
+  const maker = new ModelMaker({
+    store,
+    createWorker: createQuantiseWorker,
+    refer,
+    readHeader,
+    entries: () => models.entries,
+  });
   const models = new LibraryModelsService({
     store,
     runtime,
+    maker,
     language: () => resolveLocale(settings.settings.value.language, navigator.languages),
     fetchCatalog: readCatalog,
     load,
@@ -164,15 +180,16 @@ export async function createApplication(version: string): Promise<Application> {
   settings.settings.subscribe(() => {
     models.refreshCatalog();
   });
-  models.entries.subscribe((entries) => {
+  models.entries.subscribe((now) => {
     // A paused download has its bytes too, and a full disk is when the numbers are looked at.
-    const settled = entries.every(({ state }) => !changing.has(state.kind));
+    const settled = now.every(({ state }) => !changing.has(state.kind));
     if (settled) void app.refreshStorage();
   });
   const hermit = new Hermit({
     version,
     store,
     entries: models.entries,
+    maker,
     runtime,
     prompts,
     loadDefaults: () => {

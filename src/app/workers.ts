@@ -17,6 +17,13 @@ export function createStoreWorker(): Worker {
   });
 }
 
+export function createQuantiseWorker(): Worker {
+  return new Worker(new URL('../../workers/quantise.worker.ts', import.meta.url), {
+    type: 'module',
+    name: 'hermit-quantise',
+  });
+}
+
 export function createSandboxWorker(): Worker {
   return new Worker(new URL('../../workers/sandbox.worker.ts', import.meta.url), {
     type: 'module',

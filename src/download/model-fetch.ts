@@ -26,6 +26,8 @@ export interface ModelFetchOptions {
   /** Null where nothing is refused early. */
   readonly readHeader: HeaderReader | null;
   readonly sourceOf: (file: ModelManifest) => ModelSource;
+  /** Of a model that is being made on this device: told why nobody takes more of it. */
+  readonly maker: { cancel(reason: AppError): void } | null;
   /** Called for every file that is complete. */
   readonly complete: (fileId: string) => void;
   /** The job has something new to show. */
@@ -121,8 +123,14 @@ export class ModelFetch {
   }
 
   async #noteFailure(failure: AppError): Promise<void> {
-    const { store, job } = this.#options;
+    const { store, job, maker } = this.#options;
     const { id } = job;
+    if (maker !== null) {
+      // It is made from its beginning or not at all.
+      maker.cancel(failure);
+      if (job.intent !== 'remove') await store.remove(id).catch(() => undefined);
+      return;
+    }
     if (failure.code === 'aborted' || failure.code === 'store/not-found') {
       if (job.intent === 'pause') {
         const halt = { kind: 'paused', reason: 'user', error: null } as const;

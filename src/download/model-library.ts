@@ -17,13 +17,16 @@ import { ModelFetch, updateIfPossible } from './model-fetch.ts';
 import { type HeaderReader, unfinished } from './model-preparation.ts';
 import {
   type AddModelRequest,
+  type MadeModel,
   type SourceOptions,
   localFiles,
+  madeDraft,
   sourceOf,
   toDrafts,
 } from './model-request.ts';
 import { hubUrl } from './hub-source.ts';
 import type { Fetch } from './range-fetcher.ts';
+import { ProducedSource } from './produced-source.ts';
 import { type Clock, systemClock } from './retry.ts';
 
 export interface LibraryUsage {
@@ -61,6 +64,8 @@ export class ModelLibrary {
   readonly #jobs = new Map<string, LibraryJob>();
   /** Local files chosen in this session: their handles do not survive it. */
   readonly #files = new Map<string, File>();
+  /** Models that are being made in this session. */
+  readonly #produced = new Map<string, ProducedSource>();
   readonly #started: Promise<void>;
   readonly #stopObserving: () => void;
   #reportTimer: ReturnType<typeof setTimeout> | null = null;
@@ -107,6 +112,22 @@ export class ModelLibrary {
       }
     }
     if (manifest.state !== 'ready') await this.resume(manifest.id);
+    return manifest.id;
+  }
+
+  /**
+   * Lists a model that is being made on this device and stores its bytes as they come. It stays only
+   * when it is complete; what ended it otherwise, the maker is told by the cancelled stream.
+   * @returns its id, at once
+   */
+  async addMade(made: MadeModel, bytes: ReadableStream<Uint8Array>): Promise<string> {
+    await this.#started;
+    const { manifest } = await this.#store.begin(madeDraft(made, this.#clock.now()));
+    this.#produced.set(
+      manifest.id,
+      new ProducedSource(bytes, { fileName: made.fileName, size: made.sizeBytes }),
+    );
+    this.#startJob(manifest.id, 'asked');
     return manifest.id;
   }
 
@@ -197,6 +218,15 @@ export class ModelLibrary {
     });
   }
 
+  /**
+   * The files of a complete model, to be saved, after all their bytes were compared.
+   * @throws AppError `store/damaged`, `store/not-ready`, `store/in-use`, `store/not-found`
+   */
+  async exportFiles(id: string): Promise<readonly File[]> {
+    await this.verify(id);
+    return this.#store.exportFiles(id);
+  }
+
   async usage(): Promise<LibraryUsage> {
     await this.#started;
     const estimate = (await this.#options.estimate?.().catch(() => undefined)) ?? {};
@@ -222,6 +252,10 @@ export class ModelLibrary {
     await this.#store.collectGarbage();
     for (const model of await this.#store.list()) {
       const unfinished = model.state === 'downloading' || model.state === 'verifying';
+      if (model.origin.kind === 'made' && (unfinished || model.state === 'reserved')) {
+        await this.#dropUnfinished(model.id);
+        continue;
+      }
       if (!unfinished || model.halt !== null) continue;
       if (model.size !== null && model.bytesStored === model.size) {
         this.#startJob(model.id, 'takeover');
@@ -229,6 +263,11 @@ export class ModelLibrary {
         await this.#queueBehindOtherTab(model);
       }
     }
+  }
+
+  /** What a tab that died was making is of no use; what another tab is making is let alone. */
+  async #dropUnfinished(id: string): Promise<void> {
+    await this.#store.locks.tryHold(modelLockName(id), 'exclusive', () => this.#store.remove(id));
   }
 
   async #followOtherTab(id: string): Promise<void> {
@@ -241,7 +280,7 @@ export class ModelLibrary {
 
   /** Where another tab is at work: show it, and take over when that tab dies. */
   async #queueBehindOtherTab(model: ModelManifest): Promise<void> {
-    if (model.origin.kind === 'file') return;
+    if (model.origin.kind === 'file' || model.origin.kind === 'made') return;
     const free = await this.#store.locks.tryHold(modelLockName(model.id), 'exclusive', () =>
       Promise.resolve(),
     );
@@ -272,21 +311,27 @@ export class ModelLibrary {
   }
 
   async #download(job: LibraryJob, reason: 'asked' | 'takeover'): Promise<void> {
+    const produced = this.#produced.get(job.id);
     await new ModelFetch({
       store: this.#store,
       job,
+      // What is being made was looked at before it was begun.
       clock: this.#clock,
       network: this.#options.network,
-      readHeader: this.#options.readHeader ?? null,
+      readHeader: produced === undefined ? (this.#options.readHeader ?? null) : null,
+      maker: produced ?? null,
       sourceOf: (file) => this.#sourceOf(file),
       complete: (fileId) => this.#files.delete(fileId),
       report: () => {
         this.#scheduleReport();
       },
     }).run(reason);
+    this.#produced.delete(job.id);
   }
 
   #sourceOf(model: ModelManifest): ReturnType<typeof sourceOf> {
+    const produced = this.#produced.get(model.id);
+    if (produced !== undefined) return produced;
     const options: SourceOptions = {
       fetch: this.#options.fetch,
       isOnline: () => this.#options.network.online(),

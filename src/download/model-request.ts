@@ -39,6 +39,26 @@ export type AddModelRequest =
     }
   | { readonly kind: 'catalog'; readonly entry: CatalogEntry };
 
+/** A model that is being made on this device from another one, to be stored as its bytes come. */
+export interface MadeModel {
+  readonly name: string;
+  readonly fileName: string;
+  readonly sizeBytes: number;
+  readonly licence: string | null;
+  readonly from: string;
+  readonly recipe: string;
+}
+
+export function madeDraft(made: MadeModel, madeAt: number): ModelDraft {
+  const { name, fileName, sizeBytes, licence, from, recipe } = made;
+  const origin: ModelOrigin = {
+    ...emptyOrigin('made'),
+    file: fileName,
+    madeFrom: { name: from, recipe, madeAt },
+  };
+  return { ...blankDraft(origin, fileName), name, licence, expectedSize: sizeBytes };
+}
+
 /** What is to be listed: a draft for every file of the model, in order. */
 export type ModelDrafts = readonly [ModelDraft, ...ModelDraft[]];
 
@@ -203,6 +223,13 @@ export function sourceOf(
     throw new AppError(
       'invalid-argument',
       `Choose the file "${model.fileName}" again: after a reload the browser no longer lets it be read.`,
+      { details: { fileName: model.fileName } },
+    );
+  }
+  if (origin.kind === 'made') {
+    throw new AppError(
+      'invalid-argument',
+      `"${model.name}" was made on this device and cannot be fetched again. Delete it and make it anew.`,
       { details: { fileName: model.fileName } },
     );
   }

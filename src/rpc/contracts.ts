@@ -15,7 +15,11 @@ import type {
 } from '../engine/engine.ts';
 import type { GgufHeaderMessage } from '../engine/formats/gguf/header-message.ts';
 import type { LibraryEntry } from '../download/library-entry.ts';
-import type { AddModelRequest } from '../download/model-request.ts';
+import type { AddModelRequest, MadeModel } from '../download/model-request.ts';
+import type { Recipe } from '../engine/quantise/recipe.ts';
+import type { QuantiseJobEvent } from '../engine/quantise/quantise-job.ts';
+import type { QuantiseReport } from '../engine/quantise/quantise-model.ts';
+import type { RecipeEstimate } from '../engine/quantise/estimate.ts';
 
 /**
  * Where a worker finds a model's bytes: in the database every worker can open, or behind a port to
@@ -75,8 +79,39 @@ export interface StoreApi {
   verify(id: string): Promise<void>;
   /** Whether storage outlives this window. */
   kept(): Promise<boolean>;
+  /** Lists a model that another worker makes and stores what comes on the port (`bytes-channel.ts`). */
+  addMade(made: MadeModel, bytes: MessagePort): Promise<string>;
+  /** The files of a ready model; their bytes stay where they are stored. */
+  exportFiles(id: string): Promise<readonly File[]>;
   /** Answers reads of a ready model on the port. */
   serveBytes(id: string, port: MessagePort): Promise<ServedBytes>;
+}
+
+export interface QuantiseRequest {
+  readonly model: ModelReference;
+  readonly recipe: Recipe;
+}
+
+/** Values on the port of `quantise`; once it is planned, bytes can be taken. */
+export type QuantiseEvent =
+  QuantiseJobEvent | { readonly kind: 'done'; readonly report: QuantiseReport };
+
+/** Values on the port of `estimate`. */
+export type EstimateEvent =
+  | { readonly kind: 'progress'; readonly fraction: number }
+  | { readonly kind: 'done'; readonly recipes: readonly RecipeEstimate[] };
+
+/** `workers/quantise.worker.ts`: made for one model, ended after it. `header` as for `EngineApi.load`. */
+export interface QuantiseApi {
+  /** What each recipe that makes the model smaller would give; `events` carries `EstimateEvent`. */
+  estimate(model: ModelReference, header: MessagePort, events: MessagePort): Promise<void>;
+  /** `bytes` carries the new file (`bytes-channel.ts`), `events` a stream of `QuantiseEvent`. */
+  quantise(
+    request: QuantiseRequest,
+    header: MessagePort,
+    bytes: MessagePort,
+    events: MessagePort,
+  ): Promise<void>;
 }
 
 /** `workers/sandbox.worker.ts`: made for one call, ended after it, cannot connect anywhere. */

@@ -22,6 +22,12 @@ export interface ChunkStore {
    */
   get(contentId: string, index: number, spare?: ArrayBuffer): Promise<Uint8Array<ArrayBuffer>>;
 
+  /**
+   * The block as a Blob, without bringing its bytes into this thread's memory where the store can.
+   * @throws AppError as `get`
+   */
+  blob(contentId: string, index: number): Promise<Blob>;
+
   /** Deleting what is not there is no error. */
   delete(contentId: string, index: number): Promise<void>;
 

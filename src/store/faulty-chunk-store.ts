@@ -62,6 +62,10 @@ export class FaultyChunkStore implements ChunkStore {
     return bytes;
   }
 
+  async blob(contentId: string, index: number): Promise<Blob> {
+    return new Blob([await this.get(contentId, index)]);
+  }
+
   async delete(contentId: string, index: number): Promise<void> {
     const fault = this.#next('delete', contentId, index);
     if (fault?.kind === 'throw') throw fault.error;

@@ -70,16 +70,28 @@ export class IdbChunkStore implements ChunkStore {
     spare?: ArrayBuffer,
   ): Promise<Uint8Array<ArrayBuffer>> {
     try {
-      const record = await this.#database(contentId).run((database) =>
-        database.get('blocks', index),
-      );
-      if (record === undefined) throw missingBlock(contentId, index);
+      const record = await this.#record(contentId, index);
       if (!(record instanceof Blob)) return new Uint8Array(record);
       this.#noteRead(contentId, record);
       return await readBlob(record, spare);
     } catch (error) {
       throw toBlockReadError(error);
     }
+  }
+
+  async blob(contentId: string, index: number): Promise<Blob> {
+    try {
+      const record = await this.#record(contentId, index);
+      return record instanceof Blob ? record : new Blob([record]);
+    } catch (error) {
+      throw toBlockReadError(error);
+    }
+  }
+
+  async #record(contentId: string, index: number): Promise<Blob | ArrayBuffer> {
+    const record = await this.#database(contentId).run((database) => database.get('blocks', index));
+    if (record === undefined) throw missingBlock(contentId, index);
+    return record;
   }
 
   async delete(contentId: string, index: number): Promise<void> {

@@ -37,7 +37,8 @@ export function toStoredError(error: AppError): StoredError {
 
 /** Where a model came from. Fields that do not apply to its kind are null. */
 export interface ModelOrigin {
-  readonly kind: 'hub' | 'url' | 'file' | 'catalog';
+  /** `made`: on this device, from another model (`madeFrom`). */
+  readonly kind: 'hub' | 'url' | 'file' | 'catalog' | 'made';
   readonly url: string | null;
   readonly repository: string | null;
   /** Path in the repository, or the name of the local file. */
@@ -51,6 +52,15 @@ export interface ModelOrigin {
   /** The server's Last-Modified, or a local file's time in milliseconds as text. */
   readonly lastModified: string | null;
   readonly catalogId: string | null;
+  readonly madeFrom?: MadeFrom;
+}
+
+/** What a model was made from, and how. */
+export interface MadeFrom {
+  readonly name: string;
+  readonly recipe: string;
+  /** Tells apart what was made twice. */
+  readonly madeAt: number;
 }
 
 export function emptyOrigin(kind: ModelOrigin['kind']): ModelOrigin {
@@ -233,5 +243,6 @@ export function originKey(origin: ModelOrigin, size: number | null): string {
     return JSON.stringify(['hub', origin.repository, origin.revision, origin.file]);
   }
   if (origin.url !== null) return JSON.stringify(['url', origin.url]);
+  if (origin.madeFrom !== undefined) return JSON.stringify(['made', origin.madeFrom]);
   return JSON.stringify(['file', origin.file, size, origin.lastModified]);
 }

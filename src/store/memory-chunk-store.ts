@@ -41,6 +41,10 @@ export class MemoryChunkStore implements ChunkStore {
     return block.slice();
   }
 
+  async blob(contentId: string, index: number): Promise<Blob> {
+    return new Blob([await this.get(contentId, index)]);
+  }
+
   async delete(contentId: string, index: number): Promise<void> {
     await Promise.resolve();
     const blocks = this.#contents.get(contentId);

@@ -231,6 +231,31 @@ export class ModelStore {
     }
   }
 
+  /**
+   * The files of a `ready` model, whose bytes stay where they are stored: what is saved from them is
+   * streamed by the browser. Look first whether they are intact (`verify`): here nothing is compared.
+   * @throws AppError `store/not-ready`, `store/damaged`, `store/in-use`, `store/not-found`
+   */
+  async exportFiles(id: string): Promise<readonly File[]> {
+    const release = await this.#holdShared(id);
+    try {
+      const model = manifestOf(await this.#context.manifest.read(), id);
+      checkUsable(model);
+      const type = 'application/octet-stream';
+      return await Promise.all(
+        filesOf(model).map(async ({ contentId, fileName, blocks }) => {
+          const blobs: Blob[] = [];
+          for (const { index } of blocks) {
+            blobs.push(await this.#context.chunks.blob(contentId, index));
+          }
+          return new File(blobs, fileName, { type });
+        }),
+      );
+    } finally {
+      release();
+    }
+  }
+
   /** On a full disk nothing can be noted, and what is on it can be used all the same. */
   async #noteUse(id: string): Promise<void> {
     try {

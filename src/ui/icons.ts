@@ -93,6 +93,9 @@ export const imageIcon = icon(
 export const externalIcon = icon(
   svg`<path d="M11 5H7.500A2.5 2.5 0 0 0 5 7.500v9A2.5 2.5 0 0 0 7.5 19h9a2.5 2.5 0 0 0 2.5-2.500V13M14 4.500h5.500V10M19 5l-8 8"/>`,
 );
+export const shrinkIcon = icon(
+  svg`<path d="M20 4l-6 6M14 5.500V10h4.500M4 20l6-6M10 18.500V14H5.500"/>`,
+);
 export const sparkIcon = icon(
   svg`<path d="M12 4c.6 4.6 2.8 6.8 7.5 7.5-4.7.7-6.9 2.9-7.5 7.5-.6-4.6-2.8-6.8-7.5-7.500C9.2 10.8 11.4 8.6 12 4z"/>`,
 );

@@ -1,5 +1,5 @@
 import { toAppError } from '../common/errors.ts';
-import type { ErrorView } from './services.ts';
+import type { ErrorView, ModelView } from './services.ts';
 
 /**
  * What a component may ask of the shell around it, as composed events: say something to a screen
@@ -26,6 +26,7 @@ export interface RequestEventMap {
   'hermit-add-file': CustomEvent<null>;
   'hermit-model-added': CustomEvent<string>;
   'hermit-hint': CustomEvent<string>;
+  'hermit-make-smaller': CustomEvent<ModelView>;
 }
 
 declare global {
@@ -83,6 +84,11 @@ export function requestAddUrl(host: EventTarget): void {
 /** Opens the picker for a model file on this device. */
 export function requestAddFile(host: EventTarget): void {
   request(host, 'hermit-add-file', null);
+}
+
+/** Opens the dialog that makes a smaller version of a model. */
+export function requestSmaller(host: EventTarget, model: ModelView): void {
+  request(host, 'hermit-make-smaller', model);
 }
 
 /** Tells the shell that the person added a model, so that it can be made ready to answer. */

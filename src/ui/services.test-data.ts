@@ -2,10 +2,12 @@ import { ObservableValue } from '../common/observable.ts';
 import type {
   ActiveModelView,
   ChatView,
+  MakingView,
   ModelView,
   ModelViewState,
   Services,
   Settings,
+  SmallerModelView,
   StorageView,
 } from './services.ts';
 
@@ -15,6 +17,9 @@ export interface TestServices {
   readonly calls: string[];
   readonly models: ObservableValue<readonly ModelView[]>;
   readonly active: ObservableValue<ActiveModelView>;
+  readonly making: ObservableValue<MakingView | null>;
+  /** What `estimateSmaller` answers. */
+  readonly smaller: SmallerModelView[];
   readonly chat: ObservableValue<ChatView>;
   readonly settings: ObservableValue<Settings>;
   readonly storage: ObservableValue<StorageView>;
@@ -51,6 +56,7 @@ export function modelIn(state: ModelViewState, change: Partial<ModelView> = {}):
     bytesTotal: 2e9,
     sourceLabel: 'example.com/small',
     sourceUrl: 'https://example.com/small',
+    madeFrom: null,
     licence: 'MIT',
     sha256: null,
     files: [],
@@ -66,6 +72,8 @@ export function makeServices(): TestServices {
   const calls: string[] = [];
   const models = new ObservableValue<readonly ModelView[]>([]);
   const active = new ObservableValue<ActiveModelView>({ kind: 'none' });
+  const making = new ObservableValue<MakingView | null>(null);
+  const smaller: SmallerModelView[] = [];
   const chat = new ObservableValue<ChatView>(emptyChat);
   const settings = new ObservableValue<Settings>(defaults);
   const storage = new ObservableValue<StorageView>({
@@ -96,6 +104,11 @@ export function makeServices(): TestServices {
       remove: does('remove', undefined),
       verify: does('verify', undefined),
       select: does('select', undefined),
+      making,
+      estimateSmaller: (id) => does('estimateSmaller', smaller)(id),
+      makeSmaller: (id, recipe) => does('makeSmaller', 'm2')(id, JSON.stringify(recipe)),
+      stopMaking: () => calls.push('stopMaking'),
+      exportFiles: does('exportFiles', [new File(['GGUF'], 'small.gguf')]),
     },
     chats: {
       summaries: new ObservableValue([{ id: 'c', title: 'A chat', updatedAt: 0 }]),
@@ -142,5 +155,5 @@ export function makeServices(): TestServices {
       refreshStorage: does('refreshStorage', undefined),
     },
   };
-  return { services, calls, models, active, chat, settings, storage };
+  return { services, calls, models, active, making, smaller, chat, settings, storage };
 }

@@ -26,6 +26,8 @@ export interface ModelView {
   /** Where it came from, for people: a host and path, a repository, "This device". */
   readonly sourceLabel: string;
   readonly sourceUrl: string | null;
+  /** Of a model that was made on this device: from what, and how. */
+  readonly madeFrom: { readonly name: string; readonly recipe: string } | null;
   readonly licence: string | null;
   readonly sha256: string | null;
   /** The files of a model in several files, in order; empty for all others. */
@@ -118,8 +120,34 @@ export type ActiveModelView =
       readonly error: ErrorView;
     };
 
+/** How a model may be made smaller: a known mixture of types, or a number of bits spent by measured error. */
+export type RecipeView = string | { readonly bitsPerWeight: number };
+
+/** What one way to make a model smaller would give. */
+export interface SmallerModelView {
+  readonly recipe: RecipeView;
+  readonly sizeBytes: number;
+  readonly bitsPerWeight: number;
+  /** What the weights would be off by, relative to their size: measured, 0.05 is 5 %. */
+  readonly expectedError: number;
+  /** True where weights were rounded before, which cannot be undone. */
+  readonly fromQuantised: boolean;
+}
+
+/** A smaller model that is being made. */
+export interface MakingView {
+  readonly from: string;
+  readonly recipe: string;
+  readonly phase: 'measuring' | 'writing';
+  /** Of the phase, 0 to 1. */
+  readonly fraction: number;
+  readonly secondsLeft: number | null;
+}
+
 export interface ModelsService {
   readonly models: Observable<readonly ModelView[]>;
+  /** Null when none is being made. */
+  readonly making: Observable<MakingView | null>;
   readonly catalog: Observable<CatalogView>;
   readonly active: Observable<ActiveModelView>;
   /** Each starts the download or import and resolves with the model's id once it is listed. */
@@ -136,6 +164,18 @@ export interface ModelsService {
   verify(id: string): Promise<void>;
   /** Loads the model and makes it the one that answers. */
   select(id: string): Promise<void>;
+  /** What can be made of the model, from large to small; nothing where it is small already. */
+  estimateSmaller(
+    id: string,
+    signal: AbortSignal,
+    onProgress: (fraction: number) => void,
+  ): Promise<readonly SmallerModelView[]>;
+  /** Makes a smaller model and resolves with its id when it can be used. */
+  makeSmaller(id: string, recipe: RecipeView): Promise<string>;
+  /** Gives up what is being made; nothing of it is kept. */
+  stopMaking(): void;
+  /** The model's files, checked, to be saved. */
+  exportFiles(id: string): Promise<readonly File[]>;
 }
 
 // Chats

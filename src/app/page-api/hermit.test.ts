@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Device, modelBytes } from '../../../test/fixtures/library-device.ts';
+import { makerOver } from '../../../test/fixtures/model-maker.ts';
 import { startModelServer, type ModelServer } from '../../../test/fixtures/model-server.ts';
 import { ScriptedEngine, scriptedRuntime } from '../../../test/fixtures/scripted-engine.ts';
 import { storeOwner } from '../../../test/fixtures/store-worker.ts';
@@ -21,9 +22,11 @@ beforeEach(async () => {
   engine = new ScriptedEngine();
   const { runtime, prompts, close } = scriptedRuntime(engine);
   const loadDefaults = () => ({ precision: 'auto', contextLength: 777 }) as const;
-  const models = new LibraryModelsService({
+  const maker = makerOver(device.store, store, () => models.entries);
+  const models: LibraryModelsService = new LibraryModelsService({
     store,
     runtime,
+    maker,
     language: () => 'en',
     fetchCatalog: () => Promise.resolve({}),
     load: (id) => runtime.load(id, loadDefaults()),
@@ -33,6 +36,7 @@ beforeEach(async () => {
     version: '1.2.3',
     store,
     entries: models.entries,
+    maker,
     runtime,
     prompts,
     loadDefaults,

@@ -2,16 +2,19 @@
  * `globalThis.hermit`: what scripts of this page (and, by a port, of embedding pages) can do.
  * The shapes follow the OpenAI API where there is one; errors are `AppError`.
  */
-import { AppError, hasCode } from '../../common/errors.ts';
+import { AppError } from '../../common/errors.ts';
 import type { Observable } from '../../common/observable.ts';
 import type { LibraryEntry } from '../../download/library-entry.ts';
 import type { AddModelRequest } from '../../download/model-request.ts';
 import type { LoadedModel } from '../../engine/engine.ts';
+import { recipeOf, type Recipe } from '../../engine/quantise/recipe.ts';
 import type { Capabilities } from '../../platform/capabilities.ts';
 import type { StoreApi } from '../../rpc/contracts.ts';
 import type { WorkerOwner } from '../../rpc/worker-owner.ts';
+import type { MadeResult, MakingState, ModelMaker } from '../model-maker.ts';
 import type { ModelRuntime, RuntimeLoadOptions } from '../model-runtime.ts';
 import { Turns } from '../turns.ts';
+import { untilReady } from '../until-ready.ts';
 import {
   ChatCompletions,
   type CallOptions,
@@ -48,10 +51,16 @@ export interface LoadOptions extends Partial<RuntimeLoadOptions>, CallOptions {
   readonly onProgress?: (fraction: number) => void;
 }
 
+export interface QuantiseOptions extends CallOptions {
+  readonly recipe: Recipe;
+  readonly onProgress?: (state: MakingState) => void;
+}
+
 export interface HermitDependencies extends Omit<CompletionDependencies, 'turns'> {
   readonly store: WorkerOwner<StoreApi>;
   /** The library's entries, as they change. */
   readonly entries: Observable<readonly LibraryEntry[]>;
+  readonly maker: ModelMaker;
   readonly runtime: ModelRuntime;
   readonly loadDefaults: () => RuntimeLoadOptions;
   readonly capabilities: () => Promise<Capabilities>;
@@ -147,7 +156,8 @@ class HermitModels {
     if (signal?.aborted === true) cancel();
     else signal?.addEventListener('abort', cancel, { once: true });
     try {
-      return await this.#untilReady(id, onProgress);
+      await untilReady({ store, entries: this.#dependencies.entries, id, onProgress });
+      return id;
     } finally {
       signal?.removeEventListener('abort', cancel);
     }
@@ -173,6 +183,28 @@ class HermitModels {
   unload(id?: string): Promise<void> {
     const { runtime } = this.#dependencies;
     return id === undefined ? runtime.unload() : runtime.unloadIf(id);
+  }
+
+  /**
+   * Makes a smaller model of an installed one and resolves with its id, and the measured error of
+   * every tensor, once it is stored. Stopping by the signal leaves nothing behind.
+   * @throws AppError `invalid-argument`, `store/*`, `model-file/*`, `aborted`
+   */
+  async quantise(id: string, options: QuantiseOptions): Promise<MadeResult> {
+    requireRequest(options);
+    const { signal, onProgress } = options;
+    const recipe = recipeOf(options.recipe);
+    await this.requireInstalled(requireText(id, 'id'));
+    return this.#dependencies.maker.make(id, { recipe, signal, onProgress });
+  }
+
+  /**
+   * The files of an installed model (several where it was published in several), checked, to save.
+   * @throws AppError `store/*`
+   */
+  async exportFiles(id: string): Promise<readonly File[]> {
+    await this.requireInstalled(requireText(id, 'id'));
+    return this.#dependencies.store.use((store) => store.exportFiles(id));
   }
 
   /** Reads every stored byte again and compares it with its checksum. */
@@ -203,35 +235,6 @@ class HermitModels {
   async remove(id: string): Promise<void> {
     await this.unload(id);
     await this.#dependencies.store.use((store) => store.remove(id));
-  }
-
-  /**
-   * Reads the list again whenever something changed: what is observed may be older than what is
-   * known, and tell of a model with the same id that was removed before.
-   * @throws AppError what ended it otherwise; `aborted` when it was cancelled
-   */
-  async #untilReady(id: string, onProgress: InstallOptions['onProgress']): Promise<string> {
-    let changed = true;
-    let wake = (): void => undefined;
-    const stop = this.#dependencies.entries.subscribe(() => {
-      changed = true;
-      wake();
-    });
-    try {
-      for (;;) {
-        changed = false;
-        const entry = (await this.list()).find((candidate) => candidate.id === id);
-        const end = entry === undefined ? gone() : outcome(entry, onProgress);
-        if (end === 'ready') return id;
-        if (end !== null) throw end;
-        if (changed) continue;
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      }
-    } finally {
-      stop();
-    }
   }
 }
 
@@ -268,47 +271,4 @@ function loadOptions(
   if (!['auto', 8, 4].includes(chosen)) throw invalidField('precision', '"auto", 8 or 4', chosen);
   const most = requireWhole(contextLength, 'contextLength', 1, 1e9);
   return { precision: chosen, contextLength: most ?? defaults.contextLength };
-}
-
-function gone(): AppError {
-  return new AppError('aborted', 'The download was cancelled.');
-}
-
-/** `ready`, the error that ended it, or null while it goes on. */
-function outcome(
-  { state, bytesTotal }: LibraryEntry,
-  onProgress: InstallOptions['onProgress'],
-): 'ready' | AppError | null {
-  switch (state.kind) {
-    case 'ready':
-      if (bytesTotal !== null) onProgress?.({ bytesDone: bytesTotal, bytesTotal });
-      return 'ready';
-    case 'waiting':
-    case 'downloading':
-    case 'verifying':
-      onProgress?.({ bytesDone: state.bytesDone, bytesTotal });
-      return null;
-    case 'paused':
-      // Being offline ends by itself; everything else waits for a person.
-      if (state.reason === 'offline') return null;
-      return state.error === undefined
-        ? new AppError('aborted', 'The download was paused.')
-        : errorOf(state.error);
-    case 'damaged':
-    case 'failed':
-      return errorOf(state.error);
-    case 'deleting':
-      return gone();
-    default:
-      return state satisfies never;
-  }
-}
-
-function errorOf({
-  code,
-  message,
-  details,
-}: Pick<AppError, 'code' | 'message' | 'details'>): AppError {
-  const error = new AppError(code, message, { details });
-  return hasCode(error, 'aborted') ? gone() : error;
 }

@@ -48,7 +48,8 @@ async function quantise(
     codec,
     importance,
     write: (bytes) => {
-      pieces.push(bytes);
+      // moved away, as a worker does that sends them
+      pieces.push(structuredClone(bytes, { transfer: [bytes.buffer] }));
       return Promise.resolve();
     },
   });

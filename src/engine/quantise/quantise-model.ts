@@ -72,8 +72,9 @@ export function layoutOf(
 export async function quantiseModel(options: QuantiseOptions): Promise<QuantiseReport> {
   const { source, file, plan, write, signal, onProgress } = options;
   const layout = layoutOf(file, plan, options.importance);
-  await write(layout.header);
+  // what was written is not ours any more: its length is asked before
   let position = layout.header.length;
+  await write(layout.header);
   let done = 0;
   const total = plan.tensors.reduce((sum, { tensor }) => sum + tensor.sizeBytes, 0);
   const reports: TensorReport[] = [];
@@ -84,10 +85,10 @@ export async function quantiseModel(options: QuantiseOptions): Promise<QuantiseR
     let error: RowError | undefined;
     for await (const rows of readRows(source, planned.tensor, signal)) {
       throwIfAborted(signal);
+      done += rows.length;
       const encoded = convert(rows);
       if (encoded.error !== null) error = addErrors(error, encoded.error);
       await write(encoded.bytes);
-      done += rows.length;
       onProgress?.(done, total);
     }
     position = place.offsetBytes + place.sizeBytes;

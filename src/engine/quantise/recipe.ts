@@ -3,6 +3,7 @@
  * what every later layer depends on (values of the attention, the second half of the feed-forward,
  * the output) is kept higher, most of all in the first and last eighth of the layers.
  */
+import { AppError } from '../../common/errors.ts';
 import type { TensorType } from '../graph/dtype.ts';
 import { rowBytes, quantType } from '../formats/quants/registry.ts';
 import type { TensorPlace } from './tensor-class.ts';
@@ -12,6 +13,23 @@ export type RecipeName = (typeof recipeNames)[number];
 
 /** A named mixture, or as many bits a weight as there may be, spent where errors were measured largest. */
 export type Recipe = RecipeName | { readonly bitsPerWeight: number };
+
+/**
+ * A recipe from outside.
+ * @throws AppError `invalid-argument` naming the recipes there are
+ */
+export function recipeOf(value: unknown): Recipe {
+  const name = recipeNames.find((candidate) => candidate === value);
+  if (name !== undefined) return name;
+  const bits = value !== null && typeof value === 'object' && 'bitsPerWeight' in value;
+  if (bits && typeof value.bitsPerWeight === 'number')
+    return { bitsPerWeight: value.bitsPerWeight };
+  throw new AppError(
+    'invalid-argument',
+    `A recipe is ${recipeNames.join(', ')} or { bitsPerWeight: a number }.`,
+    { details: { recipe: String(value), recipes: recipeNames } },
+  );
+}
 
 /** How it is written into files and shown: "Q4_K_M", "4.8 bits". */
 export function recipeLabel(recipe: Recipe): string {

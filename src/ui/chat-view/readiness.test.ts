@@ -11,6 +11,7 @@ function model(id: string, state: ModelViewState, lastUsedAt: number | null = nu
     bytesTotal: 1,
     sourceLabel: '',
     sourceUrl: null,
+    madeFrom: null,
     licence: null,
     sha256: null,
     files: [],

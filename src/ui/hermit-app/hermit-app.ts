@@ -14,7 +14,7 @@ import '../model-picker/model-picker.ts';
 import { announce, modelAdded, perform, reportProblem, showHint } from '../requests.ts';
 import { Router } from '../router.ts';
 import type { Route } from '../router.ts';
-import type { Services, Settings } from '../services.ts';
+import type { ModelView, Services, Settings } from '../services.ts';
 import { baseStyles, buttonStyles } from '../shared.styles.ts';
 import '../status-chip/status-chip.ts';
 import '../toast-stack/toast-stack.ts';
@@ -73,6 +73,9 @@ export class HermitApp extends LitElement {
     });
     this.addEventListener('hermit-confirm', (event) => {
       void this.renderRoot.querySelector('hermit-confirm-dialog')?.ask(event.detail);
+    });
+    this.addEventListener('hermit-make-smaller', (event) => {
+      void this.#openSmallerDialog(event.detail);
     });
     this.addEventListener('hermit-add-url', () => void this.#openUrlDialog());
     this.addEventListener('hermit-add-file', () => {
@@ -143,6 +146,7 @@ export class HermitApp extends LitElement {
       <hermit-toast-stack></hermit-toast-stack>
       <hermit-confirm-dialog></hermit-confirm-dialog>
       <hermit-add-url-dialog></hermit-add-url-dialog>
+      <hermit-smaller-model-dialog></hermit-smaller-model-dialog>
       <input id="file" type="file" accept=".gguf" multiple hidden @change=${this.#onFileChosen} />
       <div class="visually-hidden" role="status">${this.announcement}</div>
       <div class="drop" ?hidden=${!this.#drop.dragging}>
@@ -379,6 +383,16 @@ export class HermitApp extends LitElement {
       return;
     }
     await this.renderRoot.querySelector('hermit-add-url-dialog')?.open();
+  }
+
+  async #openSmallerDialog(model: ModelView): Promise<void> {
+    try {
+      await import('../smaller-model-dialog/smaller-model-dialog.ts');
+    } catch (error) {
+      reportProblem(this, error);
+      return;
+    }
+    await this.renderRoot.querySelector('hermit-smaller-model-dialog')?.open(model);
   }
 
   readonly #onFileChosen = (event: Event): void => {

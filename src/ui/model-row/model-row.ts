@@ -1,13 +1,16 @@
 import { msg, str } from '@lit/localize';
 import { html, nothing } from 'lit';
 import { errorText } from '../error-text.ts';
+import { offerFile } from '../file-download.ts';
 import { formatBytes, formatPercent } from '../format.ts';
 import { HermitElement, Observed } from '../hermit-element.ts';
 import {
   checkIcon,
+  downloadIcon,
   pauseIcon,
   playIcon,
   shieldIcon,
+  shrinkIcon,
   spinnerIcon,
   trashIcon,
   warningIcon,
@@ -15,7 +18,7 @@ import {
 import { menuItemStyles } from '../popover-menu/popover-menu.styles.ts';
 import type { PopoverMenu } from '../popover-menu/popover-menu.ts';
 import '../popover-menu/popover-menu.ts';
-import { askConfirmation, perform } from '../requests.ts';
+import { askConfirmation, perform, requestSmaller } from '../requests.ts';
 import type { ErrorView, ModelView } from '../services.ts';
 import { baseStyles, buttonStyles, progressStyles } from '../shared.styles.ts';
 import { modelRowStyles } from './model-row.styles.ts';
@@ -25,7 +28,7 @@ import type { Downloading } from './model-state.ts';
 /**
  * `<hermit-model-row>`: one model of the library in whatever state it is, and what can be done with it.
  *
- * Properties: `model`. Events: `hermit-problem`, `hermit-confirm`. Slots, parts: none.
+ * Properties: `model`. Events: `hermit-problem`, `hermit-confirm`, `hermit-make-smaller`. Slots, parts: none.
  */
 export class ModelRow extends HermitElement {
   static override readonly styles = [
@@ -209,12 +212,29 @@ export class ModelRow extends HermitElement {
       ${
         model.state.kind === 'ready'
           ? html`<button
-              type="button"
-              class="menu-item"
-              @click=${(event: Event) => this.#verify(event, model)}
-            >
-              ${shieldIcon}${msg('Verify', { id: 'model.verify' })}
-            </button>`
+                type="button"
+                class="menu-item"
+                @click=${(event: Event) => {
+                  closeMenu(event);
+                  requestSmaller(this, model);
+                }}
+              >
+                ${shrinkIcon}${msg('Make a smaller version…', { id: 'model.makeSmaller' })}
+              </button>
+              <button
+                type="button"
+                class="menu-item"
+                @click=${(event: Event) => this.#export(event, model)}
+              >
+                ${downloadIcon}${msg('Save as a file', { id: 'model.export' })}
+              </button>
+              <button
+                type="button"
+                class="menu-item"
+                @click=${(event: Event) => this.#verify(event, model)}
+              >
+                ${shieldIcon}${msg('Verify', { id: 'model.verify' })}
+              </button>`
           : nothing
       }
       <button
@@ -260,6 +280,13 @@ export class ModelRow extends HermitElement {
   async #verify(event: Event, model: ModelView): Promise<void> {
     closeMenu(event);
     await perform(this, this.services.models.verify(model.id));
+  }
+
+  /** The bytes are compared first, which shows in the row; then the browser takes them. */
+  async #export(event: Event, model: ModelView): Promise<void> {
+    closeMenu(event);
+    const files = await perform(this, this.services.models.exportFiles(model.id));
+    for (const file of files ?? []) offerFile(file, file.name);
   }
 
   async #remove(event: Event, model: ModelView): Promise<void> {

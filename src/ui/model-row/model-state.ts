@@ -13,6 +13,13 @@ export type Paused = Extract<ModelViewState, { kind: 'paused' }>;
 /** Size, source and licence in one line. */
 export function facts(model: ModelView): unknown {
   const size = model.bytesTotal === null ? null : formatBytes(model.bytesTotal);
+  const { madeFrom } = model;
+  if (madeFrom !== null) {
+    const made = msg(str`made here from “${madeFrom.name}”, ${madeFrom.recipe}`, {
+      id: 'model.madeFrom',
+    });
+    return [size, made, model.licence].filter((part) => part !== null).join(' · ');
+  }
   return html`${size === null ? nothing : html`${size} · `}${
     model.sourceUrl === null
       ? model.sourceLabel

@@ -5,6 +5,7 @@ import '../catalog-card/catalog-card.ts';
 import { errorText } from '../error-text.ts';
 import { HermitElement, Observed } from '../hermit-element.ts';
 import { fileIcon, infoIcon, linkIcon, spinnerIcon } from '../icons.ts';
+import '../making-row/making-row.ts';
 import '../model-row/model-row.ts';
 import { requestAddFile, requestAddUrl } from '../requests.ts';
 import { baseStyles, buttonStyles } from '../shared.styles.ts';
@@ -22,6 +23,7 @@ export class ModelsView extends HermitElement {
   static override readonly styles = [baseStyles, buttonStyles, pageStyles, modelsViewStyles];
 
   readonly #models = new Observed(this, (services) => services.models.models);
+  readonly #making = new Observed(this, (services) => services.models.making);
   readonly #catalog = new Observed(this, (services) => services.models.catalog);
 
   protected override render(): unknown {
@@ -59,6 +61,7 @@ export class ModelsView extends HermitElement {
               )}
             </p>`
           : html`<ul class="installed">
+              ${this.#makingRow()}
               ${repeat(
                 models,
                 (model) => model.id,
@@ -67,6 +70,12 @@ export class ModelsView extends HermitElement {
             </ul>`
       }
     </section>`;
+  }
+
+  #makingRow(): unknown {
+    const making = this.#making.value;
+    if (making === null) return nothing;
+    return html`<li><hermit-making-row .making=${making}></hermit-making-row></li>`;
   }
 
   #offered(): unknown {

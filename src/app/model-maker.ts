@@ -1,0 +1,255 @@
+/**
+ * Makes smaller models out of installed ones: a worker of its own reads the model and turns it into
+ * another type, the store worker stores what comes. One model at a time, because each fills a core.
+ *
+ * What is being made shows as a job until it is complete; then it is a model like any other.
+ */
+import { AppError, toAppError } from '../common/errors.ts';
+import { ObservableValue, type Observable } from '../common/observable.ts';
+import type { LibraryEntry } from '../download/library-entry.ts';
+import type { MadeModel } from '../download/model-request.ts';
+import type { RecipeEstimate } from '../engine/quantise/estimate.ts';
+import type { QuantiseReport } from '../engine/quantise/quantise-model.ts';
+import { recipeLabel, type Recipe } from '../engine/quantise/recipe.ts';
+import type {
+  EstimateEvent,
+  ModelReference,
+  QuantiseApi,
+  QuantiseEvent,
+  StoreApi,
+} from '../rpc/contracts.ts';
+import { consumeStream } from '../rpc/stream-channel.ts';
+import { transfer } from '../rpc/transfer.ts';
+import { WorkerOwner } from '../rpc/worker-owner.ts';
+import { TimeLeft } from './time-left.ts';
+import { Turns } from './turns.ts';
+import { untilReady } from './until-ready.ts';
+
+export interface ModelMakerOptions {
+  readonly store: WorkerOwner<StoreApi>;
+  readonly createWorker: () => Worker;
+  readonly refer: (modelId: string) => Promise<ModelReference>;
+  readonly readHeader: (model: ModelReference, header: MessagePort) => Promise<void>;
+  /** What is installed, for names and licences. */
+  readonly entries: () => Observable<readonly LibraryEntry[]>;
+}
+
+export interface MakingState {
+  readonly from: string;
+  readonly recipe: string;
+  readonly phase: 'measuring' | 'writing';
+  /** Of the phase, 0 to 1. */
+  readonly fraction: number;
+  readonly secondsLeft: number | null;
+  /** The model in the list, once its bytes come. */
+  readonly modelId: string | null;
+}
+
+export interface MadeResult {
+  readonly id: string;
+  readonly report: QuantiseReport;
+}
+
+export interface MakeOptions {
+  readonly recipe: Recipe;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((state: MakingState) => void) | undefined;
+}
+
+/** Silence after which the worker counts as hung: it answers between pieces of 2 MiB. */
+const SILENCE_LIMIT_MS = 60_000;
+
+export class ModelMaker {
+  readonly #options: ModelMakerOptions;
+  readonly #job = new ObservableValue<MakingState | null>(null);
+  readonly #turns = new Turns();
+
+  constructor(options: ModelMakerOptions) {
+    this.#options = options;
+  }
+
+  /** What is being made now. */
+  get job(): Observable<MakingState | null> {
+    return this.#job;
+  }
+
+  /**
+   * What each recipe that makes the model smaller would give, from large to small.
+   * @throws AppError `store/*`, `model-file/*`, `aborted`, `engine/worker-died`
+   */
+  estimate(
+    id: string,
+    signal?: AbortSignal,
+    onProgress: (fraction: number) => void = () => undefined,
+  ): Promise<readonly RecipeEstimate[]> {
+    return this.#withWorker(id, async (worker, model, header) => {
+      const events = consumeStream<EstimateEvent>(signal);
+      const call = worker.use((remote) =>
+        remote.estimate(
+          transferred(model, model),
+          transfer(header, [header]),
+          transfer(events.producerPort, [events.producerPort]),
+        ),
+      );
+      call.catch((error: unknown) => {
+        events.fail(toAppError(error));
+      });
+      for await (const event of events) {
+        if (event.kind === 'done') return event.recipes;
+        onProgress(event.fraction);
+      }
+      throw ended();
+    });
+  }
+
+  /**
+   * Makes a smaller model and resolves when it is stored and verified. Waits until what is being
+   * made before is done. Stopping by the signal leaves nothing behind.
+   * @throws AppError `store/*`, `model-file/*`, `invalid-argument`, `aborted`, `engine/worker-died`
+   */
+  make(id: string, options: MakeOptions): Promise<MadeResult> {
+    return this.#turns.run(async () => {
+      try {
+        return await this.#withWorker(id, (worker, model, header) =>
+          this.#make(this.#entry(id), options, worker, model, header),
+        );
+      } finally {
+        this.#job.set(null);
+      }
+    }, options.signal);
+  }
+
+  async #make(
+    source: LibraryEntry,
+    { recipe, signal, onProgress }: MakeOptions,
+    worker: WorkerOwner<QuantiseApi>,
+    model: ModelReference,
+    header: MessagePort,
+  ): Promise<MadeResult> {
+    const time = new TimeLeft(() => performance.now());
+    let state: MakingState = {
+      from: source.name,
+      recipe: recipeLabel(recipe),
+      phase: 'measuring',
+      fraction: 0,
+      secondsLeft: null,
+      modelId: null,
+    };
+    const show = (change: Partial<MakingState>): void => {
+      state = { ...state, ...change };
+      this.#job.set(state);
+      onProgress?.(state);
+    };
+    show({});
+    const bytes = new MessageChannel();
+    const events = consumeStream<QuantiseEvent>(signal);
+    const call = worker.use((remote) =>
+      remote.quantise(
+        transferred({ model, recipe }, model),
+        transfer(header, [header]),
+        transfer(bytes.port1, [bytes.port1]),
+        transfer(events.producerPort, [events.producerPort]),
+      ),
+    );
+    call.catch((error: unknown) => {
+      events.fail(toAppError(error));
+    });
+    let stored: Promise<string> | null = null;
+    let report: QuantiseReport | null = null;
+    try {
+      for await (const event of events) {
+        switch (event.kind) {
+          case 'progress': {
+            const { phase, fraction } = event;
+            show({ phase, fraction, secondsLeft: time.after(phase, fraction) });
+            break;
+          }
+          case 'planned': {
+            const made = { ...describe(source, recipe), sizeBytes: event.sizeBytes };
+            stored = this.#options.store.use((store) =>
+              store.addMade(made, transfer(bytes.port2, [bytes.port2])),
+            );
+            show({ modelId: await stored });
+            break;
+          }
+          case 'done':
+            report = event.report;
+        }
+      }
+      if (stored === null || report === null) throw ended();
+      const id = await stored;
+      // The last block is stored and the whole is hashed after the last byte was given away.
+      await untilReady({ store: this.#options.store, entries: this.#options.entries(), id });
+      return { id, report };
+    } catch (error) {
+      // The store drops what was not finished; a maker that died cannot tell it.
+      await stored
+        ?.then((id) => this.#options.store.use((store) => store.cancel(id)))
+        .catch(() => undefined);
+      throw error;
+    }
+  }
+
+  #entry(id: string): LibraryEntry {
+    const entry = this.#options.entries().value.find((candidate) => candidate.id === id);
+    if (entry?.state.kind === 'ready') return entry;
+    throw entry === undefined
+      ? new AppError('store/not-found', `No model with the id "${id}" is installed.`, {
+          details: { id },
+        })
+      : new AppError('store/not-ready', `The model "${entry.name}" cannot be used yet.`, {
+          details: { id },
+        });
+  }
+
+  /** A worker for one model, with its header on the way to it; ended whatever happens. */
+  async #withWorker<T>(
+    id: string,
+    work: (
+      worker: WorkerOwner<QuantiseApi>,
+      model: ModelReference,
+      header: MessagePort,
+    ) => Promise<T>,
+  ): Promise<T> {
+    this.#entry(id);
+    const header = new MessageChannel();
+    await this.#options.readHeader(await this.#options.refer(id), header.port1);
+    const worker = new WorkerOwner<QuantiseApi>({
+      name: 'quantiser',
+      create: this.#options.createWorker,
+      silenceLimitMs: SILENCE_LIMIT_MS,
+    });
+    try {
+      return await work(worker, await this.#options.refer(id), header.port2);
+    } finally {
+      worker.terminate();
+    }
+  }
+}
+
+/** What the new model is called: "Name Q4_K_M", from "name-F16.gguf" to "name-Q4_K_M.gguf". */
+function describe(source: LibraryEntry, recipe: Recipe): Omit<MadeModel, 'sizeBytes'> {
+  const label = recipeLabel(recipe);
+  const withoutType = (text: string): string => {
+    const plain = text.replace(/\.gguf$/iu, '').replace(typeSuffix, '');
+    return plain === '' ? text : plain;
+  };
+  return {
+    name: `${withoutType(source.name)} ${label}`,
+    fileName: `${withoutType(source.fileName)}-${label.replaceAll(' ', '-')}.gguf`,
+    licence: source.licence,
+    from: source.name,
+    recipe: label,
+  };
+}
+
+/** The names of types that files of models end with. */
+const typeSuffix = /[-._ ](f32|f16|fp16|bf16|i?q\d\w*|tq\d\w*|mxfp4)$/iu;
+
+function ended(): AppError {
+  return new AppError('internal', 'The model was not made: its worker ended too early.');
+}
+
+function transferred<T>(value: T, model: ModelReference): T {
+  return model.kind === 'port' ? transfer(value, [model.port]) : value;
+}
