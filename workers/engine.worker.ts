@@ -1,30 +1,24 @@
 /** The engine's thread: reads stored blocks itself, computes, and never connects anywhere. */
 import { createWasmBackend } from '../src/engine/backend/wasm/create-wasm-backend.ts';
+import { Embedder } from '../src/engine/embedder.ts';
 import { Engine } from '../src/engine/engine.ts';
-import { headerFromMessage } from '../src/engine/formats/gguf/header-message.ts';
-import type { EngineApi, GgufHeaderMessage, LoadEvent } from '../src/rpc/contracts.ts';
+import type { EmbedderApi, EngineApi } from '../src/rpc/contracts.ts';
 import { exposeApi } from '../src/rpc/expose.ts';
-import { receiveOne, produceCallbackStream, produceStream } from '../src/rpc/stream-channel.ts';
-import { openReference } from './open-reference.ts';
+import { produceStream } from '../src/rpc/stream-channel.ts';
 import { fetchKernels } from './kernel-assets.ts';
+import { loadStored } from './load-stored.ts';
 
 const engine = new Engine(() => createWasmBackend(fetchKernels));
+const embedder = new Embedder(() => createWasmBackend(fetchKernels));
 
 exposeApi({
   load: (request, header, events) =>
-    produceCallbackStream<LoadEvent>(events, async (emit, signal) => {
-      const file = headerFromMessage(await receiveOne<GgufHeaderMessage>(header));
-      const source = await openReference(request.model);
-      try {
-        const onProgress = (bytesDone: number, bytesTotal: number): void => {
-          emit({ kind: 'progress', bytesDone, bytesTotal });
-        };
-        const model = await engine.load(source, file, request.options, onProgress, signal);
-        emit({ kind: 'loaded', model });
-      } finally {
-        source.close();
-      }
-    }),
+    loadStored(request, header, events, (...given) => engine.load(...given)),
+  loadEmbedder: (request, header, events) =>
+    loadStored(request, header, events, (...given) => embedder.load(...given)),
+  embed: (request, events) => produceStream(events, (signal) => embedder.embed(request, signal)),
+  tokenizeInput: (text, options) => embedder.tokenize(text, options),
+  detokenizeInput: (tokens, options) => embedder.detokenize(tokens, options),
   generate: (request, events) =>
     produceStream(events, (signal) => engine.generate(request, signal)),
   setPrecision: (precision) => {
@@ -34,4 +28,4 @@ exposeApi({
   score: (tokens, topLogprobs) => engine.score(tokens, topLogprobs),
   tokenize: (text, options) => engine.tokenize(text, options),
   detokenize: (tokens, options) => engine.detokenize(tokens, options),
-} satisfies EngineApi);
+} satisfies EngineApi & EmbedderApi);

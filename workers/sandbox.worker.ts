@@ -5,6 +5,7 @@
 import { renderChatTemplate } from '../src/conversation/chat-template.ts';
 import { headerToMessage } from '../src/engine/formats/gguf/header-message.ts';
 import { readModel } from '../src/engine/formats/gguf/split.ts';
+import { modelPurpose } from '../src/engine/models/registry.ts';
 import type { SandboxApi } from '../src/rpc/contracts.ts';
 import { exposeApi } from '../src/rpc/expose.ts';
 import { openReference } from './open-reference.ts';
@@ -14,6 +15,14 @@ exposeApi({
     const source = await openReference(model);
     try {
       header.postMessage(headerToMessage(await readModel(source)));
+    } finally {
+      source.close();
+    }
+  },
+  readPurpose: async (model) => {
+    const source = await openReference(model);
+    try {
+      return modelPurpose(await readModel(source));
     } finally {
       source.close();
     }

@@ -5,7 +5,7 @@
  * The chat service and the page API share one runtime, so both see the same model and wait for
  * each other instead of failing.
  */
-import { throwIfAborted, untilAborted } from '../common/abort.ts';
+import { untilAborted } from '../common/abort.ts';
 import { AppError, hasCode, toAppError } from '../common/errors.ts';
 import { ObservableValue, type Observable } from '../common/observable.ts';
 import type {
@@ -16,10 +16,11 @@ import type {
   LoadedModel,
   TokenReport,
 } from '../engine/engine.ts';
-import type { EngineApi, EngineLoadRequest, LoadEvent, ModelReference } from '../rpc/contracts.ts';
+import type { EngineApi, EngineLoadRequest } from '../rpc/contracts.ts';
 import { consumeStream } from '../rpc/stream-channel.ts';
 import { transfer } from '../rpc/transfer.ts';
 import type { WorkerOwner } from '../rpc/worker-owner.ts';
+import { loadIntoWorker, type ModelAccess } from './load-into-worker.ts';
 import { Turns } from './turns.ts';
 
 export type RuntimeState =
@@ -43,14 +44,12 @@ export type RuntimeState =
       readonly error: AppError;
     };
 
-export interface ModelRuntimeOptions {
+export interface ModelRuntimeOptions extends ModelAccess {
   readonly engine: WorkerOwner<EngineApi>;
-  /** Parses a stored model's header in a disposable sandbox and posts it on the port. */
-  readonly readHeader: (model: ModelReference, header: MessagePort) => Promise<void>;
-  /** How a worker reaches the model's bytes; a reference serves one worker. */
-  readonly refer: (modelId: string) => Promise<ModelReference>;
   /** Memory a model may use in all, in bytes. */
   readonly budgetBytes: number;
+  /** Models in other workers; they give way where there is not enough memory for both. */
+  readonly beside?: { memoryBytes(): number; release(): Promise<void> };
 }
 
 export type RuntimeLoadOptions = Pick<EngineLoadOptions, 'precision' | 'contextLength'>;
@@ -296,35 +295,43 @@ export class ModelRuntime {
     signal: AbortSignal,
     onProgress: (fraction: number) => void,
   ): Promise<LoadedModel> {
-    const { budgetBytes } = this.#options;
+    const { budgetBytes, beside } = this.#options;
+    const taken = beside?.memoryBytes() ?? 0;
+    try {
+      return await this.#loadWithin(budgetBytes - taken, id, options, signal, onProgress);
+    } catch (error) {
+      if (beside === undefined || taken === 0 || !hasCode(error, 'engine/out-of-memory')) {
+        throw error;
+      }
+      await beside.release();
+      return this.#loadWithin(budgetBytes, id, options, signal, onProgress);
+    }
+  }
+
+  async #loadWithin(
+    budgetBytes: number,
+    id: string,
+    options: RuntimeLoadOptions,
+    signal: AbortSignal,
+    onProgress: (fraction: number) => void,
+  ): Promise<LoadedModel> {
     // A fresh worker: WASM memory never shrinks, so the model before would stay in it.
     this.#end();
-    throwIfAborted(signal);
-    // The header goes from the sandbox to the engine directly: a vocabulary is too large to copy twice.
-    const header = new MessageChannel();
-    const reading = this.#options.readHeader(await this.#options.refer(id), header.port1);
-    await untilAborted(reading, signal);
-    const model = await this.#options.refer(id);
-    const events = consumeStream<LoadEvent>(signal);
-    const call = this.#options.engine.use((engine) =>
-      engine.load(
-        transferReference({ model, options: { ...options, budgetBytes } }),
-        transfer(header.port2, [header.port2]),
-        transfer(events.producerPort, [events.producerPort]),
-      ),
-    );
-    const ended = call.catch((error: unknown) => {
-      events.fail(toAppError(error));
-    });
-    let loaded: LoadedModel | null = null;
     try {
-      for await (const event of events) {
-        if (event.kind === 'loaded') loaded = event.model;
-        else onProgress(event.bytesTotal === 0 ? 0 : event.bytesDone / event.bytesTotal);
-      }
-      await ended;
-      if (loaded === null) throw new AppError('internal', 'The engine loaded nothing.');
-      return loaded;
+      return await loadIntoWorker<LoadedModel>(
+        this.#options,
+        id,
+        (model, header, events) =>
+          this.#options.engine.use((engine) =>
+            engine.load(
+              transferReference({ model, options: { ...options, budgetBytes } }),
+              transfer(header, [header]),
+              transfer(events, [events]),
+            ),
+          ),
+        onProgress,
+        signal,
+      );
     } catch (error) {
       // What was loaded of it would stay in the worker's memory until the next model is wanted.
       this.#end();

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import type { AppError } from '../common/errors.ts';
 import { ObservableValue } from '../common/observable.ts';
 import { emptyOrigin } from '../store/manifest.ts';
+import { ModelPurposes } from './model-purposes.ts';
 import { LibraryModelsService, type ModelsServiceOptions } from './models-service.ts';
 
 function serviceOver(remote: { list: () => Promise<unknown>; observe: () => Promise<void> }) {
@@ -9,6 +10,7 @@ function serviceOver(remote: { list: () => Promise<unknown>; observe: () => Prom
     store: { use: (call: (api: typeof remote) => unknown) => call(remote) },
     runtime: { state: new ObservableValue({ kind: 'none' }), setNames: () => undefined },
     maker: { job: new ObservableValue(null) },
+    purposes: new ModelPurposes({ storage: null, read: () => Promise.resolve('chat') }),
     language: () => 'en',
     fetchCatalog: () => Promise.resolve(null),
     load: () => Promise.resolve(),

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Device, modelBytes, settled } from '../../test/fixtures/library-device.ts';
 import { makerOver } from '../../test/fixtures/model-maker.ts';
 import { startModelServer, type ModelServer } from '../../test/fixtures/model-server.ts';
+import { realEmbedder } from '../../test/fixtures/real-embedder.ts';
 import { ScriptedEngine, scriptedRuntime } from '../../test/fixtures/scripted-engine.ts';
 import { storeOwner } from '../../test/fixtures/store-worker.ts';
 import { AppError } from '../common/errors.ts';
@@ -52,17 +53,20 @@ async function setUp(fetchCatalog: () => Promise<unknown> = () => Promise.resolv
   const library = device.open();
   const store = storeOwner(library);
   const { runtime, close } = scriptedRuntime(new ScriptedEngine());
+  const { embeddings, purposes, close: closeEmbedder } = realEmbedder({});
   const language: { value: 'en' | 'zh-Hans' } = { value: 'en' };
   const maker = makerOver(device.store, store, () => service.entries);
   const service: LibraryModelsService = new LibraryModelsService({
     store,
     runtime,
     maker,
+    embeddings,
+    purposes,
     language: () => language.value,
     fetchCatalog,
     load: (id) => runtime.load(id, { precision: 'auto', contextLength: 512 }),
   });
-  closers.push(close, () => {
+  closers.push(close, closeEmbedder, () => {
     store.terminate();
   });
   await service.start();

@@ -27,11 +27,15 @@ import type {
 } from '../ui/services.ts';
 import { errorView } from './error-view.ts';
 import type { MakingState, ModelMaker } from './model-maker.ts';
+import type { EmbeddingRuntime } from './embedding-runtime.ts';
+import type { ModelPurposes } from './model-purposes.ts';
 import type { ModelRuntime } from './model-runtime.ts';
 
 export interface ModelsServiceOptions {
   readonly store: WorkerOwner<StoreApi>;
   readonly runtime: ModelRuntime;
+  readonly embeddings: EmbeddingRuntime;
+  readonly purposes: ModelPurposes;
   readonly language: () => 'en' | 'zh-Hans';
   /** Reads the bundled catalogue; same origin, precached. */
   readonly fetchCatalog: () => Promise<unknown>;
@@ -61,6 +65,9 @@ export class LibraryModelsService implements ModelsService {
     });
     options.maker.job.subscribe((job) => {
       this.#showJob(job);
+    });
+    options.purposes.known.subscribe(() => {
+      this.#showModels();
     });
   }
 
@@ -173,6 +180,7 @@ export class LibraryModelsService implements ModelsService {
 
   async remove(id: string): Promise<void> {
     await this.#options.runtime.unloadIf(id);
+    await this.#options.embeddings.unloadIf(id);
     await this.#options.store.use((store) => store.remove(id));
   }
 
@@ -219,7 +227,8 @@ export class LibraryModelsService implements ModelsService {
     const shown = this.#entries.value.filter(
       ({ id, state }) => id !== this.#madeId || state.kind === 'ready',
     );
-    this.#models.set(shown.map(modelView));
+    const { purposes } = this.#options;
+    this.#models.set(shown.map((entry) => modelView(entry, purposes.find(entry))));
   }
 
   #add(request: AddModelRequest): Promise<string> {
@@ -232,6 +241,7 @@ export class LibraryModelsService implements ModelsService {
     this.#entries.set(entries);
     this.#options.runtime.setNames(entries);
     this.#showModels();
+    void this.#options.purposes.follow(entries);
     if (changed) this.refreshCatalog();
   }
 
@@ -283,7 +293,7 @@ export class LibraryModelsService implements ModelsService {
   }
 }
 
-function modelView(entry: LibraryEntry): ModelView {
+function modelView(entry: LibraryEntry, purpose: ModelView['purpose']): ModelView {
   return {
     id: entry.id,
     name: entry.name,
@@ -297,6 +307,7 @@ function modelView(entry: LibraryEntry): ModelView {
     verified: entry.verified,
     addedAt: entry.addedAt,
     lastUsedAt: entry.lastUsedAt,
+    purpose,
     state: viewState(entry.state),
   };
 }

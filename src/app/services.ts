@@ -10,14 +10,22 @@ import type { LibraryEntry } from '../download/library-entry.ts';
 import { InstallPrompt } from '../pwa/install-prompt.ts';
 import { serviceWorkerOfThisPage } from '../pwa/service-worker-registration.ts';
 import { UpdateController } from '../pwa/update-controller.ts';
-import type { EngineApi, ModelReference, SandboxApi, StoreApi } from '../rpc/contracts.ts';
-import { transfer } from '../rpc/transfer.ts';
+import type {
+  EmbedderApi,
+  EngineApi,
+  ModelReference,
+  SandboxApi,
+  StoreApi,
+} from '../rpc/contracts.ts';
+import { transfer, type Remote } from '../rpc/transfer.ts';
 import { WorkerOwner, useOnce } from '../rpc/worker-owner.ts';
 import { resolveLocale } from '../ui/localization.ts';
 import type { Services } from '../ui/services.ts';
 import { BrowserAppService } from './app-service.ts';
 import { StoredChatsService } from './chats-service.ts';
+import { EmbeddingRuntime } from './embedding-runtime.ts';
 import { LastModel } from './last-model.ts';
+import { ModelPurposes, type ModelPurpose } from './model-purposes.ts';
 import { ModelRuntime } from './model-runtime.ts';
 import { ModelMaker } from './model-maker.ts';
 import { LibraryModelsService } from './models-service.ts';
@@ -25,6 +33,7 @@ import { Hermit } from './page-api/hermit.ts';
 import { PromptRenderer } from './prompt-renderer.ts';
 import { browserStorage, StoredSettings } from './settings.ts';
 import {
+  createEmbedderWorker,
   createEngineWorker,
   createQuantiseWorker,
   createSandboxWorker,
@@ -88,11 +97,36 @@ export async function createApplication(version: string): Promise<Application> {
       }));
   const refer = async (id: string): Promise<ModelReference> =>
     (await kept()) ? { kind: 'stored', id } : serveFromMemory(store, id);
+  const budgetBytes = memoryBudget(memoryHints());
+  const embeddings = new EmbeddingRuntime({
+    worker: new WorkerOwner<EmbedderApi>({
+      name: 'embedder',
+      create: createEmbedderWorker,
+      silenceLimitMs: SILENCE_LIMIT_MS,
+      onDeath: () => {
+        embeddings.lost();
+      },
+    }),
+    refer,
+    readHeader,
+    budgetBytes: () => {
+      const { value } = runtime.state;
+      return budgetBytes - (value.kind === 'ready' ? value.model.memoryBytes : 0);
+    },
+  });
   const runtime = new ModelRuntime({
     engine,
     refer,
     readHeader,
-    budgetBytes: memoryBudget(memoryHints()),
+    budgetBytes,
+    beside: {
+      memoryBytes: () => embeddings.memoryBytes,
+      release: () => embeddings.unload(),
+    },
+  });
+  const purposes = new ModelPurposes({
+    storage,
+    read: async (id) => readPurpose(await refer(id)),
   });
   const prompts = new PromptRenderer(runtime, createSandboxWorker);
   const load = async (id: string, onProgress?: (fraction: number) => void): Promise<void> => {
@@ -111,6 +145,8 @@ export async function createApplication(version: string): Promise<Application> {
     store,
     runtime,
     maker,
+    embeddings,
+    purposes,
     language: () => resolveLocale(settings.settings.value.language, navigator.languages),
     fetchCatalog: readCatalog,
     load,
@@ -144,7 +180,9 @@ export async function createApplication(version: string): Promise<Application> {
       const state = runtime.state.value;
       if (state.kind === 'ready' && !reloadNeeded) return;
       reloadNeeded = false;
-      const installed = models.models.value.filter((model) => model.state.kind === 'ready');
+      const installed = models.models.value.filter(
+        (model) => model.state.kind === 'ready' && model.purpose !== 'embedding',
+      );
       const wanted = state.kind === 'none' ? lastModel.id : state.id;
       const model = installed.find(({ id }) => id === wanted) ?? installed[0];
       if (model === undefined) throw noModel();
@@ -154,12 +192,14 @@ export async function createApplication(version: string): Promise<Application> {
   const busy = new ObservableValue(false);
   const refreshBusy = (): void => {
     const loading = runtime.state.value.kind === 'loading';
-    busy.set(chats.busy.value || models.busy || loading || runtime.busy.value);
+    const working = runtime.busy.value || embeddings.busy.value;
+    busy.set(chats.busy.value || models.busy || loading || working);
   };
   chats.busy.subscribe(refreshBusy);
   models.models.subscribe(refreshBusy);
   runtime.state.subscribe(refreshBusy);
   runtime.busy.subscribe(refreshBusy);
+  embeddings.busy.subscribe(refreshBusy);
   const updates = new UpdateController({
     client: serviceWorkerOfThisPage(),
     busy,
@@ -191,6 +231,8 @@ export async function createApplication(version: string): Promise<Application> {
     entries: models.entries,
     maker,
     runtime,
+    embeddings,
+    purposes,
     prompts,
     loadDefaults: () => {
       const { contextLength, precision } = settings.settings.value;
@@ -236,6 +278,20 @@ async function serveFromMemory(store: WorkerOwner<StoreApi>, id: string): Promis
 }
 
 function readHeader(model: ModelReference, header: MessagePort): Promise<void> {
+  return inSandbox(model, (sandbox, reference) =>
+    sandbox.readHeader(reference, transfer(header, [header])),
+  );
+}
+
+function readPurpose(model: ModelReference): Promise<ModelPurpose> {
+  return inSandbox(model, (sandbox, reference) => sandbox.readPurpose(reference));
+}
+
+/** One look at an untrusted header, in a worker that ends after it. */
+function inSandbox<T>(
+  model: ModelReference,
+  look: (sandbox: Remote<SandboxApi>, reference: ModelReference) => Promise<T>,
+): Promise<T> {
   const late = (): AppError =>
     new AppError(
       'model-file/malformed',
@@ -243,10 +299,10 @@ function readHeader(model: ModelReference, header: MessagePort): Promise<void> {
       { details: { deadlineMs: HEADER_DEADLINE_MS } },
     );
   const reference = model.kind === 'port' ? transfer(model, [model.port]) : model;
-  return useOnce<SandboxApi, void>(
+  return useOnce<SandboxApi, T>(
     { name: 'sandbox', create: createSandboxWorker, deadlineMs: HEADER_DEADLINE_MS },
     late,
-    (sandbox) => sandbox.readHeader(reference, transfer(header, [header])),
+    (sandbox) => look(sandbox, reference),
   );
 }
 

@@ -10,6 +10,14 @@ export function createEngineWorker(): Worker {
   });
 }
 
+/** A second engine, for the embedding model beside the model that answers. */
+export function createEmbedderWorker(): Worker {
+  return new Worker(new URL('../../workers/engine.worker.ts', import.meta.url), {
+    type: 'module',
+    name: 'hermit-embedder',
+  });
+}
+
 export function createStoreWorker(): Worker {
   return new Worker(new URL('../../workers/store.worker.ts', import.meta.url), {
     type: 'module',

@@ -20,6 +20,7 @@ export const errorCodes = [
   'model-file/unsupported-version',
   'model-file/unsupported-architecture',
   'model-file/in-parts',
+  'model-file/wrong-kind',
   'model-file/unsupported-tensor-type',
   'model-file/unsupported-tokenizer',
   'model-file/missing-tensor',

@@ -13,6 +13,12 @@ import type {
   LoadedModel,
   TokenReport,
 } from '../engine/engine.ts';
+import type {
+  EmbedderLoadOptions,
+  EmbeddingRequest,
+  LoadedEmbedder,
+} from '../engine/embedder.ts';
+import type { ModelPurpose } from '../engine/models/registry.ts';
 import type { GgufHeaderMessage } from '../engine/formats/gguf/header-message.ts';
 import type { LibraryEntry } from '../download/library-entry.ts';
 import type { AddModelRequest, MadeModel } from '../download/model-request.ts';
@@ -40,10 +46,15 @@ export interface EngineLoadRequest {
   readonly options: EngineLoadOptions;
 }
 
-/** Values on the port of `load`. */
-export type LoadEvent =
+export interface EmbedderLoadRequest {
+  readonly model: ModelReference;
+  readonly options: EmbedderLoadOptions;
+}
+
+/** Values on the port of `load` and `loadEmbedder`. */
+export type LoadEvent<M = LoadedModel> =
   | { readonly kind: 'progress'; readonly bytesDone: number; readonly bytesTotal: number }
-  | { readonly kind: 'loaded'; readonly model: LoadedModel };
+  | { readonly kind: 'loaded'; readonly model: M };
 
 /** `workers/engine.worker.ts` */
 export interface EngineApi {
@@ -64,7 +75,26 @@ export interface EngineApi {
   detokenize(tokens: readonly number[], options: { readonly special: boolean }): string;
 }
 
-export type { GgufHeaderMessage };
+/**
+ * `workers/engine.worker.ts` too, in a second worker: an embedding model beside the one that answers.
+ */
+export interface EmbedderApi {
+  /** As `EngineApi.load`; `events` carries a stream of `LoadEvent<LoadedEmbedder>`. */
+  loadEmbedder(
+    request: EmbedderLoadRequest,
+    header: MessagePort,
+    events: MessagePort,
+  ): Promise<void>;
+  /** `events` carries a stream of `EmbeddingEvent`. */
+  embed(request: EmbeddingRequest, events: MessagePort): Promise<void>;
+  tokenizeInput(
+    text: string,
+    options: { readonly special: boolean; readonly boundary: boolean },
+  ): number[];
+  detokenizeInput(tokens: readonly number[], options: { readonly special: boolean }): string;
+}
+
+export type { GgufHeaderMessage, LoadedEmbedder };
 
 /** `workers/store.worker.ts`: the only worker that may connect elsewhere. */
 export interface StoreApi {
@@ -118,5 +148,7 @@ export interface QuantiseApi {
 export interface SandboxApi {
   /** Parses the header of a stored model and posts one `GgufHeaderMessage` on `header`. */
   readHeader(model: ModelReference, header: MessagePort): Promise<void>;
+  /** What the header of a stored model says it is for. */
+  readPurpose(model: ModelReference): Promise<ModelPurpose>;
   renderTemplate(request: ChatTemplateRequest): Promise<{ readonly text: string }>;
 }

@@ -76,6 +76,16 @@ const sentences: Record<ErrorCode, Sentence> = {
       str`Hermit cannot run models of the kind “${text(details, 'architecture')}” yet. The file is fine; choose another model from the catalogue.`,
       { id: 'error.model-file/unsupported-architecture' },
     ),
+  'model-file/wrong-kind': (details) =>
+    text(details, 'purpose') === 'embedding'
+      ? msg(
+          'This model turns texts into numbers for search and cannot answer. Choose another model to talk to.',
+          { id: 'error.model-file/wrong-kind.embedding' },
+        )
+      : msg(
+          'This model answers and does not turn texts into numbers for search. Choose an embedding model for that.',
+          { id: 'error.model-file/wrong-kind.chat' },
+        ),
   'model-file/in-parts': (details) => {
     const parts = text(details, 'parts');
     const { missing } = details;

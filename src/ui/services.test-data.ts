@@ -63,6 +63,7 @@ export function modelIn(state: ModelViewState, change: Partial<ModelView> = {}):
     verified: 'computed',
     addedAt: 0,
     lastUsedAt: null,
+    purpose: 'chat',
     state,
     ...change,
   };

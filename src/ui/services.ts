@@ -40,6 +40,8 @@ export interface ModelView {
   readonly verified: 'published-hash' | 'computed' | 'no';
   readonly addedAt: number;
   readonly lastUsedAt: number | null;
+  /** `embedding`: makes vectors for search and cannot answer; null until its header was read. */
+  readonly purpose: 'chat' | 'embedding' | null;
   readonly state: ModelViewState;
 }
 

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Device, modelBytes } from '../../../test/fixtures/library-device.ts';
 import { makerOver } from '../../../test/fixtures/model-maker.ts';
 import { startModelServer, type ModelServer } from '../../../test/fixtures/model-server.ts';
+import { realEmbedder, tinyEmbedder } from '../../../test/fixtures/real-embedder.ts';
 import { ScriptedEngine, scriptedRuntime } from '../../../test/fixtures/scripted-engine.ts';
 import { storeOwner } from '../../../test/fixtures/store-worker.ts';
 import { LibraryModelsService } from '../models-service.ts';
@@ -21,12 +22,15 @@ beforeEach(async () => {
   const store = storeOwner(device.open());
   engine = new ScriptedEngine();
   const { runtime, prompts, close } = scriptedRuntime(engine);
+  const { embeddings, purposes, close: closeEmbedder } = realEmbedder({ embedder: tinyEmbedder });
   const loadDefaults = () => ({ precision: 'auto', contextLength: 777 }) as const;
   const maker = makerOver(device.store, store, () => models.entries);
   const models: LibraryModelsService = new LibraryModelsService({
     store,
     runtime,
     maker,
+    embeddings,
+    purposes,
     language: () => 'en',
     fetchCatalog: () => Promise.resolve({}),
     load: (id) => runtime.load(id, loadDefaults()),
@@ -38,6 +42,8 @@ beforeEach(async () => {
     entries: models.entries,
     maker,
     runtime,
+    embeddings,
+    purposes,
     prompts,
     loadDefaults,
     ensureModel: async (id = 'a') => {
@@ -47,7 +53,7 @@ beforeEach(async () => {
     capabilities: () =>
       Promise.resolve({ crossOriginIsolated: false, cores: 2, simd: 'plain', webgpu: false }),
   });
-  closers.push(close, () => {
+  closers.push(close, closeEmbedder, () => {
     store.terminate();
   });
 });
@@ -98,6 +104,50 @@ describe('installing', () => {
     await expect(hermit.models.install({ url, sha256 })).rejects.toMatchObject({
       code: 'download/hash-mismatch',
     });
+  });
+});
+
+describe('an embedding model', () => {
+  beforeEach(async () => {
+    server.serve('/embedder.gguf', { bytes: tinyEmbedder });
+    await hermit.models.install(server.url('/embedder.gguf'));
+    await hermit.models.install(server.url('/a.gguf'));
+  });
+
+  it('is loaded beside the model that answers, which stays', async () => {
+    await hermit.models.load('a');
+    const model = await hermit.models.load('embedder');
+    expect(model).toMatchObject({ dimensions: 64 });
+    const { data } = await hermit.embeddings.create({ model: 'embedder', input: [1, 2] });
+    expect(data).toHaveLength(1);
+    expect((await hermit.device.report()).model?.id).toBe('a');
+    expect(engine.loads).toHaveLength(1);
+    expect(await hermit.models.purposeOf('embedder')).toBe('embedding');
+    expect(await hermit.detokenize('embedder', [1])).toBe('');
+  });
+
+  it('is found where none is named, and only where it is the only one', async () => {
+    const { model } = await hermit.embeddings.create({ input: [1, 2] });
+    expect(model).toBe('embedder');
+    await hermit.models.remove('embedder');
+    await expect(hermit.embeddings.create({ input: [1] })).rejects.toMatchObject({
+      code: 'engine/not-loaded',
+    });
+  });
+
+  it('does not answer, and a model that answers makes no vectors', async () => {
+    await hermit.models.load('a');
+    const messages = [{ role: 'user', content: 'Hello' }] as const;
+    const chat = hermit.chat.completions.create({ model: 'embedder', messages });
+    await expect(chat).rejects.toMatchObject({
+      code: 'model-file/wrong-kind',
+      details: { purpose: 'embedding' },
+    });
+    await expect(hermit.embeddings.create({ model: 'a', input: [1] })).rejects.toMatchObject({
+      code: 'model-file/wrong-kind',
+      details: { purpose: 'chat' },
+    });
+    expect((await hermit.device.report()).model?.id).toBe('a');
   });
 });
 

@@ -6,12 +6,15 @@ import { AppError } from '../../common/errors.ts';
 import type { Observable } from '../../common/observable.ts';
 import type { LibraryEntry } from '../../download/library-entry.ts';
 import type { AddModelRequest } from '../../download/model-request.ts';
+import type { LoadedEmbedder } from '../../engine/embedder.ts';
 import type { LoadedModel } from '../../engine/engine.ts';
 import { recipeOf, type Recipe } from '../../engine/quantise/recipe.ts';
 import type { Capabilities } from '../../platform/capabilities.ts';
 import type { StoreApi } from '../../rpc/contracts.ts';
 import type { WorkerOwner } from '../../rpc/worker-owner.ts';
 import type { MadeResult, MakingState, ModelMaker } from '../model-maker.ts';
+import { wrongPurpose, type EmbeddingRuntime } from '../embedding-runtime.ts';
+import type { ModelPurposes } from '../model-purposes.ts';
 import type { ModelRuntime, RuntimeLoadOptions } from '../model-runtime.ts';
 import { Turns } from '../turns.ts';
 import { untilReady } from '../until-ready.ts';
@@ -21,6 +24,7 @@ import {
   type CompletionDependencies,
 } from './chat-completions.ts';
 import { Completions } from './completions.ts';
+import { Embeddings, noEmbedder } from './embeddings.ts';
 import {
   invalidField,
   isTokenList,
@@ -62,6 +66,8 @@ export interface HermitDependencies extends Omit<CompletionDependencies, 'turns'
   readonly entries: Observable<readonly LibraryEntry[]>;
   readonly maker: ModelMaker;
   readonly runtime: ModelRuntime;
+  readonly embeddings: EmbeddingRuntime;
+  readonly purposes: ModelPurposes;
   readonly loadDefaults: () => RuntimeLoadOptions;
   readonly capabilities: () => Promise<Capabilities>;
   readonly version: string;
@@ -72,12 +78,13 @@ export class Hermit {
   readonly models: HermitModels;
   readonly chat: { readonly completions: ChatCompletions };
   readonly completions: Completions;
+  readonly embeddings: Embeddings;
   readonly device: { report(): Promise<DeviceReport> };
   readonly #dependencies: HermitDependencies;
 
   constructor(dependencies: HermitDependencies) {
     const ensureModel = async (id: string | undefined): Promise<string> => {
-      if (id !== undefined) await this.models.requireInstalled(id);
+      if (id !== undefined) await this.models.requireInstalled(id, 'chat');
       return dependencies.ensureModel(id);
     };
     this.#dependencies = { ...dependencies, ensureModel };
@@ -86,6 +93,10 @@ export class Hermit {
     const completing = { ...this.#dependencies, turns: new Turns() };
     this.chat = { completions: new ChatCompletions(completing) };
     this.completions = new Completions(completing);
+    this.embeddings = new Embeddings({
+      embeddings: dependencies.embeddings,
+      findEmbedder: (id) => this.models.findEmbedder(id),
+    });
     this.device = { report: () => this.#report() };
   }
 
@@ -98,8 +109,13 @@ export class Hermit {
     requireText(text, 'text');
     const special = requireBoolean(options.special, 'special');
     const boundary = requireBoolean(options.boundary, 'boundary');
-    await this.#dependencies.ensureModel(requireModel(modelId));
-    return this.#dependencies.runtime.tokenize(text, { special, boundary });
+    const id = requireModel(modelId);
+    const { runtime, embeddings, ensureModel } = this.#dependencies;
+    if (id !== undefined && (await this.models.purposeOf(id)) === 'embedding') {
+      return embeddings.tokenize(id, text, { special, boundary });
+    }
+    await ensureModel(id);
+    return runtime.tokenize(text, { special, boundary });
   }
 
   /** Text of token ids; control tokens are shown only when `special`. */
@@ -110,8 +126,13 @@ export class Hermit {
   ): Promise<string> {
     if (!isTokenList(ids)) throw invalidField('ids', 'a list of token ids');
     const special = requireBoolean(options.special, 'special');
-    await this.#dependencies.ensureModel(requireModel(modelId));
-    return this.#dependencies.runtime.detokenize(ids, { special });
+    const id = requireModel(modelId);
+    const { runtime, embeddings, ensureModel } = this.#dependencies;
+    if (id !== undefined && (await this.models.purposeOf(id)) === 'embedding') {
+      return embeddings.detokenize(id, ids, { special });
+    }
+    await ensureModel(id);
+    return runtime.detokenize(ids, { special });
   }
 
   async #report(): Promise<DeviceReport> {
@@ -164,13 +185,21 @@ class HermitModels {
   }
 
   /**
-   * Makes an installed model the one that answers.
+   * Makes an installed model the one that answers; an embedding model is loaded beside it.
    * @throws AppError `invalid-argument`, `store/not-found`, `store/not-ready`, `model-file/*`,
    * `engine/*`, `aborted`
    */
-  async load(id: string, options: LoadOptions = {}): Promise<LoadedModel> {
+  async load(id: string, options: LoadOptions = {}): Promise<LoadedModel | LoadedEmbedder> {
     const { precision, contextLength } = loadOptions(options, this.#dependencies.loadDefaults());
     await this.requireInstalled(requireText(id, 'id'));
+    if ((await this.purposeOf(id)) === 'embedding') {
+      return this.#dependencies.embeddings.load(
+        id,
+        { precision, contextLength },
+        options.onProgress,
+        options.signal,
+      );
+    }
     return this.#dependencies.runtime.load(
       id,
       { precision, contextLength },
@@ -179,10 +208,35 @@ class HermitModels {
     );
   }
 
-  /** Frees the memory of the loaded model; without an id, of whichever is loaded. */
-  unload(id?: string): Promise<void> {
-    const { runtime } = this.#dependencies;
-    return id === undefined ? runtime.unload() : runtime.unloadIf(id);
+  /** Frees the memory of the loaded model; without an id, of all that are loaded. */
+  async unload(id?: string): Promise<void> {
+    for (const runtime of [this.#dependencies.runtime, this.#dependencies.embeddings]) {
+      await (id === undefined ? runtime.unload() : runtime.unloadIf(id));
+    }
+  }
+
+  /** What an installed model is for. @throws AppError `store/not-found`, `store/not-ready` */
+  async purposeOf(id: string): Promise<'chat' | 'embedding'> {
+    return this.#dependencies.purposes.of(await this.#readyEntry(id));
+  }
+
+  /** @throws AppError `store/not-found`, `store/not-ready`, `model-file/wrong-kind`, `engine/not-loaded` */
+  async findEmbedder(id: string | undefined): Promise<string> {
+    if (id !== undefined) {
+      await this.requireInstalled(id, 'embedding');
+      return id;
+    }
+    const { embeddings, purposes } = this.#dependencies;
+    const loaded = embeddings.loaded.value;
+    if (loaded !== null) return loaded.id;
+    const found: string[] = [];
+    for (const entry of await this.list()) {
+      if (entry.state.kind !== 'ready') continue;
+      if ((await purposes.of(entry)) === 'embedding') found.push(entry.id);
+    }
+    const [only] = found;
+    if (only === undefined || found.length > 1) throw noEmbedder(found);
+    return only;
   }
 
   /**
@@ -214,18 +268,25 @@ class HermitModels {
 
   /**
    * The model loaded now is given up for another one: not for one that cannot take its place.
-   * @throws AppError `store/not-found`, `store/not-ready`
+   * @throws AppError `store/not-found`, `store/not-ready`, `model-file/wrong-kind`
    */
-  async requireInstalled(id: string): Promise<void> {
+  async requireInstalled(id: string, purpose?: 'chat' | 'embedding'): Promise<void> {
     const state = this.#dependencies.runtime.state.value;
-    if (state.kind === 'ready' && state.id === id) return;
+    if (state.kind === 'ready' && state.id === id && purpose !== 'embedding') return;
+    const entry = await this.#readyEntry(id);
+    if (purpose === undefined) return;
+    const actual = await this.#dependencies.purposes.of(entry);
+    if (actual !== purpose) throw wrongPurpose(entry.name, actual);
+  }
+
+  async #readyEntry(id: string): Promise<LibraryEntry> {
     const entry = (await this.list()).find((candidate) => candidate.id === id);
     if (entry === undefined) {
       throw new AppError('store/not-found', `No model with the id "${id}" is installed.`, {
         details: { id },
       });
     }
-    if (entry.state.kind === 'ready') return;
+    if (entry.state.kind === 'ready') return entry;
     throw new AppError('store/not-ready', `The model "${entry.name}" cannot be used yet.`, {
       details: { id, state: entry.state.kind },
     });

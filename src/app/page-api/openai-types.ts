@@ -190,3 +190,26 @@ export interface Completion {
   }[];
   readonly usage?: Usage | null;
 }
+
+export interface EmbeddingRequest {
+  /** Id of an installed embedding model; the loaded or the only one when absent. */
+  readonly model?: string | null;
+  /** A text, token ids (taken as they are), or a list of either. */
+  readonly input: string | readonly string[] | readonly number[] | readonly (readonly number[])[];
+  /** `base64`: the numbers as float32, little-endian. Default `float`. */
+  readonly encoding_format?: 'float' | 'base64' | null;
+  /** Only so many of the first numbers, for models that were trained for it. */
+  readonly dimensions?: number | null;
+  readonly user?: string;
+}
+
+export interface EmbeddingResponse {
+  readonly object: 'list';
+  readonly data: readonly {
+    readonly object: 'embedding';
+    readonly index: number;
+    readonly embedding: readonly number[] | string;
+  }[];
+  readonly model: string;
+  readonly usage: { readonly prompt_tokens: number; readonly total_tokens: number };
+}

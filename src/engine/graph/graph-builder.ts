@@ -61,10 +61,14 @@ export class GraphBuilder {
   readonly #weightIds = new Map<string, WeightId>();
   readonly #weightShapes: MatrixShape[] = [];
   readonly #ops: Op[] = [];
+  /** Of a decoder that is used as an encoder: its last hidden states, instead of logits. */
+  vectors: ActivationId | null = null;
+  readonly wantsVectors: boolean;
 
   /** @param weights shapes of all weights the model has, by name; only those used enter the graph */
-  constructor(weights: ReadonlyMap<string, MatrixShape>) {
+  constructor(weights: ReadonlyMap<string, MatrixShape>, wantsVectors = false) {
     this.#shapes = weights;
+    this.wantsVectors = wantsVectors;
   }
 
   /** Whether the model has the weight: for optional biases and tied outputs. */

@@ -106,8 +106,8 @@ describe('EmbeddingModel', () => {
   });
 
   it('is no language model, and a language model is none', async () => {
-    const unsupported = { code: 'model-file/unsupported-architecture' };
-    await expect(load(tinyLlama())).rejects.toMatchObject(unsupported);
+    const wrong = { code: 'model-file/wrong-kind', details: { purpose: 'chat' } };
+    await expect(load(tinyLlama())).rejects.toMatchObject(wrong);
     const source = new BufferByteSource(tinyBert());
     const file = await readGguf(source);
     const backend = new ReferenceBackend();

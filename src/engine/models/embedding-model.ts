@@ -1,8 +1,8 @@
 /**
  * An encoder computed by a backend: a text's tokens become one vector.
  *
- * Every token sees all others, so a text is one step and has at most `maxTokens` tokens; the caller
- * divides longer ones. Owns the weights and its cache in the backend, as `GraphLanguageModel` does.
+ * Every token of an encoder sees all others, so a text is one step and has at most `maxTokens` tokens;
+ * the caller divides longer ones. Owns the weights and its cache in the backend, as `GraphLanguageModel` does.
  * One `embed` at a time.
  */
 import { throwIfAborted } from '../../common/abort.ts';
@@ -16,6 +16,11 @@ export interface EmbedOptions {
   readonly precision: Precision;
   /** To length 1, so that a dot product is the cosine; true unless given. */
   readonly normalize?: boolean;
+  /**
+   * Only so many of the first numbers, for models that were trained for it (Matryoshka; Kusupati et
+   * al. 2022); all unless given.
+   */
+  readonly dimensions?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -54,18 +59,18 @@ export class EmbeddingModel {
    *   `model-file/invalid-numbers`
    */
   async embed(tokens: Int32Array, options: EmbedOptions): Promise<Float32Array> {
-    this.#check(tokens);
+    this.#check(tokens, options.dimensions);
     throwIfAborted(options.signal);
     this.#running = true;
     try {
       const rows = await this.#parts.backend.run(this.#executable, {
         tokens,
         position: 0,
-        outputs: tokens.length,
+        outputs: this.pooling === 'last' ? 1 : tokens.length,
         precision: options.precision,
         cache: this.#cache,
       });
-      const vector = pool(rows, this.dimensions, this.pooling);
+      const vector = pool(rows, this.dimensions, this.pooling).subarray(0, options.dimensions);
       const length = Math.hypot(...vector);
       if (!Number.isFinite(length)) {
         throw new AppError(
@@ -73,7 +78,9 @@ export class EmbeddingModel {
           'The model produces invalid numbers. Its file is probably damaged: verify it, or choose another conversion of the model.',
         );
       }
-      return (options.normalize ?? true) && length > 0 ? vector.map((x) => x / length) : vector;
+      return (options.normalize ?? true) && length > 0
+        ? vector.map((x) => x / length)
+        : vector.slice();
     } finally {
       this.#running = false;
     }
@@ -87,7 +94,7 @@ export class EmbeddingModel {
     for (const weight of weights.values()) backend.releaseWeight(weight);
   }
 
-  #check(tokens: Int32Array): void {
+  #check(tokens: Int32Array, dimensions = this.dimensions): void {
     if (this.#disposed) {
       throw new AppError('engine/not-loaded', 'The model was unloaded. Load it again.');
     }
@@ -99,6 +106,13 @@ export class EmbeddingModel {
         'engine/context-overflow',
         `The text has ${tokens.length} tokens and the model takes ${this.maxTokens} at a time. Divide it.`,
         { details: { tokens: tokens.length, capacity: this.maxTokens } },
+      );
+    }
+    if (!Number.isInteger(dimensions) || dimensions < 1 || dimensions > this.dimensions) {
+      throw new AppError(
+        'invalid-argument',
+        `The model makes vectors of ${this.dimensions} numbers, so that "dimensions" must be a whole number from 1 to ${this.dimensions}.`,
+        { details: { field: 'dimensions', value: dimensions, most: this.dimensions } },
       );
     }
     const { vocabularySize } = this.info;

@@ -15,6 +15,7 @@ import type {
   TensorRequirement,
   TensorRole,
 } from './architecture.ts';
+import { readDecoderPooling } from './blocks/encoder.ts';
 import type { HyperParameters } from './hyper-parameters.ts';
 import { HyperParameterReader } from './hyper-parameters.ts';
 import type { LanguageModelInfo } from './language-model.ts';
@@ -31,7 +32,7 @@ export interface ModelTensor {
 
 export interface ModelDefinition {
   readonly info: LanguageModelInfo;
-  /** Null for language models; an encoder makes one vector of a text. */
+  /** Null for language models; others make one vector of a text. */
   readonly pooling: Pooling | null;
   readonly cache: Pick<KvCacheSpec, 'layers' | 'kvHeads' | 'headDim'>;
   /** Weights of the graph, in file order. */
@@ -51,9 +52,12 @@ export function matchModel<H extends HyperParameters>(
   file: GgufFile,
   name: string,
 ): ModelDefinition {
-  const h = architecture.hyperParameters(new HyperParameterReader(file.metadata, name));
+  const reader = new HyperParameterReader(file.metadata, name);
+  const h = architecture.hyperParameters(reader);
   const tensors = matchTensors(architecture, h, file, name);
   const weights = tensors.filter(({ role }) => role !== 'constant');
+  const pooling = architecture.pooling?.(h) ?? readDecoderPooling(reader);
+  const pooledDecoder = pooling !== null && architecture.pooling === undefined;
   const shapes = new Map(weights.map((weight) => [weight.tensor.name, weight]));
   return {
     info: {
@@ -65,14 +69,19 @@ export function matchModel<H extends HyperParameters>(
       parameters: weights.reduce((sum, { tensor }) => sum + tensor.elements, 0),
       activeParameters: activeParameters(weights, h),
     },
-    pooling: architecture.pooling?.(h) ?? null,
+    pooling,
     // an encoder needs no keys of an earlier layer or step: its layers take turns in one
     cache: { layers: architecture.pooling ? 1 : h.layers, kvHeads: h.kvHeads, headDim: h.headDim },
     weights,
     constants: tensors.filter(({ role }) => role === 'constant'),
     buildGraph(constants, contextLength = h.trainedContext) {
-      const builder = new GraphBuilder(shapes);
-      return builder.finish(architecture.forward(builder, h, constants, contextLength));
+      const builder = new GraphBuilder(shapes, pooledDecoder);
+      const result = architecture.forward(builder, h, constants, contextLength);
+      // What some architectures do to their logits would spoil vectors.
+      if (pooledDecoder && builder.vectors !== result) {
+        throw reader.unsupported('pooling_type', 'its hidden states instead of its answers');
+      }
+      return builder.finish(result);
     },
   };
 }

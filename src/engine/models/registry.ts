@@ -56,6 +56,11 @@ const matchers: ReadonlyMap<string, Matcher> = new Map([
   ...entries(starcoder2),
 ]);
 
+/** Architectures that can do nothing but make vectors. */
+const encoders: ReadonlySet<string> = new Set(
+  [bert, gemmaEmbedding, nomicBert].flatMap(({ names }) => names),
+);
+
 function entries<H extends HyperParameters>(
   architecture: Architecture<H>,
 ): readonly (readonly [string, Matcher])[] {
@@ -65,34 +70,55 @@ function entries<H extends HyperParameters>(
 /** Values of `general.architecture` that work, in alphabetical order. */
 export const supportedArchitectures: readonly string[] = [...matchers.keys()].sort();
 
+/** What a model is for. */
+export type ModelPurpose = 'chat' | 'embedding';
+
+/**
+ * What a model is for, without checking whether it can be run; `chat` for architectures that are not
+ * known, because that is what nearly all are.
+ */
+export function modelPurpose({ metadata }: GgufFile): ModelPurpose {
+  const name = metadata.getString('general.architecture');
+  if (encoders.has(name)) return 'embedding';
+  return metadata.getUnsigned(`${name}.pooling_type`, 0) === 0 ? 'chat' : 'embedding';
+}
+
 /**
  * `defineModel` for models that continue texts.
- * @throws ModelFileError also `model-file/unsupported-architecture` for an encoder
+ * @throws ModelFileError also `model-file/wrong-kind` for one that makes vectors
  */
 export function defineLanguageModel(file: GgufFile): ModelDefinition {
   const definition = defineModel(file);
   if (definition.pooling === null) return definition;
-  throw wrongKind(file, 'makes vectors for search and cannot answer. Choose a language model');
+  throw wrongKind(
+    file,
+    'embedding',
+    'makes vectors for search and cannot answer. Choose a language model',
+  );
 }
 
-/** `defineModel` for encoders. @throws ModelFileError as above, the other way round */
+/** `defineModel` for models that make vectors. @throws ModelFileError as above, the other way round */
 export function defineEmbeddingModel(
   file: GgufFile,
 ): ModelDefinition & { readonly pooling: Pooling } {
   const definition = defineModel(file);
   const { pooling } = definition;
   if (pooling !== null) return { ...definition, pooling };
-  throw wrongKind(file, 'writes texts and makes no vectors for search. Choose an embedding model');
+  throw wrongKind(
+    file,
+    'chat',
+    'writes texts and makes no vectors for search. Choose an embedding model',
+  );
 }
 
-function wrongKind(file: GgufFile, what: string): ModelFileError {
+function wrongKind(file: GgufFile, purpose: ModelPurpose, what: string): ModelFileError {
   const key = 'general.architecture';
   const architecture = file.metadata.getString(key);
   return new ModelFileError(
-    'model-file/unsupported-architecture',
-    `A model of the architecture "${architecture}" ${what}.`,
+    'model-file/wrong-kind',
+    `This model (${architecture}) ${what}.`,
     { field: key, offsetBytes: file.metadata.entries.get(key)?.offsetBytes ?? 0 },
-    { details: { architecture } },
+    { details: { architecture, purpose } },
   );
 }
 

@@ -18,6 +18,7 @@ function model(id: string, state: ModelViewState, lastUsedAt: number | null = nu
     verified: 'no',
     addedAt: 1,
     lastUsedAt,
+    purpose: 'chat',
     state,
   };
 }
@@ -26,6 +27,13 @@ describe('readinessOf', () => {
   it('asks for a model where there is none, not even one being deleted', () => {
     expect(readinessOf([], { kind: 'none' }).kind).toBe('no-model');
     expect(readinessOf([model('a', { kind: 'deleting' })], { kind: 'none' }).kind).toBe('no-model');
+  });
+
+  it('never proposes a model that makes vectors, nor waits for it', () => {
+    const search: ModelView = { ...model('a', { kind: 'ready' }), purpose: 'embedding' };
+    expect(readinessOf([search], { kind: 'none' }).kind).toBe('no-model');
+    const both = readinessOf([search, model('b', { kind: 'ready' })], { kind: 'none' });
+    expect(both).toMatchObject({ kind: 'choose', model: { id: 'b' } });
   });
 
   it('proposes the ready model used last', () => {

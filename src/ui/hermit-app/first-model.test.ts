@@ -18,8 +18,12 @@ function setUp() {
   const first = new FirstModel(service, (error) => {
     throw error;
   });
-  const list = (id: string, kind: 'ready' | 'verifying') => {
-    models.set([{ id, state: { kind, bytesDone: 0 } } as unknown as ModelView]);
+  const list = (
+    id: string,
+    kind: 'ready' | 'verifying',
+    purpose: ModelView['purpose'] = 'chat',
+  ) => {
+    models.set([{ id, purpose, state: { kind, bytesDone: 0 } } as unknown as ModelView]);
   };
   return { active, first, list, selected };
 }
@@ -32,6 +36,16 @@ describe('FirstModel', () => {
     expect(selected).toEqual([]);
     list('a', 'ready');
     list('a', 'ready');
+    expect(selected).toEqual(['a']);
+  });
+
+  it('waits until it is known that the model can answer', () => {
+    const { first, list, selected } = setUp();
+    first.expect('a');
+    list('a', 'ready', null);
+    list('a', 'ready', 'embedding');
+    expect(selected).toEqual([]);
+    list('a', 'ready', 'chat');
     expect(selected).toEqual(['a']);
   });
 

@@ -26,7 +26,9 @@ export class FirstModel {
   #check(): void {
     if (this.#expected.size === 0 || this.#models.active.value.kind !== 'none') return;
     const ready = this.#models.models.value.find(
-      ({ id, state }) => state.kind === 'ready' && this.#expected.has(id),
+      // Not before it is known that it can answer.
+      ({ id, state, purpose }) =>
+        state.kind === 'ready' && purpose === 'chat' && this.#expected.has(id),
     );
     if (ready === undefined) return;
     this.#expected.clear();

@@ -154,6 +154,7 @@ export const templates: TemplateMap = {
   'model.deleteHeading': str`删除 ${0}？`,
   'model.deleting': '正在删除…',
   'model.file': '文件',
+  'model.embedding': '用于搜索，不用于对话：把文本转换为向量，与对话所用的模型同时工作。',
   'model.inUse': '使用中',
   'model.lastUsed': '上次使用',
   'model.loading': str`正在载入 ${0}`,
@@ -346,6 +347,10 @@ export const templates: TemplateMap = {
   'error.model-file/limit': str`模型文件超出了 Hermit 允许的范围（${0}）。为保护您的设备，没有打开它。请选择其他文件。`,
   'error.model-file/unsupported-version': str`这是 GGUF 第 ${0} 版；Hermit 支持第 2 版和第 3 版。请选择同一模型较新的文件。`,
   'error.model-file/unsupported-architecture': str`Hermit 暂时不能运行“${0}”类型的模型。文件本身没有问题，请从目录中选择其他模型。`,
+  'error.model-file/wrong-kind.embedding':
+    '此模型把文本转换为用于搜索的数字，不能回答问题。请选择其他模型来对话。',
+  'error.model-file/wrong-kind.chat':
+    '此模型用于回答问题，不能把文本转换为用于搜索的数字。请为此选择嵌入模型。',
   'model.filePart': str`第 ${0} 个文件，共 ${1} 个`,
   'error.model-file/in-parts': str`此文件只是一个模型的 ${0} 个文件之一。请按发布者的原文件名，把所有文件一起添加。`,
   'error.model-file/in-parts.missing': str`此模型共有 ${0} 个文件，请一起选择全部文件。缺少：${1}${2}`,

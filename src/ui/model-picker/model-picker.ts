@@ -32,7 +32,9 @@ export class ModelPicker extends HermitElement {
 
   protected override render(): unknown {
     const active = this.#active.value;
-    const ready = this.#models.value.filter((model) => model.state.kind === 'ready');
+    const ready = this.#models.value.filter(
+      ({ state, purpose }) => state.kind === 'ready' && purpose !== 'embedding',
+    );
     return html`<hermit-popover-menu align="start" .label=${buttonLabel(active)}>
       <span slot="trigger" class="trigger">${trigger(active)}${chevronDownIcon}</span>
       <div class="panel">

@@ -161,4 +161,13 @@ describe('hermit-model-row', () => {
     });
     expect(await show({ kind: 'ready' })).toContain('In use');
   });
+
+  it('offers no chat with a model that makes vectors', async () => {
+    const text = await show({ kind: 'ready' }, { purpose: 'embedding' });
+    expect(text).toContain('For search, not for chat');
+    expect(() => {
+      press('Use');
+    }).toThrow('no button');
+    expect(await show({ kind: 'ready' }, { purpose: null })).not.toContain('For search');
+  });
 });

@@ -22,7 +22,7 @@ import { askConfirmation, perform, requestSmaller } from '../requests.ts';
 import type { ErrorView, ModelView } from '../services.ts';
 import { baseStyles, buttonStyles, progressStyles } from '../shared.styles.ts';
 import { modelRowStyles } from './model-row.styles.ts';
-import { bar, details, downloading, facts, fraction, paused } from './model-state.ts';
+import { bar, details, downloading, facts, fraction, paused, searchModel } from './model-state.ts';
 import type { Downloading } from './model-state.ts';
 
 /**
@@ -101,7 +101,8 @@ export class ModelRow extends HermitElement {
             })}
           </p>`;
       case 'ready':
-        return html`${details(model)}${this.#loadProblem(model)}`;
+        return html`${model.purpose === 'embedding' ? searchModel() : nothing}
+        ${details(model)}${this.#loadProblem(model)}`;
       case 'damaged':
       case 'failed':
         return html`<div role="alert">${problem(state.error)}</div>`;
@@ -120,7 +121,7 @@ export class ModelRow extends HermitElement {
     const { kind } = model.state;
     if (kind === 'deleting') return html`<span class="busy">${spinnerIcon}</span>`;
     return html`<div class="actions">
-      ${kind === 'ready' ? this.#useButton(model) : nothing}
+      ${kind === 'ready' && model.purpose !== 'embedding' ? this.#useButton(model) : nothing}
       ${kind === 'downloading' ? this.#pauseButton(model, model.state) : nothing}
       ${kind === 'paused' ? this.#resumeButton(model) : nothing}
       ${

@@ -102,6 +102,15 @@ function pausedText(reason: Paused['reason']): string {
   }
 }
 
+/** What a model is good for that nobody can talk to. */
+export function searchModel(): unknown {
+  return html`<p class="line">
+    ${msg('For search, not for chat: turns texts into vectors, beside the model you talk to.', {
+      id: 'model.embedding',
+    })}
+  </p>`;
+}
+
 /** How far the file can be trusted, with its name, checksum and dates folded away. */
 export function details(model: ModelView): unknown {
   const verified = {

@@ -89,7 +89,14 @@ export function decoderLayers(
   return result;
 }
 
-/** Logits; many small models use the embedding as the output matrix. */
+/**
+ * Logits; many small models use the embedding as the output matrix. Where the file says that its
+ * vectors are pooled, these are what is wanted.
+ */
 export function outputLogits(g: GraphBuilder, x: ActivationId): ActivationId {
+  if (g.wantsVectors) {
+    g.vectors = x;
+    return x;
+  }
   return g.hasWeight('output.weight') ? linear(g, x, 'output') : g.matmul(x, 'token_embd.weight');
 }

@@ -21,10 +21,19 @@ export function readPooling(file: HyperParameterReader): Pooling {
   if (file.boolean('attention.causal', false)) {
     throw file.unsupported('attention.causal', 'an encoder that does not see later tokens');
   }
-  const key = 'pooling_type';
-  const pooling = poolings[file.has(key) ? file.countOrZero(key) : 1];
-  if (pooling === undefined) throw file.unsupported(key, 'another way to pool its vectors');
-  return pooling;
+  return poolingOf(file, file.has('pooling_type') ? file.countOrZero('pooling_type') : 1);
+}
+
+/** Of a decoder: files of those that were trained to make vectors (Qwen3 Embedding) name a pooling. */
+export function readDecoderPooling(file: HyperParameterReader): Pooling | null {
+  const type = file.countOrZero('pooling_type');
+  return type === 0 ? null : poolingOf(file, type);
+}
+
+function poolingOf(file: HyperParameterReader, type: number): Pooling {
+  const pooling = poolings[type];
+  if (pooling !== undefined) return pooling;
+  throw file.unsupported('pooling_type', 'another way to pool its vectors');
 }
 
 export function readEncoder(file: HyperParameterReader): EncoderParameters {
