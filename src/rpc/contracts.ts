@@ -13,11 +13,7 @@ import type {
   LoadedModel,
   TokenReport,
 } from '../engine/engine.ts';
-import type {
-  EmbedderLoadOptions,
-  EmbeddingRequest,
-  LoadedEmbedder,
-} from '../engine/embedder.ts';
+import type { EmbedderLoadOptions, EmbeddingRequest, LoadedEmbedder } from '../engine/embedder.ts';
 import type { ModelPurpose } from '../engine/models/registry.ts';
 import type { GgufHeaderMessage } from '../engine/formats/gguf/header-message.ts';
 import type { LibraryEntry } from '../download/library-entry.ts';
