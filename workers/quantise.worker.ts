@@ -1,9 +1,13 @@
 /** Where a smaller model is made from a stored one: reads it, writes into the store worker. */
-import { ScalarRowCodec } from '../src/engine/quantise/row-codec.ts';
+import { WasmRowCodec } from '../src/engine/quantise/wasm-row-codec.ts';
 import { exposeApi } from '../src/rpc/expose.ts';
+import { fetchKernels } from './kernel-assets.ts';
 import { openReference } from './open-reference.ts';
 import { quantiseApi } from './quantise-api.ts';
 
 exposeApi(
-  quantiseApi({ open: openReference, createCodec: () => Promise.resolve(new ScalarRowCodec()) }),
+  quantiseApi({
+    open: openReference,
+    createCodec: async () => WasmRowCodec.create(await fetchKernels('plain')),
+  }),
 );

@@ -49,7 +49,7 @@ describe('kernels in Chromium', () => {
       texts.map((text) => `${name}: ${text}`),
     );
     expect(failures).toEqual([]);
-    expect(results.length).toBe(13);
+    expect(results.length).toBe(15);
     for (const { name, comparisons } of results) expect(comparisons, name).toBeGreaterThan(0);
     expect(probe).toBe(true);
   });

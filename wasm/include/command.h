@@ -7,7 +7,7 @@
 #include "experts.h"
 #include "planes.h"
 
-#define HERMIT_ABI 5
+#define HERMIT_ABI 6
 
 enum {
   OP_EMBED,

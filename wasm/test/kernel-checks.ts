@@ -14,6 +14,7 @@ import {
   checkTranscode,
 } from './matmul-checks.ts';
 import { checkElementwise, checkNorm, checkRope } from './operator-checks.ts';
+import { checkEncode, checkFloats } from './encode-checks.ts';
 import { KernelBed, type Check, type CheckResult } from './kernel-bed.ts';
 
 /** Runs all checks on one build of the kernels, with all data from `lowestAddress` on. */
@@ -33,6 +34,8 @@ export async function runKernelChecks(
     checkCacheWrite,
     checkAttention,
     checkElementwise,
+    checkEncode,
+    checkFloats,
     checkRoute,
     checkExpertMatmul,
     checkExpertSum,

@@ -95,6 +95,14 @@ export class WasmHeap {
     return new Float32Array(this.#memory.buffer, address, length);
   }
 
+  f64(address: number, length: number): Float64Array<ArrayBuffer> {
+    return new Float64Array(this.#memory.buffer, address, length);
+  }
+
+  u8(address: number, length: number): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.#memory.buffer, address, length);
+  }
+
   #takeFree(size: number): number | undefined {
     const index = this.#free.findIndex((block) => block.bytes >= size);
     const block = this.#free[index];
