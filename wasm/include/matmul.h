@@ -30,9 +30,20 @@ typedef struct {
 
 INLINE uint32_t mapped(const uint32_t *map, uint32_t t) { return map ? map[t] : t; }
 
+// How the relaxed build sums up the products of a block, chosen by measuring, because processors
+// differ: equal to the bit. With DOT_QUADS four products go into a 32-bit sum at once, one
+// instruction on ARM and on x86 with VNNI, five on other x86 processors. With DOT_PAIRS two
+// products go into a 16-bit sum, which a whole block cannot overflow (8 * 2 * 15 * 127 = 30480):
+// two instructions everywhere on x86.
+enum { DOT_QUADS = 0, DOT_PAIRS = 1 };
+
+extern uint32_t dot_method;
+
 #ifdef __wasm_relaxed_simd__
+enum { DOT_COUNT = 2 };
 #define MATVEC_UNIT 1
 #else
+enum { DOT_COUNT = 1 };
 // Plain matvec sums are 256 times too large (see dot_words); the output factor takes it back.
 #define MATVEC_UNIT 256
 #endif
@@ -49,6 +60,11 @@ void matmat_mapped_8x4(const Matrix *m, const Quantized *x, TokenMap map, uint32
 void matmat_planes_8x4(const Matrix *m, const Quantized *x, uint32_t tokens, uint32_t precision,
                        const float *bias, float *out, uint32_t group_begin, uint32_t group_end,
                        uint8_t *scratch);
+
+// What the start of an accumulator is divided by, where DOT_QUADS divides by `quads`.
+INLINE int start_divisor(int two_planes, int quads) {
+  return two_planes && dot_method == DOT_QUADS ? quads : 1;
+}
 
 // Of the tokens that `from` names, or of [token_begin, token_end) where it is null.
 // `divide_start`: 16 where the kernel multiplies by 16 between the planes. `tiled` tokens, a

@@ -20,6 +20,12 @@ uint32_t scratch_matmul_bytes(uint32_t tokens, uint32_t columns) {
   return ((corrections + 15) & ~15u) + tokens * GROUP * 4 + PANEL_BLOCKS * PANEL_BLOCK;
 }
 
+INLINE void start_sums(const int tokens, const BlockTerms *terms, v128_t *sums) {
+  UNROLL for (int t = 0; t < tokens; t++) {
+    sums[2 * t] = sums[2 * t + 1] = wasm_v128_load32_splat(&terms[t].start);
+  }
+}
+
 #ifdef __wasm_relaxed_simd__
 
 // Words 0-3 are the low nibbles (columns 4w..), words 4-7 the high ones (columns 16+4w..).
@@ -50,8 +56,35 @@ INLINE void dot_plane(const int tokens, const uint8_t *panel, const int8_t *cons
   }
 }
 
-INLINE void dot_block(const int tokens, const int two, const uint8_t *panel, const int8_t *const *x,
-                      v128_t *sums) {
+// As above in 16-bit sums (see DOT_PAIRS), which are added to `sums` times `unit`, or to the start
+// values of `terms` where these are given: eight registers that are free until the end.
+INLINE void pair_plane(const int tokens, const uint8_t *panel, const int8_t *const *x, v128_t unit,
+                       const BlockTerms *terms, v128_t *sums) {
+  v128_t pairs[2 * TILE];
+  UNROLL for (int w = 0; w < 8; w++) {
+    v128_t a = wasm_v128_load(panel + 32 * w), b = wasm_v128_load(panel + 32 * w + 16);
+    UNROLL for (int t = 0; t < tokens; t++) {
+      v128_t splat = wasm_v128_load32_splat(x[t] + 4 * w);
+      v128_t pa = wasm_i16x8_relaxed_dot_i8x16_i7x16(splat, a);
+      v128_t pb = wasm_i16x8_relaxed_dot_i8x16_i7x16(splat, b);
+      pairs[2 * t] = w == 0 ? pa : wasm_i16x8_add(pairs[2 * t], pa);
+      pairs[2 * t + 1] = w == 0 ? pb : wasm_i16x8_add(pairs[2 * t + 1], pb);
+    }
+  }
+  UNROLL for (int i = 0; i < 2 * tokens; i++) {
+    v128_t before = terms ? wasm_v128_load32_splat(&terms[i / 2].start) : sums[i];
+    sums[i] = wasm_i32x4_add(before, wasm_i32x4_dot_i16x8(pairs[i], unit));
+  }
+}
+
+INLINE void dot_block(const int dot, const int tokens, const int two, const uint8_t *panel,
+                      const int8_t *const *x, const BlockTerms *terms, v128_t *sums) {
+  if (dot == DOT_PAIRS) {
+    pair_plane(tokens, panel, x, wasm_i16x8_splat(two ? 16 : 1), terms, sums);
+    if (two) pair_plane(tokens, panel + PLANE_BLOCK, x, wasm_i16x8_const_splat(1), NULL, sums);
+    return;
+  }
+  start_sums(tokens, terms, sums);
   dot_plane(tokens, panel, x, sums);
   if (!two) return;
   UNROLL for (int i = 0; i < 2 * tokens; i++) sums[i] = wasm_i32x4_shl(sums[i], 4);
@@ -80,9 +113,11 @@ INLINE void unpack_block(const int two, uint8_t *panel, const uint8_t *hi, const
   }
 }
 
-INLINE void dot_block(const int tokens, const int two, const uint8_t *panel, const int8_t *const *x,
-                      v128_t *sums) {
+INLINE void dot_block(const int dot, const int tokens, const int two, const uint8_t *panel,
+                      const int8_t *const *x, const BlockTerms *terms, v128_t *sums) {
   (void)two;
+  (void)dot;
+  start_sums(tokens, terms, sums);
   UNROLL for (int w = 0; w < 16; w++) {
     v128_t a = wasm_v128_load(panel + 32 * w), b = wasm_v128_load(panel + 32 * w + 16);
     UNROLL for (int t = 0; t < tokens; t++) {
@@ -103,7 +138,7 @@ typedef struct {
 } Panel;
 
 // Adds the panel's products to the partial sums of `tokens` tokens from `token` on.
-INLINE void multiply_tile(const int tokens, const int two, const int has_minimum,
+INLINE void multiply_tile(const int dot, const int tokens, const int two, const int has_minimum,
                           const Panel *panel, const Quantized *x, const uint32_t *from,
                           uint32_t blocks, uint32_t token, const Corrections *c, float *partial) {
   const uint32_t x_bytes = BLOCK * activation_bytes();
@@ -122,10 +157,7 @@ INLINE void multiply_tile(const int tokens, const int two, const int has_minimum
   const uint8_t *halves_at = panel->scales, *digits = panel->panel;
   for (uint32_t b = 0; b < panel->count; b++) {
     v128_t sums[2 * TILE];
-    UNROLL for (int t = 0; t < tokens; t++) {
-      sums[2 * t] = sums[2 * t + 1] = wasm_v128_load32_splat(&terms[t].start);
-    }
-    dot_block(tokens, two, digits, xs, sums);
+    dot_block(dot, tokens, two, digits, xs, terms, sums);
     v128_t halves = wasm_v128_load(halves_at);
     v128_t low = half_raw_low(halves, half_mask), high = half_raw_high(halves, half_mask);
     v128_t low_minimum = low, high_minimum = high;
@@ -159,10 +191,10 @@ INLINE void multiply_tile(const int tokens, const int two, const int has_minimum
   }
 }
 
-INLINE void matmat_groups(const int two, const int has_minimum, const Matrix *m, const Quantized *x,
-                          TokenMap map, uint32_t tokens, const Corrections *c, const float *bias,
-                          float factor, float *out, uint32_t group_begin, uint32_t group_end,
-                          float *partial, uint8_t *panel_bytes) {
+INLINE void matmat_groups(const int dot, const int two, const int has_minimum, const Matrix *m,
+                          const Quantized *x, TokenMap map, uint32_t tokens, const Corrections *c,
+                          const float *bias, float factor, float *out, uint32_t group_begin,
+                          uint32_t group_end, float *partial, uint8_t *panel_bytes) {
   const uint32_t blocks = m->columns / BLOCK,
                  hi_bytes = SCALE_BYTES * (1 + has_minimum) + DIGIT_BYTES;
   for (uint32_t group = group_begin; group < group_end; group++) {
@@ -178,10 +210,11 @@ INLINE void matmat_groups(const int two, const int has_minimum, const Matrix *m,
       }
       uint32_t t = 0;
       for (; t + TILE <= tokens; t += TILE)
-        multiply_tile(TILE, two, has_minimum, &panel, x, map.from, blocks, t, c,
+        multiply_tile(dot, TILE, two, has_minimum, &panel, x, map.from, blocks, t, c,
                       partial + GROUP * t);
       for (; t < tokens; t++)
-        multiply_tile(1, two, has_minimum, &panel, x, map.from, blocks, t, c, partial + GROUP * t);
+        multiply_tile(dot, 1, two, has_minimum, &panel, x, map.from, blocks, t, c,
+                      partial + GROUP * t);
     }
     v128_t factors = wasm_f32x4_splat(factor);
     for (uint32_t t = 0; t < tokens; t++) {
@@ -192,19 +225,46 @@ INLINE void matmat_groups(const int two, const int has_minimum, const Matrix *m,
   }
 }
 
-#define MATMAT_VARIANT(two, has_minimum)                                                          \
-  static void matmat_##two##_##has_minimum(                                                       \
-      const Matrix *m, const Quantized *x, TokenMap map, uint32_t tokens, const Corrections *c,   \
-      const float *bias, float factor, float *out, uint32_t begin, uint32_t end, float *partial,  \
-      uint8_t *panel) {                                                                           \
-    matmat_groups(two, has_minimum, m, x, map, tokens, c, bias, factor, out, begin, end, partial, \
-                  panel);                                                                         \
+typedef void (*Matmat)(const Matrix *m, const Quantized *x, TokenMap map, uint32_t tokens,
+                       const Corrections *c, const float *bias, float factor, float *out,
+                       uint32_t begin, uint32_t end, float *partial, uint8_t *panel);
+
+#define MATMAT_VARIANT(dot, two, has_minimum)                                                    \
+  static void matmat_##dot##_##two##_##has_minimum(                                              \
+      const Matrix *m, const Quantized *x, TokenMap map, uint32_t tokens, const Corrections *c,  \
+      const float *bias, float factor, float *out, uint32_t begin, uint32_t end, float *partial, \
+      uint8_t *panel) {                                                                          \
+    matmat_groups(dot, two, has_minimum, m, x, map, tokens, c, bias, factor, out, begin, end,    \
+                  partial, panel);                                                               \
   }
 
-MATMAT_VARIANT(0, 0)
-MATMAT_VARIANT(0, 1)
-MATMAT_VARIANT(1, 0)
-MATMAT_VARIANT(1, 1)
+#define MATMAT_VARIANTS(dot) \
+  MATMAT_VARIANT(dot, 0, 0)  \
+  MATMAT_VARIANT(dot, 0, 1)  \
+  MATMAT_VARIANT(dot, 1, 0)  \
+  MATMAT_VARIANT(dot, 1, 1)
+
+// [dot][two planes][minimum]
+#define MATMAT_TABLE(dot)                                                                \
+  {                                                                                      \
+    {matmat_##dot##_0_0, matmat_##dot##_0_1}, { matmat_##dot##_1_0, matmat_##dot##_1_1 } \
+  }
+
+MATMAT_VARIANTS(0)
+#ifdef __wasm_relaxed_simd__
+MATMAT_VARIANTS(1)
+static const Matmat matmats[DOT_COUNT][2][2] = {MATMAT_TABLE(0), MATMAT_TABLE(1)};
+#else
+static const Matmat matmats[DOT_COUNT][2][2] = {MATMAT_TABLE(0)};
+#endif
+
+uint32_t dot_method = DOT_QUADS;
+
+// How products are summed up from now on, one of the methods below the number returned.
+EXPORT(hermit_choose_dot) uint32_t hermit_choose_dot(uint32_t method) {
+  dot_method = min_u32(method, DOT_COUNT - 1);
+  return DOT_COUNT;
+}
 
 // out (tokens, rows) = x * matrix^T + bias for the groups [group_begin, group_end).
 EXPORT(matmat_planes_8x4)
@@ -225,8 +285,7 @@ void matmat_mapped_8x4(const Matrix *m, const Quantized *x, TokenMap map, uint32
   float *partial = (float *)(scratch + ((count * 12 + 15) & ~(size_t)15));
   uint8_t *panel = (uint8_t *)(partial + (size_t)tokens * GROUP);
   prepare_corrections(m, &r, x, map.from, 0, tokens, tokens - tokens % TILE, 1,
-                      r.two_planes ? START_DIVISOR_TWO_PLANES : 1, &c);
-  (r.two_planes ? (m->has_minimum ? matmat_1_1 : matmat_1_0)
-                : (m->has_minimum ? matmat_0_1 : matmat_0_0))(
-      m, x, map, tokens, &c, bias, r.factor, out, group_begin, group_end, partial, panel);
+                      start_divisor(r.two_planes, START_DIVISOR_TWO_PLANES), &c);
+  matmats[dot_method][r.two_planes][m->has_minimum](m, x, map, tokens, &c, bias, r.factor, out,
+                                                    group_begin, group_end, partial, panel);
 }

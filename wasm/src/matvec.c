@@ -5,8 +5,6 @@
 // roundings, so plain, relaxed, matvec, matmat and scalar results are equal to the bit.
 #include "matmul.h"
 
-enum { STREAMS = 4 };
-
 #ifdef __wasm_relaxed_simd__
 
 typedef struct {
@@ -32,6 +30,46 @@ INLINE void dot_words(const uint8_t *digits, const int8_t *x, Masks masks, v128_
     *low = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(x1, a1, *low);
     *high = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(x1, b1, *high);
   }
+}
+
+// The block's 32 products of 8 rows, summed up in pairs of 16 bits (see DOT_PAIRS).
+INLINE void pair_words(const uint8_t *digits, const int8_t *x, Masks masks, v128_t *low,
+                       v128_t *high) {
+  UNROLL for (int w = 0; w < 4; w++) {
+    v128_t a = wasm_v128_load(digits + 32 * w), b = wasm_v128_load(digits + 32 * w + 16);
+    v128_t x0 = wasm_v128_load32_splat(x + 4 * w), x1 = wasm_v128_load32_splat(x + 16 + 4 * w);
+    v128_t a0 = wasm_i16x8_relaxed_dot_i8x16_i7x16(x0, wasm_v128_and(a, masks.nibble));
+    v128_t b0 = wasm_i16x8_relaxed_dot_i8x16_i7x16(x0, wasm_v128_and(b, masks.nibble));
+    *low = w == 0 ? a0 : wasm_i16x8_add(*low, a0);
+    *high = w == 0 ? b0 : wasm_i16x8_add(*high, b0);
+    a = wasm_v128_and(wasm_u16x8_shr(a, 4), masks.nibble);
+    b = wasm_v128_and(wasm_u16x8_shr(b, 4), masks.nibble);
+    *low = wasm_i16x8_add(*low, wasm_i16x8_relaxed_dot_i8x16_i7x16(x1, a));
+    *high = wasm_i16x8_add(*high, wasm_i16x8_relaxed_dot_i8x16_i7x16(x1, b));
+  }
+}
+
+INLINE void dot_block_words(const int dot, const int two, const uint8_t *high_digits,
+                            const uint8_t *low_digits, const int8_t *x, Masks masks,
+                            const int32_t *start, v128_t *low, v128_t *high) {
+  *low = *high = wasm_v128_load32_splat(start);
+  if (dot == DOT_PAIRS) {
+    v128_t a, b, unit = wasm_i16x8_splat(two ? 16 : 1);
+    pair_words(high_digits, x, masks, &a, &b);
+    *low = wasm_i32x4_add(*low, wasm_i32x4_dot_i16x8(a, unit));
+    *high = wasm_i32x4_add(*high, wasm_i32x4_dot_i16x8(b, unit));
+    if (!two) return;
+    pair_words(low_digits, x, masks, &a, &b);
+    unit = wasm_i16x8_const_splat(1);
+    *low = wasm_i32x4_add(*low, wasm_i32x4_dot_i16x8(a, unit));
+    *high = wasm_i32x4_add(*high, wasm_i32x4_dot_i16x8(b, unit));
+    return;
+  }
+  dot_words(high_digits, x, masks, low, high);
+  if (!two) return;
+  *low = wasm_i32x4_shl(*low, 4);
+  *high = wasm_i32x4_shl(*high, 4);
+  dot_words(low_digits, x, masks, low, high);
 }
 
 #else
@@ -69,13 +107,26 @@ INLINE void dot_words(const uint8_t *digits, const int8_t *x, Masks masks, v128_
   }
 }
 
+INLINE void dot_block_words(const int dot, const int two, const uint8_t *high_digits,
+                            const uint8_t *low_digits, const int8_t *x, Masks masks,
+                            const int32_t *start, v128_t *low, v128_t *high) {
+  (void)dot;
+  *low = *high = wasm_v128_load32_splat(start);
+  dot_words(high_digits, x, masks, low, high);
+  if (!two) return;
+  *low = wasm_i32x4_shl(*low, 4);
+  *high = wasm_i32x4_shl(*high, 4);
+  dot_words(low_digits, x, masks, low, high);
+}
+
 #endif
 
-// `streams` groups from `group` on; `two` planes; with minimum. All three are compile-time
-// constants.
-INLINE void matvec_streams(const int streams, const int two, const int has_minimum, const Matrix *m,
-                           const Quantized *x, uint32_t token, const Corrections *corrections,
-                           const float *bias, float factor, float *out, uint32_t group) {
+// `streams` groups from `group` on; how products are summed up; `two` planes; with minimum. All
+// four are compile-time constants.
+INLINE void matvec_streams(const int streams, const int dot, const int two, const int has_minimum,
+                           const Matrix *m, const Quantized *x, uint32_t token,
+                           const Corrections *corrections, const float *bias, float factor,
+                           float *out, uint32_t group) {
   const uint32_t blocks = m->columns / BLOCK;
   const uint32_t hi_bytes = SCALE_BYTES * (1 + has_minimum) + DIGIT_BYTES;
   const uint32_t x_bytes = BLOCK * activation_bytes();
@@ -87,7 +138,7 @@ INLINE void matvec_streams(const int streams, const int two, const int has_minim
   const uint8_t *hi = m->hi + (size_t)group * blocks * hi_bytes;
   const uint8_t *lo = two ? m->lo + (size_t)group * blocks * DIGIT_BYTES : NULL;
   const size_t hi_stride = (size_t)blocks * hi_bytes, lo_stride = (size_t)blocks * DIGIT_BYTES;
-  v128_t sum[2 * STREAMS], half_mask = wasm_i32x4_const_splat((int32_t)HALF_RAW_MASK);
+  v128_t sum[2 * MATVEC_STREAMS], half_mask = wasm_i32x4_const_splat((int32_t)HALF_RAW_MASK);
   Masks masks = make_masks();
   KEEP(half_mask);
   UNROLL for (int s = 0; s < 2 * streams; s++) sum[s] = wasm_f32x4_const_splat(0);
@@ -99,14 +150,10 @@ INLINE void matvec_streams(const int streams, const int two, const int has_minim
       KEEP(block_x);
       KEEP(high_block);
       if (two) KEEP(low_block);
-      v128_t low = wasm_v128_load32_splat(&terms->start), high = low;
-      dot_words(high_block + hi_bytes - DIGIT_BYTES, block_x, masks, &low, &high);
-      if (two) {
-        low = wasm_i32x4_shl(low, 4);
-        high = wasm_i32x4_shl(high, 4);
-        dot_words(low_block, block_x, masks, &low, &high);
-        low_block += lo_stride;
-      }
+      v128_t low, high;
+      dot_block_words(dot, two, high_block + hi_bytes - DIGIT_BYTES, low_block, block_x, masks,
+                      &terms->start, &low, &high);
+      if (two) low_block += lo_stride;
       v128_t halves = wasm_v128_load(high_block), scale = wasm_v128_load32_splat(&terms->scale);
       v128_t scale_low = wasm_f32x4_mul(half_raw_low(halves, half_mask), scale);
       v128_t scale_high = wasm_f32x4_mul(half_raw_high(halves, half_mask), scale);
@@ -136,20 +183,39 @@ INLINE void matvec_streams(const int streams, const int two, const int has_minim
   }
 }
 
-#define MATVEC_VARIANT(two, has_minimum)                                                          \
-  static void matvec_##two##_##has_minimum(const Matrix *m, const Quantized *x, uint32_t token,   \
-                                           const Corrections *c, const float *bias, float factor, \
-                                           float *out, uint32_t group, uint32_t end) {            \
-    for (; group + STREAMS <= end; group += STREAMS)                                              \
-      matvec_streams(STREAMS, two, has_minimum, m, x, token, c, bias, factor, out, group);        \
-    for (; group < end; group++)                                                                  \
-      matvec_streams(1, two, has_minimum, m, x, token, c, bias, factor, out, group);              \
+typedef void (*Matvec)(const Matrix *m, const Quantized *x, uint32_t token, const Corrections *c,
+                       const float *bias, float factor, float *out, uint32_t group, uint32_t end);
+
+#define MATVEC_VARIANT(dot, two, has_minimum)                                                  \
+  static void matvec_##dot##_##two##_##has_minimum(                                            \
+      const Matrix *m, const Quantized *x, uint32_t token, const Corrections *c,               \
+      const float *bias, float factor, float *out, uint32_t group, uint32_t end) {             \
+    for (; group + MATVEC_STREAMS <= end; group += MATVEC_STREAMS)                             \
+      matvec_streams(MATVEC_STREAMS, dot, two, has_minimum, m, x, token, c, bias, factor, out, \
+                     group);                                                                   \
+    for (; group < end; group++)                                                               \
+      matvec_streams(1, dot, two, has_minimum, m, x, token, c, bias, factor, out, group);      \
   }
 
-MATVEC_VARIANT(0, 0)
-MATVEC_VARIANT(0, 1)
-MATVEC_VARIANT(1, 0)
-MATVEC_VARIANT(1, 1)
+#define MATVEC_VARIANTS(dot) \
+  MATVEC_VARIANT(dot, 0, 0)  \
+  MATVEC_VARIANT(dot, 0, 1)  \
+  MATVEC_VARIANT(dot, 1, 0)  \
+  MATVEC_VARIANT(dot, 1, 1)
+
+// [dot][two planes][minimum]
+#define MATVEC_TABLE(dot)                                                                \
+  {                                                                                      \
+    {matvec_##dot##_0_0, matvec_##dot##_0_1}, { matvec_##dot##_1_0, matvec_##dot##_1_1 } \
+  }
+
+MATVEC_VARIANTS(0)
+#ifdef __wasm_relaxed_simd__
+MATVEC_VARIANTS(1)
+static const Matvec matvecs[DOT_COUNT][2][2] = {MATVEC_TABLE(0), MATVEC_TABLE(1)};
+#else
+static const Matvec matvecs[DOT_COUNT][2][2] = {MATVEC_TABLE(0)};
+#endif
 
 // out (rows) = matrix * x[token] + bias for the groups [group_begin, group_end).
 EXPORT(matvec_planes_8x32)
@@ -159,13 +225,8 @@ void matvec_planes_8x32(const Matrix *m, const Quantized *x, uint32_t token, uin
   const Reading r = reading_of(m, precision);
   const uint32_t blocks = m->columns / BLOCK;
   Corrections c = {(BlockTerms *)scratch, (float *)scratch + 2 * blocks};
-  prepare_corrections(m, &r, x, NULL, token, token + 1, 0, MATVEC_UNIT, r.two_planes ? 16 : 1, &c);
-  float factor = r.factor / MATVEC_UNIT;
-  if (r.two_planes) {
-    (m->has_minimum ? matvec_1_1 : matvec_1_0)(m, x, token, &c, bias, factor, out, group_begin,
-                                               group_end);
-  } else {
-    (m->has_minimum ? matvec_0_1 : matvec_0_0)(m, x, token, &c, bias, factor, out, group_begin,
-                                               group_end);
-  }
+  prepare_corrections(m, &r, x, NULL, token, token + 1, 0, MATVEC_UNIT,
+                      start_divisor(r.two_planes, 16), &c);
+  matvecs[dot_method][r.two_planes][m->has_minimum](m, x, token, &c, bias, r.factor / MATVEC_UNIT,
+                                                    out, group_begin, group_end);
 }

@@ -70,7 +70,11 @@ export function productsAgree(kernels: Kernels): boolean {
   heap.u32(quantized, 3).set([digits, scales, sums]);
   const groups = ROWS / 8;
   let agree = true;
-  for (const precision of [8, 4]) {
+  const methods = call('hermit_choose_dot', 0);
+  for (const [precision, method] of [8, 4].flatMap((bits) =>
+    Array.from({ length: methods }, (_, index) => [bits, index] as const),
+  )) {
+    call('hermit_choose_dot', method);
     call('quantize_f32_i8x32', x, COLUMNS, 0, TOKENS, 0, digits, scales, sums);
     call('matmul_planes_scalar', matrix, quantized, TOKENS, precision, 0, slow);
     const expected = heap.f32(slow, TOKENS * ROWS);
@@ -89,6 +93,7 @@ export function productsAgree(kernels: Kernels): boolean {
     agree &&= same(ROWS);
   }
   for (const address of at) heap.free(address);
+  call('hermit_choose_dot', 0);
   return agree;
 }
 
