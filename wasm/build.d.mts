@@ -1,6 +1,8 @@
 /** One compiled module in `build/wasm/`. */
 export interface BuiltWasm {
   readonly name: 'simd' | 'relaxed';
+  /** Whether it takes a memory that threads share. */
+  readonly shared: boolean;
   readonly file: string;
   readonly bytes: number;
   readonly sha256: string;

@@ -1,8 +1,9 @@
 /**
  * Compiles the C kernels to WebAssembly with the clang that npm installs.
  *
- * Two builds of one source: `simd` (SIMD128) and `relaxed` (SIMD128 and relaxed SIMD). Output goes
- * to `build/wasm/` with a manifest of sizes and SHA-256 hashes. The result is cached under a hash of
+ * Two builds of one source: `simd` (SIMD128) and `relaxed` (SIMD128 and relaxed SIMD), each for a
+ * memory that threads share (`hermit-simd-shared.wasm`) and for one that they do not. Output goes to
+ * `build/wasm/` with a manifest of sizes and SHA-256 hashes. The result is cached under a hash of
  * everything that determines it: sources, flags and compiler version; the compiler's output is
  * deterministic.
  *
@@ -28,10 +29,13 @@ const commonFlags = [
   '-Wextra',
   '-Werror',
   '-mbulk-memory',
+  '-matomics',
   '-Iinclude',
   '-Wl,--no-entry',
   '-Wl,--import-memory',
+  '-Wl,--shared-memory',
   '-Wl,--export=__heap_base',
+  '-Wl,--export=__stack_pointer',
   '-Wl,-z,stack-size=65536',
   '-Wl,--max-memory=4294967296',
   '-Wl,--strip-all',
@@ -123,6 +127,46 @@ function unity(files) {
   };
 }
 
+/**
+ * The same module for a memory that is not shared: they differ in one flag of the imported memory's
+ * limits. Atomic instructions are valid on every memory.
+ * @param {Uint8Array} module
+ */
+export function withPrivateMemory(module) {
+  const bytes = Uint8Array.from(module);
+  let at = 8;
+  const readNumber = () => {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes[at++];
+      value |= (byte & 127) << shift;
+      if (byte < 128) return value >>> 0;
+    }
+  };
+  const skipName = () => {
+    const length = readNumber();
+    at += length;
+  };
+  const IMPORTS = 2;
+  for (;;) {
+    const section = bytes[at++];
+    const size = readNumber();
+    if (section === IMPORTS) break;
+    at += size;
+  }
+  for (let count = readNumber(); count > 0; count--) {
+    skipName();
+    skipName();
+    const MEMORY = 2;
+    const LIMITED_AND_SHARED = 3;
+    const isMemory = bytes[at++] === MEMORY;
+    if (!isMemory || bytes[at] !== LIMITED_AND_SHARED) continue;
+    bytes[at] = 1;
+    return bytes;
+  }
+  throw new Error('The module imports no shared memory.');
+}
+
 async function readCached(key, folder) {
   try {
     const manifest = JSON.parse(await readFile(path.join(folder, 'manifest.json'), 'utf8'));
@@ -188,10 +232,15 @@ async function compileAll(key, files, version) {
   const entries = [];
   const flagsOfBuild = {};
   for (const [name, flags] of Object.entries(builds)) {
-    const bytes = await compileC(unity(files), [...commonFlags, ...flags]);
-    const file = `hermit-${name}.wasm`;
-    await writeAtomically(path.join(outputFolder, file), bytes);
-    entries.push({ name, file, bytes: bytes.length, sha256: sha256(bytes), abi });
+    const shared = await compileC(unity(files), [...commonFlags, ...flags]);
+    const variants = [
+      { shared: true, file: `hermit-${name}-shared.wasm`, bytes: shared },
+      { shared: false, file: `hermit-${name}.wasm`, bytes: withPrivateMemory(shared) },
+    ];
+    for (const { bytes, ...entry } of variants) {
+      await writeAtomically(path.join(outputFolder, entry.file), bytes);
+      entries.push({ name, ...entry, bytes: bytes.length, sha256: sha256(bytes), abi });
+    }
     flagsOfBuild[name] = [...commonFlags, ...flags].join(' ');
   }
   const manifest = {

@@ -1,5 +1,6 @@
 /** The engine's thread: reads stored blocks itself, computes, and never connects anywhere. */
 import { createWasmBackend } from '../src/engine/backend/wasm/create-wasm-backend.ts';
+import type { WasmBackend } from '../src/engine/backend/wasm/wasm-backend.ts';
 import { Embedder } from '../src/engine/embedder.ts';
 import { Engine } from '../src/engine/engine.ts';
 import type { EmbedderApi, EngineApi } from '../src/rpc/contracts.ts';
@@ -7,9 +8,20 @@ import { exposeApi } from '../src/rpc/expose.ts';
 import { produceStream } from '../src/rpc/stream-channel.ts';
 import { fetchKernels } from './kernel-assets.ts';
 import { loadStored } from './load-stored.ts';
+import { spawnKernelThread } from './spawn-kernel-thread.ts';
 
-const engine = new Engine(() => createWasmBackend(fetchKernels));
-const embedder = new Embedder(() => createWasmBackend(fetchKernels));
+/** More threads than this wait for memory. */
+const MOST_THREADS = 8;
+
+const makeBackend = (): Promise<WasmBackend> =>
+  createWasmBackend(fetchKernels, {
+    isolated: crossOriginIsolated,
+    most: Math.min(navigator.hardwareConcurrency, MOST_THREADS),
+    spawn: spawnKernelThread,
+  });
+
+const engine = new Engine(makeBackend);
+const embedder = new Embedder(makeBackend);
 
 exposeApi({
   load: (request, header, events) =>
@@ -23,6 +35,9 @@ exposeApi({
     produceStream(events, (signal) => engine.generate(request, signal)),
   setPrecision: (precision) => {
     engine.setPrecision(precision);
+  },
+  setThreads: (threads) => {
+    engine.setThreads(threads);
   },
   promptTokens: (prompt) => engine.promptTokens(prompt),
   score: (tokens, topLogprobs) => engine.score(tokens, topLogprobs),

@@ -52,7 +52,7 @@ export interface ModelRuntimeOptions extends ModelAccess {
   readonly beside?: { memoryBytes(): number; release(): Promise<void> };
 }
 
-export type RuntimeLoadOptions = Pick<EngineLoadOptions, 'precision' | 'contextLength'>;
+export type RuntimeLoadOptions = Pick<EngineLoadOptions, 'precision' | 'contextLength' | 'threads'>;
 
 type ReadyState = Extract<RuntimeState, { kind: 'ready' }>;
 
@@ -276,6 +276,12 @@ export class ModelRuntime {
     await this.#options.engine.use((engine) => engine.setPrecision(precision));
   }
 
+  /** Threads from the next step on, in the middle of an answer too. */
+  async setThreads(threads: 'auto' | number): Promise<void> {
+    if (this.#state.value.kind !== 'ready') return;
+    await this.#options.engine.use((engine) => engine.setThreads(threads));
+  }
+
   tokenize(text: string, options: { special: boolean; boundary: boolean }): Promise<number[]> {
     return this.#options.engine.use((engine) => engine.tokenize(text, options));
   }
@@ -349,5 +355,10 @@ function transferReference(request: EngineLoadRequest): EngineLoadRequest {
 }
 
 function sameOptions(a: RuntimeLoadOptions | null, b: RuntimeLoadOptions): boolean {
-  return a !== null && a.precision === b.precision && a.contextLength === b.contextLength;
+  return (
+    a !== null &&
+    a.precision === b.precision &&
+    a.contextLength === b.contextLength &&
+    a.threads === b.threads
+  );
 }

@@ -7,7 +7,7 @@
  */
 import type { ByteSource } from '../common/byte-source.ts';
 import { AppError } from '../common/errors.ts';
-import type { Backend, KvType, Precision } from './backend/backend.ts';
+import type { Backend, KvType, Precision, ThreadChoice } from './backend/backend.ts';
 import type { GgufFile } from './formats/gguf/gguf-file.ts';
 import { noPenalties, type PenaltyOptions } from './generation/logits-processors.ts';
 import type { TokenLogprob } from './generation/logprobs.ts';
@@ -29,6 +29,8 @@ export interface EngineLoadOptions {
   /** Positions wanted; at most what the model was trained for is given. */
   readonly contextLength: number;
   readonly kvType?: KvType;
+  /** Threads of the processor to compute with; what measuring finds best when absent. */
+  readonly threads?: ThreadChoice;
   /** Memory the model may use in all; unlimited when absent. */
   readonly budgetBytes?: number;
 }
@@ -125,6 +127,7 @@ export class Engine {
     defineLanguageModel(file);
     const tokenizer = createTokenizer(file.metadata);
     const backend = await this.#createBackend();
+    if (options.threads !== undefined) backend.setThreads?.(options.threads);
     let model: LanguageModel | null = null;
     try {
       const kvType = options.kvType ?? 'f16';
@@ -165,6 +168,11 @@ export class Engine {
   /** Bits read of each weight from the next token on. */
   setPrecision(precision: Precision): void {
     this.#precision = precision;
+  }
+
+  /** Threads from the next step on, in the middle of an answer too. */
+  setThreads(threads: ThreadChoice): void {
+    this.#loaded?.backend.setThreads?.(threads);
   }
 
   /** Reads the prompt and writes what follows it; see `Session.generate`. */

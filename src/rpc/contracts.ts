@@ -5,7 +5,7 @@
  * streams travel over a MessagePort (`stream-channel.ts`), cancellation is a message on that port.
  */
 import type { ChatTemplateRequest } from '../conversation/chat-template.ts';
-import type { Precision } from '../engine/backend/backend.ts';
+import type { Precision, ThreadChoice } from '../engine/backend/backend.ts';
 import type {
   EngineLoadOptions,
   EnginePrompt,
@@ -64,6 +64,7 @@ export interface EngineApi {
   promptTokens(prompt: EnginePrompt): number[];
   score(tokens: readonly number[], topLogprobs: number): Promise<readonly TokenReport[]>;
   setPrecision(precision: Precision): void;
+  setThreads(threads: ThreadChoice): void;
   tokenize(
     text: string,
     options: { readonly special: boolean; readonly boundary: boolean },

@@ -1,4 +1,5 @@
 /** `globalThis.hermit` as scripts of the page use it, in a real Chromium on the built page. */
+import { availableParallelism } from 'node:os';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeGguf } from '../../src/engine/formats/gguf/writer.ts';
@@ -117,6 +118,21 @@ describe('hermit.models', () => {
     expect(outcome.progress.at(-1)).toBe(1);
     expect(outcome.still).toBe('one');
     expect(outcome.after).toBeNull();
+  });
+
+  it('computes on several threads, with the same outcome as on one', async () => {
+    const run = (threads: number): Promise<{ backend: string; text: string }> =>
+      page.evaluate(async (count) => {
+        const { backend } = await hermit.models.load('one', { threads: count });
+        const request = { model: 'one', prompt: 'word300 word301', max_tokens: 12, temperature: 0 };
+        const { choices } = await hermit.completions.create(request);
+        return { backend, text: choices[0]?.text ?? '' };
+      }, threads);
+    const [alone, together] = [await run(1), await run(2)];
+    expect(alone.backend).toContain('1 thread');
+    expect(together.backend).toContain(availableParallelism() > 1 ? '2 threads' : '1 thread');
+    expect(together.text).toBe(alone.text);
+    expect(alone.text).not.toBe('');
   });
 
   it('stops a load by its signal, and loads afterwards', async () => {

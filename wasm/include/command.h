@@ -7,7 +7,7 @@
 #include "experts.h"
 #include "planes.h"
 
-#define HERMIT_ABI 6
+#define HERMIT_ABI 7
 
 enum {
   OP_EMBED,
@@ -34,8 +34,9 @@ enum { ROWS_TOKENS, ROWS_OUTPUTS };
 enum { EMBED_BY_TOKEN, EMBED_BY_POSITION, EMBED_FIRST };
 
 typedef struct {
-  uint32_t op;
-  uint32_t rows;  // ROWS_TOKENS or ROWS_OUTPUTS
+  uint16_t op;
+  uint16_t joined;  // 1: reads and overwrites nothing of the command before, no barrier between
+  uint32_t rows;    // ROWS_TOKENS or ROWS_OUTPUTS
   union {
     struct {
       const Matrix *table;
@@ -119,8 +120,8 @@ typedef struct {
   uint32_t outputs;
   uint32_t precision;  // 8 or 4
   const Cache *cache;
-  uint8_t *scratch;   // of one thread
-  uint32_t progress;  // commands done, for a watcher
+  uint8_t *scratch;        // of thread 0, followed by those of the others
+  uint32_t scratch_bytes;  // of one thread
 } Step;
 
 _Static_assert(sizeof(Step) == 32, "mirrored by src/engine/backend/wasm/command-layout.ts");

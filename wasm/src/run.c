@@ -1,7 +1,7 @@
 // Executes a command list. Every command is a number of independent units of work and a function
 // for a range of them, so that threads can share a command; one thread takes the whole range.
-#include "command.h"
 #include "matmul.h"
+#include "team.h"
 
 void norm_f32_x4(uint32_t, const float *, const float *, const float *, uint32_t, float, uint32_t,
                  float *, uint32_t, uint32_t);
@@ -21,10 +21,29 @@ void scale_f32_x4(const float *, float, float, float *, uint32_t, uint32_t);
 // Elements of a unit of the elementwise operators.
 enum { ELEMENT_UNIT = 1024 };
 
+// What a thread works with.
+typedef struct {
+  const Step *step;
+  uint8_t *scratch;  // its own
+} Worker;
+
 typedef struct {
   uint32_t (*units)(const Command *c, uint32_t rows);
-  void (*run)(const Command *c, const Step *s, uint32_t rows, uint32_t begin, uint32_t end);
+  // Multiply-adds of a unit, roughly: how long it takes, to cut a step into slices.
+  uint32_t (*cost)(const Command *c, const Step *s, uint32_t rows);
+  void (*run)(const Command *c, const Worker *w, uint32_t rows, uint32_t begin, uint32_t end);
+  uint32_t grain;  // units that are better not divided
 } Executor;
+
+// An element that is loaded, changed and stored takes about as long as eight products.
+enum { ELEMENT_COST = 8 };
+
+static uint32_t unit_cost(const Command *c, const Step *s, uint32_t rows) {
+  (void)c;
+  (void)s;
+  (void)rows;
+  return ELEMENT_UNIT * ELEMENT_COST;
+}
 
 static uint32_t row_units(const Command *c, uint32_t rows) {
   (void)c;
@@ -39,39 +58,45 @@ static uint32_t element_end(uint32_t columns, uint32_t rows, uint32_t end) {
   return min_u32(columns * rows, end * ELEMENT_UNIT);
 }
 
-static void run_embed(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
+static void run_embed(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
                       uint32_t end) {
   (void)rows;
-  const int32_t *tokens = c->embed.by == EMBED_BY_TOKEN ? s->tokens : 0;
+  const int32_t *tokens = c->embed.by == EMBED_BY_TOKEN ? w->step->tokens : 0;
   const uint32_t by_position = c->embed.by == EMBED_BY_POSITION;
-  embed_rows(c->embed.table, tokens, by_position ? s->position : 0, by_position, c->embed.scale,
-             s->precision, c->embed.out, begin, end);
+  embed_rows(c->embed.table, tokens, by_position ? w->step->position : 0, by_position,
+             c->embed.scale, w->step->precision, c->embed.out, begin, end);
 }
 
 static uint32_t norm_units(const Command *c, uint32_t rows) {
   return rows * c->norm.groups_per_row;
 }
 
-static void run_norm(const Command *c, const Step *s, uint32_t rows, uint32_t begin, uint32_t end) {
-  (void)s;
+static void run_norm(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
+                     uint32_t end) {
+  (void)w;
   (void)rows;
   norm_f32_x4(c->norm.layer, c->norm.x, c->norm.weight, c->norm.bias, c->norm.affine_rows,
               c->norm.epsilon, c->norm.group_size, c->norm.out, begin, end);
 }
 
-static void run_quantize(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
+static void run_quantize(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
                          uint32_t end) {
-  (void)s;
+  (void)w;
   const Quantized *to = &c->quantize.to;
   quantize_f32_i8x32(c->quantize.x, c->quantize.columns, begin, end, activation_layout(rows),
                      (int8_t *)to->digits, (float *)to->scales, (int32_t *)to->sums);
+}
+
+static uint32_t matmul_cost(const Command *c, const Step *s, uint32_t rows) {
+  (void)s;
+  return GROUP * c->matmul.matrix->columns * rows;
 }
 
 static uint32_t matmul_units(const Command *c, uint32_t rows) {
   return rows == 0 ? 0 : groups_of(c->matmul.matrix);
 }
 
-static void run_matmul(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
+static void run_matmul(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
                        uint32_t end) {
   const Matrix *m = c->matmul.matrix;
   const float *bias = c->matmul.bias;
@@ -80,44 +105,53 @@ static void run_matmul(const Command *c, const Step *s, uint32_t rows, uint32_t 
     matmul_f32_4x2(m, c->matmul.x, rows, bias, out, begin, end);
   } else if (rows <= MATVEC_TOKENS) {
     for (uint32_t t = 0; t < rows; t++) {
-      matvec_planes_8x32(m, &c->matmul.quantized, t, s->precision, bias, out + (size_t)t * m->rows,
-                         begin, end, s->scratch);
+      matvec_planes_8x32(m, &c->matmul.quantized, t, w->step->precision, bias,
+                         out + (size_t)t * m->rows, begin, end, w->scratch);
     }
   } else {
-    matmat_planes_8x4(m, &c->matmul.quantized, rows, s->precision, bias, out, begin, end,
-                      s->scratch);
+    matmat_planes_8x4(m, &c->matmul.quantized, rows, w->step->precision, bias, out, begin, end,
+                      w->scratch);
   }
 }
 
-static void run_rope(const Command *c, const Step *s, uint32_t rows, uint32_t begin, uint32_t end) {
-  (void)s;
+static void run_rope(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
+                     uint32_t end) {
+  (void)w;
   (void)rows;
   rope_f32_x4(c->rope.x, c->rope.table, c->rope.heads, c->rope.head_dim, c->rope.pairs,
               c->rope.interleaved, begin, end);
 }
 
-static void run_cache_write(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
+static void run_cache_write(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
                             uint32_t end) {
   (void)rows;
-  cache_write_vectors(s->cache, c->cache_write.layer, c->cache_write.k, c->cache_write.v,
-                      s->position, begin, end);
+  cache_write_vectors(w->step->cache, c->cache_write.layer, c->cache_write.k, c->cache_write.v,
+                      w->step->position, begin, end);
 }
 
 static uint32_t attention_command_units(const Command *c, uint32_t rows) {
   return attention_units(c->attention.kv_heads, rows);
 }
 
-static void run_attention(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
+// Products of floats take about four times as long as those of digits.
+static uint32_t attention_cost(const Command *c, const Step *s, uint32_t rows) {
+  const uint32_t shared = c->attention.heads / c->attention.kv_heads;
+  return 8 * shared * min_u32(rows, TOKEN_TILE) * c->attention.head_dim * (s->position + rows);
+}
+
+static void run_attention(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
                           uint32_t end) {
-  attention_cache_tile32(&c->attention, s->cache, rows, s->position, s->scratch, begin, end);
+  attention_cache_tile32(&c->attention, w->step->cache, rows, w->step->position, w->scratch, begin,
+                         end);
 }
 
 static uint32_t gate_units(const Command *c, uint32_t rows) {
   return element_units(c->gate.columns, rows);
 }
 
-static void run_gate(const Command *c, const Step *s, uint32_t rows, uint32_t begin, uint32_t end) {
-  (void)s;
+static void run_gate(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
+                     uint32_t end) {
+  (void)w;
   gate_f32_x4(c->gate.kind, c->gate.gate, c->gate.up, c->gate.out, begin * ELEMENT_UNIT,
               element_end(c->gate.columns, rows, end));
 }
@@ -126,9 +160,9 @@ static uint32_t activate_units(const Command *c, uint32_t rows) {
   return element_units(c->activate.columns, rows);
 }
 
-static void run_activate(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
+static void run_activate(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
                          uint32_t end) {
-  (void)s;
+  (void)w;
   activate_f32_x4(c->activate.kind, c->activate.x, c->activate.out, begin * ELEMENT_UNIT,
                   element_end(c->activate.columns, rows, end));
 }
@@ -137,8 +171,9 @@ static uint32_t add_units(const Command *c, uint32_t rows) {
   return element_units(c->add.columns, rows);
 }
 
-static void run_add(const Command *c, const Step *s, uint32_t rows, uint32_t begin, uint32_t end) {
-  (void)s;
+static void run_add(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
+                    uint32_t end) {
+  (void)w;
   add_f32_x4(c->add.a, c->add.b, c->add.out, begin * ELEMENT_UNIT,
              element_end(c->add.columns, rows, end));
 }
@@ -147,61 +182,67 @@ static uint32_t scale_units(const Command *c, uint32_t rows) {
   return element_units(c->scale.columns, rows);
 }
 
-static void run_scale(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
+static void run_scale(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
                       uint32_t end) {
-  (void)s;
+  (void)w;
   scale_f32_x4(c->scale.x, c->scale.factor, c->scale.softcap, c->scale.out, begin * ELEMENT_UNIT,
                element_end(c->scale.columns, rows, end));
 }
 
-static void run_take_outputs(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
+static void run_take_outputs(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
                              uint32_t end) {
-  const size_t columns = c->take_outputs.columns, skipped = s->token_count - rows;
+  const size_t columns = c->take_outputs.columns, skipped = w->step->token_count - rows;
   for (uint32_t r = begin; r < end; r++) {
     __builtin_memcpy(c->take_outputs.out + r * columns, c->take_outputs.x + (skipped + r) * columns,
                      columns * sizeof(float));
   }
 }
 
-static void run_route(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
+static void run_route(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
                       uint32_t end) {
   (void)rows;
-  route_f32(&c->route, s->scratch, begin, end);
+  route_f32(&c->route, w->scratch, begin, end);
 }
 
 static uint32_t expert_matmul_units(const Command *c, uint32_t rows) {
   return rows == 0 ? 0 : groups_of(c->expert_matmul.experts);
 }
 
-static void run_expert_matmul(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
-                              uint32_t end) {
-  expert_matmul_8x4(&c->expert_matmul, rows, s->precision, s->scratch, begin, end);
+static uint32_t expert_matmul_cost(const Command *c, const Step *s, uint32_t rows) {
+  (void)s;
+  return GROUP * c->expert_matmul.experts->columns * rows * c->expert_matmul.used;
 }
 
-static void run_expert_sum(const Command *c, const Step *s, uint32_t rows, uint32_t begin,
+static void run_expert_matmul(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
+                              uint32_t end) {
+  expert_matmul_8x4(&c->expert_matmul, rows, w->step->precision, w->scratch, begin, end);
+}
+
+static void run_expert_sum(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
                            uint32_t end) {
-  (void)s;
+  (void)w;
   (void)rows;
   expert_sum_f32_x4(c->expert_sum.x, c->expert_sum.routes, c->expert_sum.used,
                     c->expert_sum.columns, c->expert_sum.out, begin, end);
 }
 
 static const Executor executors[OP_COUNT] = {
-    [OP_EMBED] = {row_units, run_embed},
-    [OP_NORM] = {norm_units, run_norm},
-    [OP_QUANTIZE] = {row_units, run_quantize},
-    [OP_MATMUL] = {matmul_units, run_matmul},
-    [OP_ROPE] = {row_units, run_rope},
-    [OP_CACHE_WRITE] = {row_units, run_cache_write},
-    [OP_ATTENTION] = {attention_command_units, run_attention},
-    [OP_GATE] = {gate_units, run_gate},
-    [OP_ADD] = {add_units, run_add},
-    [OP_SCALE] = {scale_units, run_scale},
-    [OP_TAKE_OUTPUTS] = {row_units, run_take_outputs},
-    [OP_ACTIVATE] = {activate_units, run_activate},
-    [OP_ROUTE] = {row_units, run_route},
-    [OP_EXPERT_MATMUL] = {expert_matmul_units, run_expert_matmul},
-    [OP_EXPERT_SUM] = {row_units, run_expert_sum},
+    [OP_EMBED] = {row_units, unit_cost, run_embed, 1},
+    [OP_NORM] = {norm_units, unit_cost, run_norm, 1},
+    [OP_QUANTIZE] = {row_units, unit_cost, run_quantize, 1},
+    [OP_MATMUL] = {matmul_units, matmul_cost, run_matmul, MATVEC_STREAMS},
+    [OP_ROPE] = {row_units, unit_cost, run_rope, 1},
+    [OP_CACHE_WRITE] = {row_units, unit_cost, run_cache_write, 1},
+    [OP_ATTENTION] = {attention_command_units, attention_cost, run_attention, 1},
+    [OP_GATE] = {gate_units, unit_cost, run_gate, 1},
+    [OP_ADD] = {add_units, unit_cost, run_add, 1},
+    [OP_SCALE] = {scale_units, unit_cost, run_scale, 1},
+    [OP_TAKE_OUTPUTS] = {row_units, unit_cost, run_take_outputs, 1},
+    [OP_ACTIVATE] = {activate_units, unit_cost, run_activate, 1},
+    [OP_ROUTE] = {row_units, unit_cost, run_route, 1},
+    [OP_EXPERT_MATMUL] = {expert_matmul_units, expert_matmul_cost, run_expert_matmul,
+                          MATVEC_STREAMS},
+    [OP_EXPERT_SUM] = {row_units, unit_cost, run_expert_sum, 1},
 };
 
 EXPORT(hermit_abi) uint32_t hermit_abi(void) { return HERMIT_ABI; }
@@ -211,12 +252,189 @@ EXPORT(hermit_activation_bytes) uint32_t hermit_activation_bytes(void) {
   return activation_bytes();
 }
 
-EXPORT(hermit_run) void hermit_run(const Command *commands, uint32_t count, Step *step) {
-  for (uint32_t i = 0; i < count; i++) {
-    const Command *c = &commands[i];
-    const uint32_t rows = c->rows == ROWS_OUTPUTS ? step->outputs : step->token_count;
+static uint32_t rows_of(const Command *c, const Step *s) {
+  return c->rows == ROWS_OUTPUTS ? s->outputs : s->token_count;
+}
+
+// Moves the team's range on: from where it ended, as far as `budget` multiply-adds reach, at least
+// one grain. Returns the cost of the new range, 0 at the end of the list.
+EXPORT(hermit_next_range) double hermit_next_range(Team *team, double budget) {
+  Range r = {team->range.to, team->range.to_unit, team->range.to, team->range.to_unit};
+  double cost = 0;
+  while (r.to < team->count) {
+    const Command *c = &team->commands[r.to];
     const Executor *executor = &executors[c->op];
-    executor->run(c, step, rows, 0, executor->units(c, rows));
-    step->progress = i + 1;
+    const uint32_t rows = rows_of(c, team->step), units = executor->units(c, rows);
+    if (units > r.to_unit) {
+      const double one = executor->cost(c, team->step, rows), left = units - r.to_unit;
+      // Whole grains, and the whole rest when less than half a slice would remain.
+      if (cost + one * left > budget * 1.5) {
+        double take = (budget - cost) / one;
+        take = take < left ? __builtin_floor(take / executor->grain) * executor->grain : left;
+        if (take < executor->grain)
+          take = cost > 0 ? 0 : executor->grain < left ? executor->grain : left;
+        cost += take * one;
+        r.to_unit += (uint32_t)take;
+        if (r.to_unit < units) break;
+      } else {
+        cost += one * left;
+      }
+    }
+    r.to++;
+    r.to_unit = 0;
+    if (cost >= budget) break;
+  }
+  team->range = r;
+  return cost > 0 ? cost : r.from < team->count ? 1 : 0;
+}
+
+#ifdef __wasm_atomics__
+
+// Waits for all threads of the slice. Returns 0 when the slice was abandoned.
+static int pass_barrier(Team *team, uint32_t threads, uint32_t thread) {
+  if (threads == 1) return 1;
+  const uint32_t phase = atomic_read(&team->phase);
+  if (atomic_add(&team->arrived, 1) + 1 == threads) {
+    for (uint32_t i = 0; i < MAX_JOINED; i++) team->cursors[i].value = 0;
+    atomic_write(&team->arrived, 0);
+    atomic_write(&team->phase, phase + 1);
+    if (atomic_read(&team->sleepers)) wake_all(&team->phase);
+    return 1;
+  }
+  for (uint32_t spin = 0; spin < SPINS; spin++) {
+    if (atomic_read(&team->phase) != phase) return 1;
+  }
+  // Asleep, but not for ever: a thread that died wakes nobody.
+  uint32_t idle = 0, last = 0;
+  for (;;) {
+    atomic_add(&team->sleepers, 1);
+    sleep_while(&team->phase, phase, QUARTER_SECOND);
+    atomic_add(&team->sleepers, ~0u);
+    if (atomic_read(&team->phase) != phase) return 1;
+    if (atomic_read(&team->abandoned)) return 0;
+    if (thread != 0) continue;
+    uint32_t beats = 0;
+    for (uint32_t i = 1; i < threads; i++) beats += atomic_read(&team->beats[i]);
+    idle = beats == last ? idle + 1 : 0;
+    last = beats;
+    if (idle < team->patience) continue;
+    atomic_write(&team->abandoned, 1);
+    return 0;
   }
 }
+
+// Takes the next units of a command: half of a fair share of what is left, in whole grains.
+static int claim(Team *team, Line *cursor, uint32_t units, uint32_t grain, uint32_t threads,
+                 uint32_t *begin, uint32_t *end) {
+  uint32_t at = atomic_read(cursor);
+  while (at < units && !atomic_read(&team->abandoned)) {
+    uint32_t take = (units - at) / (2 * threads);
+    take = max_u32((take + grain - 1) / grain, 1) * grain;
+    take = min_u32(take, units - at);
+    if (!atomic_swap(cursor, &at, at + take)) continue;
+    *begin = at;
+    *end = at + take;
+    return 1;
+  }
+  return 0;
+}
+
+static void run_shared(Team *team, const Executor *executor, const Command *c, const Worker *w,
+                       uint32_t rows, uint32_t first, uint32_t last, uint32_t threads,
+                       uint32_t thread, uint32_t slot) {
+  uint32_t begin, end;
+  while (claim(team, &team->cursors[slot], last - first, executor->grain, threads, &begin, &end)) {
+    executor->run(c, w, rows, first + begin, first + end);
+    // Its own word, so a plain read is the last value.
+    atomic_write(&team->beats[thread], team->beats[thread].value + 1);
+  }
+}
+
+#else
+
+static int pass_barrier(Team *team, uint32_t threads, uint32_t thread) {
+  (void)team;
+  (void)threads;
+  (void)thread;
+  return 1;
+}
+
+static void run_shared(Team *team, const Executor *executor, const Command *c, const Worker *w,
+                       uint32_t rows, uint32_t first, uint32_t last, uint32_t threads,
+                       uint32_t thread, uint32_t slot) {
+  (void)team;
+  (void)threads;
+  (void)thread;
+  (void)slot;
+  executor->run(c, w, rows, first, last);
+}
+
+#endif
+
+// One thread's part of the team's range. Returns 0 when the slice was abandoned.
+static int run_slice(Team *team, uint32_t thread) {
+  const Range range = team->range;
+  const Step *step = team->step;
+  const Command *commands = team->commands;
+  const uint32_t threads = team->threads;
+  const Worker worker = {step, step->scratch + (size_t)thread * step->scratch_bytes};
+  uint32_t slot = 0;
+  for (uint32_t i = range.from; i <= range.to; i++) {
+    if (i == range.to && range.to_unit == 0) break;
+    const Command *c = &commands[i];
+    const Executor *executor = &executors[c->op];
+    const uint32_t rows = rows_of(c, step);
+    if (i > range.from) {
+      slot++;
+      if (!c->joined || slot == MAX_JOINED) {
+        if (!pass_barrier(team, threads, thread)) return 0;
+        slot = 0;
+        if (thread == 0) team->progress.value = i;
+      }
+    }
+    const uint32_t begin = i == range.from ? range.from_unit : 0;
+    const uint32_t end = i == range.to ? range.to_unit : executor->units(c, rows);
+    if (threads == 1) {
+      executor->run(c, &worker, rows, begin, end);
+    } else {
+      run_shared(team, executor, c, &worker, rows, begin, end, threads, thread, slot);
+    }
+  }
+  return pass_barrier(team, threads, thread);
+}
+
+// Runs the team's range as thread 0, `number` being that of the slice.
+EXPORT(hermit_run) int hermit_run(Team *team, uint32_t number) {
+#ifdef __wasm_atomics__
+  for (uint32_t i = 1; i < team->threads; i++) {
+    atomic_write(&team->go[i], number);
+    if (atomic_read(&team->asleep[i])) wake_all(&team->go[i]);
+  }
+#else
+  (void)number;
+#endif
+  const int done = run_slice(team, 0);
+  if (done) team->progress.value = team->range.to;
+  return done ? SLICE_DONE : SLICE_STALLED;
+}
+
+#ifdef __wasm_atomics__
+
+// The life of every other thread: runs slices as they come, until its worker is ended.
+EXPORT(hermit_serve) void hermit_serve(Team *team, uint32_t thread) {
+  uint32_t seen = atomic_read(&team->done[thread]);
+  for (;;) {
+    for (uint32_t spin = 0; spin < SPINS && atomic_read(&team->go[thread]) == seen; spin++) {
+    }
+    while (atomic_read(&team->go[thread]) == seen) {
+      atomic_write(&team->asleep[thread], 1);
+      sleep_while(&team->go[thread], seen, -1);
+      atomic_write(&team->asleep[thread], 0);
+    }
+    seen = atomic_read(&team->go[thread]);
+    run_slice(team, thread);
+    atomic_write(&team->done[thread], seen);
+  }
+}
+
+#endif

@@ -156,6 +156,11 @@ describe('loading', () => {
     await hermit.models.install(server.url('/a.gguf'));
     await hermit.models.load('a', { precision: 4 });
     expect(engine.loads[0]?.options).toMatchObject({ precision: 4, contextLength: 777 });
+    await hermit.models.load('a', { threads: 2 });
+    expect(engine.loads[1]?.options).toMatchObject({ precision: 'auto', threads: 2 });
+    await expect(hermit.models.load('a', { threads: 0 })).rejects.toMatchObject({
+      code: 'invalid-argument',
+    });
     const report = await hermit.device.report();
     expect(report).toMatchObject({ hermit: '1.2.3', cores: 2, model: { id: 'a' } });
     expect(JSON.parse(JSON.stringify(report))).toEqual(report);

@@ -190,22 +190,15 @@ class HermitModels {
    * `engine/*`, `aborted`
    */
   async load(id: string, options: LoadOptions = {}): Promise<LoadedModel | LoadedEmbedder> {
-    const { precision, contextLength } = loadOptions(options, this.#dependencies.loadDefaults());
+    const { runtime, embeddings, loadDefaults } = this.#dependencies;
+    const chosen = loadOptions(options, loadDefaults());
     await this.requireInstalled(requireText(id, 'id'));
+    const { onProgress, signal } = options;
     if ((await this.purposeOf(id)) === 'embedding') {
-      return this.#dependencies.embeddings.load(
-        id,
-        { precision, contextLength },
-        options.onProgress,
-        options.signal,
-      );
+      const { precision, contextLength } = chosen;
+      return embeddings.load(id, { precision, contextLength }, onProgress, signal);
     }
-    return this.#dependencies.runtime.load(
-      id,
-      { precision, contextLength },
-      options.onProgress,
-      options.signal,
-    );
+    return runtime.load(id, chosen, onProgress, signal);
   }
 
   /** Frees the memory of the loaded model; without an id, of all that are loaded. */
@@ -323,7 +316,7 @@ function isList(source: InstallSource): source is readonly File[] {
 }
 
 function loadOptions(
-  { backend = 'auto', precision, contextLength }: LoadOptions,
+  { backend = 'auto', precision, contextLength, threads }: LoadOptions,
   defaults: RuntimeLoadOptions,
 ): RuntimeLoadOptions {
   if (!['auto', 'wasm'].includes(backend))
@@ -331,5 +324,8 @@ function loadOptions(
   const chosen = precision ?? defaults.precision;
   if (!['auto', 8, 4].includes(chosen)) throw invalidField('precision', '"auto", 8 or 4', chosen);
   const most = requireWhole(contextLength, 'contextLength', 1, 1e9);
-  return { precision: chosen, contextLength: most ?? defaults.contextLength };
+  const loading = { precision: chosen, contextLength: most ?? defaults.contextLength };
+  if (threads === undefined) return { ...defaults, ...loading };
+  if (threads !== 'auto') requireWhole(threads, 'threads', 1, 1024);
+  return { ...loading, threads };
 }

@@ -88,6 +88,8 @@ export interface StepInput {
   readonly outputs: number;
   readonly precision: Precision;
   readonly cache: KvCacheHandle;
+  /** Ends the step within some 50 ms with `aborted`; what it wrote into the cache is void then. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A graph made ready for one backend: memory planned, commands or pipelines prepared. */
@@ -112,6 +114,8 @@ export interface CompileOptions {
   /** Largest number of result rows of one step (at most `maxTokens`). */
   readonly maxOutputs: number;
 }
+
+export type ThreadChoice = 'auto' | number;
 
 export interface Backend {
   readonly kind: BackendKind;
@@ -141,5 +145,10 @@ export interface Backend {
    */
   run(executable: Executable, input: StepInput): Promise<Float32Array>;
   memory(): BackendMemory;
+  /**
+   * How many threads the next steps run on, where there are several: `auto` is what measuring finds
+   * best. Results do not depend on it.
+   */
+  setThreads?(threads: ThreadChoice): void;
   dispose(): void;
 }

@@ -17,7 +17,7 @@ import { tokenLogprobs } from './logprobs.ts';
 import type { TokenLogprob } from './logprobs.ts';
 import { StatsRecorder } from './stats.ts';
 import type { Clock, GenerationStats } from './stats.ts';
-import { yieldToEventLoop } from './yield-to-event-loop.ts';
+import { yieldToEventLoop } from '../../common/yield-to-event-loop.ts';
 
 export interface SessionOptions {
   readonly model: LanguageModel;

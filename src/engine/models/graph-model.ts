@@ -105,6 +105,7 @@ export class GraphLanguageModel implements LanguageModel {
       outputs,
       precision: options.precision,
       cache: cache.handle,
+      signal: options.signal,
     });
     checkNumbers(logits);
     cache.advance(tokens.length);

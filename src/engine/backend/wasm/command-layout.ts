@@ -1,5 +1,5 @@
 /**
- * The C structs of wasm/include (planes.h, attention.h, command.h) as arrays of 32-bit words. The C
+ * The C structs of wasm/include (planes.h, attention.h, command.h, team.h) as arrays of 32-bit words. The C
  * side asserts the sizes; `KERNEL_ABI` ties both sides together.
  */
 import type { KvType } from '../backend.ts';
@@ -9,6 +9,32 @@ export const MATRIX_WORDS = 12;
 export const CACHE_WORDS = 9;
 export const COMMAND_WORDS = 16;
 export const STEP_WORDS = 8;
+
+/** Most threads of a team, MAX_THREADS of team.h. */
+export const LARGEST_TEAM = 16;
+const MOST_JOINED = 8;
+const LINE_WORDS = 16;
+const HEAD_LINES = 6;
+
+/** Where the words of a C `Team` lie. All but those of its head have a cache line of their own. */
+export const teamWords = {
+  /** commands, count, step, threads, range (4), patience */
+  head: 9,
+  count: 1,
+  threads: 3,
+  to: 6,
+  progress: LINE_WORDS,
+  arrived: 2 * LINE_WORDS,
+  sleepers: 4 * LINE_WORDS,
+  abandoned: 5 * LINE_WORDS,
+  cursors: HEAD_LINES * LINE_WORDS,
+  cursorCount: MOST_JOINED,
+  go: (thread: number): number => (HEAD_LINES + MOST_JOINED + thread) * LINE_WORDS,
+  done: (thread: number): number =>
+    (HEAD_LINES + MOST_JOINED + 2 * LARGEST_TEAM + thread) * LINE_WORDS,
+} as const;
+
+export const TEAM_WORDS = (HEAD_LINES + MOST_JOINED + 4 * LARGEST_TEAM) * LINE_WORDS;
 
 export const commandCodes = {
   embed: 0,
@@ -29,6 +55,11 @@ export const commandCodes = {
 } as const;
 
 export type CommandName = keyof typeof commandCodes;
+
+/** The first word of a command; `joined`: nothing of the command before is needed. */
+export function commandWord(name: CommandName, joined: boolean): number {
+  return commandCodes[name] + (joined ? 65536 : 0);
+}
 
 export const rowCodes = { tokens: 0, outputs: 1 } as const;
 export const embedCodes = { token: 0, position: 1, first: 2 } as const;

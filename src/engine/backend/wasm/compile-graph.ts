@@ -27,7 +27,7 @@ import type { CompileOptions } from '../backend.ts';
 import { learnedPositions } from '../learned-positions.ts';
 import {
   COMMAND_WORDS,
-  commandCodes,
+  commandWord,
   embedCodes,
   floatWord,
   gateCodes,
@@ -50,7 +50,9 @@ type BufferId = number;
 interface Step {
   readonly name: CommandName;
   readonly rows: RowExtent;
-  readonly touches: readonly BufferId[];
+  /** Buffers, or a layer of the KV cache as `cacheLayer` names it. */
+  readonly reads: readonly BufferId[];
+  readonly writes: BufferId;
   /** The command's words after `op` and `rows`, once addresses are known. */
   readonly words: (address: (buffer: BufferId) => number) => readonly number[];
 }
@@ -61,10 +63,16 @@ interface QuantizedBuffer {
   readonly sumsOffset: number;
 }
 
+/** A layer of the KV cache among the buffers that steps wait for. */
+function cacheLayer(layer: number): BufferId {
+  return -1 - layer;
+}
+
 class GraphCompiler {
   readonly #graph: Graph;
   readonly #options: CompileOptions;
   readonly #kernels: Kernels;
+  readonly #threads: number;
   readonly #weights: readonly WasmWeight[];
   readonly #steps: Step[] = [];
   readonly #bufferBytes: number[];
@@ -76,10 +84,11 @@ class GraphCompiler {
   #cache: CacheNeeds | null = null;
   #vocabularySize = Infinity;
 
-  constructor(graph: Graph, options: CompileOptions, kernels: Kernels) {
+  constructor(graph: Graph, options: CompileOptions, kernels: Kernels, threads: number) {
     this.#graph = graph;
     this.#options = options;
     this.#kernels = kernels;
+    this.#threads = threads;
     this.#weights = findWeights(graph, options, kernels);
     this.#bufferBytes = graph.activations.map(
       ({ rows, columns }) => this.#rowCount(rows) * columns * 4,
@@ -125,16 +134,16 @@ class GraphCompiler {
     return denseAddress;
   }
 
-  /** Appends the command of an operator that writes `out` (null: the cache). */
+  /** Appends a command that writes `out`. */
   #add(
     name: CommandName,
     rows: RowExtent,
     reads: readonly BufferId[],
-    out: BufferId | null,
+    out: BufferId,
     words: Step['words'],
   ): void {
-    this.#steps.push({ name, rows, touches: out === null ? reads : [...reads, out], words });
-    if (out !== null) this.#quantized.delete(out); // a quantised copy of the old value is stale
+    this.#steps.push({ name, rows, reads, writes: out, words });
+    this.#quantized.delete(out); // a quantised copy of the old value is stale
   }
 
   #addOp(op: Op): void {
@@ -178,7 +187,7 @@ class GraphCompiler {
       }
       case 'cache-write':
         this.#noteCache(op.layer, this.#activation(op.k).columns, null);
-        this.#add('cache-write', 'tokens', [op.k, op.v], null, (at) => [
+        this.#add('cache-write', 'tokens', [op.k, op.v], cacheLayer(op.layer), (at) => [
           op.layer,
           at(op.k),
           at(op.v),
@@ -385,7 +394,7 @@ class GraphCompiler {
     this.#noteCache(layer, kvHeads * headDim, { kvHeads, headDim });
     this.#needScratch(this.#kernels.call('scratch_attention_bytes', heads, kvHeads, headDim));
     const numbers = [floatWord(op.scale), floatWord(op.softcap)];
-    this.#add('attention', 'tokens', [op.q], op.out, (at) => [
+    this.#add('attention', 'tokens', [op.q, cacheLayer(layer)], op.out, (at) => [
       at(op.q),
       at(op.out),
       layer,
@@ -432,17 +441,42 @@ class GraphCompiler {
 
   // ---- emitting ----
 
-  /** Lifetimes in steps; the result lives to the end. */
-  #lifetimes(): PlannedBuffer[] {
+  /**
+   * The steps in an order in which those that need nothing of each other stand together, with the
+   * number of their phase: threads wait for each other between phases only.
+   */
+  #schedule(): readonly { readonly step: Step; readonly phase: number }[] {
+    const written = new Map<BufferId, number>();
+    const read = new Map<BufferId, number>();
+    const scheduled = this.#steps.map((step) => {
+      let phase = 0;
+      const after = (before: number | undefined): void => {
+        if (before !== undefined) phase = Math.max(phase, before + 1);
+      };
+      for (const buffer of step.reads) after(written.get(buffer));
+      after(written.get(step.writes));
+      after(read.get(step.writes));
+      for (const buffer of step.reads) read.set(buffer, Math.max(phase, read.get(buffer) ?? 0));
+      written.set(step.writes, phase);
+      return { step, phase };
+    });
+    return scheduled.sort((a, b) => a.phase - b.phase); // stable: else in the graph's order
+  }
+
+  /** Lifetimes in phases; the result lives to the end. */
+  #lifetimes(
+    scheduled: readonly { readonly step: Step; readonly phase: number }[],
+  ): PlannedBuffer[] {
     const first = new Array<number>(this.#bufferBytes.length).fill(0);
     const last = new Array<number>(this.#bufferBytes.length).fill(-1);
-    this.#steps.forEach((step, index) => {
-      for (const buffer of step.touches) {
-        if (last[buffer] === -1) first[buffer] = index;
-        last[buffer] = index;
+    for (const { step, phase } of scheduled) {
+      for (const buffer of [...step.reads, step.writes]) {
+        if (buffer < 0) continue; // the cache is no buffer of a step
+        if (last[buffer] === -1) first[buffer] = phase;
+        last[buffer] = phase;
       }
-    });
-    last[this.#graph.result] = this.#steps.length;
+    }
+    last[this.#graph.result] = Infinity;
     return this.#bufferBytes.map((bytes, i) => ({
       bytes: last[i] === -1 ? 0 : bytes,
       firstStep: first[i] as number,
@@ -453,9 +487,11 @@ class GraphCompiler {
   #emit(): CompiledGraph {
     const { heap } = this.#kernels;
     const result = this.#activation(this.#graph.result);
-    const plan = planMemory(this.#lifetimes(), ALIGNMENT);
+    const scheduled = this.#schedule();
+    const plan = planMemory(this.#lifetimes(scheduled), ALIGNMENT);
     const arena = this.#allocate(plan.totalBytes);
-    const scratch = this.#allocate(this.#scratchBytes);
+    const scratchBytes = alignUp(this.#scratchBytes, ALIGNMENT);
+    const scratch = this.#allocate(scratchBytes * this.#threads);
     const tokens = this.#allocate(this.#options.maxTokens * 4);
     const step = this.#allocate(STEP_WORDS * 4);
     const commands = this.#allocate(this.#steps.length * COMMAND_WORDS * 4);
@@ -463,8 +499,12 @@ class GraphCompiler {
     // Nothing allocates from here on, so this view stays valid.
     const words = heap.u32(commands, this.#steps.length * COMMAND_WORDS);
     words.fill(0);
-    this.#steps.forEach(({ name, rows, words: body }, index) => {
-      words.set([commandCodes[name], rowCodes[rows], ...body(address)], index * COMMAND_WORDS);
+    scheduled.forEach(({ step: { name, rows, words: body }, phase }, index) => {
+      const joined = phase === scheduled[index - 1]?.phase;
+      words.set(
+        [commandWord(name, joined), rowCodes[rows], ...body(address)],
+        index * COMMAND_WORDS,
+      );
     });
     return {
       commands,
@@ -472,6 +512,8 @@ class GraphCompiler {
       step,
       tokens,
       scratch,
+      scratchBytes,
+      threads: this.#threads,
       result: address(this.#graph.result),
       resultColumns: result.columns,
       ropeTables: this.#ropeTables,
@@ -488,12 +530,16 @@ class GraphCompiler {
   }
 }
 
-/** @throws AppError `invalid-argument`, `not-supported`, `internal`, `model-file/missing-tensor`, `engine/out-of-memory` */
+/**
+ * @param threads most threads that will run the commands: each needs memory of its own
+ * @throws AppError `invalid-argument`, `not-supported`, `internal`, `model-file/missing-tensor`, `engine/out-of-memory`
+ */
 export function compileGraph(
   graph: Graph,
   options: CompileOptions,
   kernels: Kernels,
+  threads: number,
 ): CompiledGraph {
   checkCounts(options);
-  return new GraphCompiler(graph, options, kernels).compile();
+  return new GraphCompiler(graph, options, kernels, threads).compile();
 }

@@ -25,7 +25,11 @@ export interface CompiledGraph {
   readonly commandCount: number;
   readonly step: number;
   readonly tokens: number;
+  /** Memory of thread 0, followed by that of the others, `scratchBytes` each. */
   readonly scratch: number;
+  readonly scratchBytes: number;
+  /** Most threads that there is scratch memory for. */
+  readonly threads: number;
   readonly result: number;
   readonly resultColumns: number;
   readonly ropeTables: readonly RopeTable[];

@@ -6,7 +6,7 @@ import { AppError } from '../../../common/errors.ts';
 import { LARGEST_MEMORY_BYTES, WasmHeap } from './wasm-heap.ts';
 
 /** Equals HERMIT_ABI of wasm/include/command.h: layouts and exports this code expects. */
-export const KERNEL_ABI = 6;
+export const KERNEL_ABI = 7;
 
 const PAGE_BYTES = 65536;
 /** Room for the module's data and stack; the module itself declares less. */
@@ -14,6 +14,8 @@ const INITIAL_PAGES = 16;
 
 /** Exported functions by name. Addresses and sizes are numbers. */
 export interface Kernels {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
   readonly heap: WasmHeap;
   /** Bytes of one quantised activation in this build: 1 relaxed, 2 plain. */
   readonly activationBytes: number;
@@ -41,10 +43,10 @@ export async function compileKernels(
   }
 }
 
-function createMemory(maximumBytes: number): WebAssembly.Memory {
+function createMemory(maximumBytes: number, shared: boolean): WebAssembly.Memory {
   const maximum = Math.max(INITIAL_PAGES, Math.floor(maximumBytes / PAGE_BYTES));
   try {
-    return new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum });
+    return new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum, shared });
   } catch (cause) {
     throw new AppError(
       'engine/out-of-memory',
@@ -55,14 +57,16 @@ function createMemory(maximumBytes: number): WebAssembly.Memory {
 }
 
 /**
+ * @param shared whether the module was built for a memory that threads share
  * @throws AppError `engine/asset-mismatch` when the module is of another version,
  * `engine/out-of-memory`, `engine/backend-unavailable`
  */
 export function instantiateKernels(
   module: WebAssembly.Module,
   maximumBytes: number = LARGEST_MEMORY_BYTES,
+  shared = false,
 ): Kernels {
-  const memory = createMemory(Math.min(maximumBytes, LARGEST_MEMORY_BYTES));
+  const memory = createMemory(Math.min(maximumBytes, LARGEST_MEMORY_BYTES), shared);
   let exports: Record<string, unknown>;
   try {
     exports = new WebAssembly.Instance(module, { env: { memory } }).exports;
@@ -78,7 +82,7 @@ export function instantiateKernels(
   const base = readHeapBase(exports['__heap_base']);
   if (abi !== KERNEL_ABI || base < 0) throw mismatch(`version ${abi}`);
   const heap = new WasmHeap(memory, base, maximumBytes);
-  return { heap, activationBytes: call('hermit_activation_bytes'), call };
+  return { module, memory, heap, activationBytes: call('hermit_activation_bytes'), call };
 }
 
 function mismatch(found: string): AppError {

@@ -2,9 +2,11 @@
  * The CPU backend: C kernels on nibble planes, one forward step per call into WASM.
  *
  * Owns one WASM memory with the weights, caches and activations of everything it holds; nothing else
- * writes there. One thread. All addresses are checked when weights are created and graphs compiled;
- * `run` checks what changes from step to step.
+ * writes there but its own threads, which share the memory where the page is isolated. All addresses
+ * are checked when weights are created and graphs compiled; `run` checks what changes from step to
+ * step.
  */
+import { throwIfAborted } from '../../../common/abort.ts';
 import { AppError } from '../../../common/errors.ts';
 import type { Graph, Op } from '../../graph/ops.ts';
 import type {
@@ -15,6 +17,7 @@ import type {
   KvCacheHandle,
   KvCacheSpec,
   StepInput,
+  ThreadChoice,
   WeightHandle,
   WeightSpec,
   WeightWriter,
@@ -23,9 +26,13 @@ import { checkPositions } from '../learned-positions.ts';
 import { CACHE_WORDS, kvTypeCodes, STEP_WORDS } from './command-layout.ts';
 import { compileGraph } from './compile-graph.ts';
 import type { CompiledGraph, RopeTable } from './compiled-graph.ts';
+import { chooseDotMethod } from './dot-method.ts';
 import { unsupportedReason } from './graph-inputs.ts';
 import { compileKernels, instantiateKernels, type Kernels } from './kernel-module.ts';
 import { productsAgree } from './relaxed-probe.ts';
+import { StepRunner } from './step-runner.ts';
+import type { SpawnKernelThread } from './threads/kernel-thread.ts';
+import { ThreadTeam } from './threads/thread-team.ts';
 import { LARGEST_MEMORY_BYTES } from './wasm-heap.ts';
 import { StagingBuffer, WasmWeight, WasmWeightWriter } from './wasm-weight.ts';
 
@@ -34,6 +41,14 @@ export interface WasmBackendOptions {
   readonly relaxed: boolean;
   /** Most memory to take; default 4 GiB, what 32-bit WASM can address. */
   readonly maximumBytes?: number;
+  /** Threads beside the caller's. `bytes` must be the build for shared memory then. */
+  readonly threads?: ThreadOptions;
+}
+
+export interface ThreadOptions {
+  readonly spawn: SpawnKernelThread;
+  /** Most threads to compute with, the caller's included. */
+  readonly most: number;
 }
 
 class WasmExecutable implements Executable {
@@ -96,8 +111,10 @@ class WasmCache implements KvCacheHandle {
 
 export class WasmBackend implements Backend {
   readonly kind = 'wasm';
-  readonly description: string;
   readonly #kernels: Kernels;
+  readonly #team: ThreadTeam;
+  readonly #runner: StepRunner;
+  readonly #relaxed: boolean;
   readonly #staging: StagingBuffer;
   readonly #weights = new Set<WasmWeight>();
   readonly #caches = new Set<WasmCache>();
@@ -105,10 +122,18 @@ export class WasmBackend implements Backend {
   #weightBytes = 0;
   #disposed = false;
 
-  private constructor(kernels: Kernels, relaxed: boolean) {
+  private constructor(kernels: Kernels, team: ThreadTeam, relaxed: boolean) {
     this.#kernels = kernels;
+    this.#team = team;
+    this.#runner = new StepRunner(team);
+    this.#relaxed = relaxed;
     this.#staging = new StagingBuffer(kernels);
-    this.description = `WASM ${relaxed ? 'relaxed SIMD' : 'SIMD'}, 1 thread`;
+  }
+
+  get description(): string {
+    const threads = this.#runner.threads('decode');
+    const simd = this.#relaxed ? 'relaxed SIMD' : 'SIMD';
+    return `WASM ${simd}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
   }
 
   /**
@@ -120,14 +145,27 @@ export class WasmBackend implements Backend {
     options: WasmBackendOptions,
   ): Promise<WasmBackend> {
     const module = await compileKernels(source);
-    const kernels = instantiateKernels(module, options.maximumBytes ?? LARGEST_MEMORY_BYTES);
+    const { threads, maximumBytes = LARGEST_MEMORY_BYTES } = options;
+    const kernels = instantiateKernels(module, maximumBytes, threads !== undefined);
     if (options.relaxed && !productsAgree(kernels)) {
       throw new AppError(
         'engine/backend-unavailable',
         'Relaxed SIMD gives wrong results in this browser. The plain kernels can be used instead.',
       );
     }
-    return new WasmBackend(kernels, options.relaxed);
+    if (options.relaxed) chooseDotMethod(kernels);
+    const team = new ThreadTeam(kernels);
+    if (threads !== undefined) await team.grow(threads.most, threads.spawn);
+    return new WasmBackend(kernels, team, options.relaxed);
+  }
+
+  setThreads(threads: ThreadChoice): void {
+    this.#runner.setThreads(threads);
+  }
+
+  /** Threads that died and were done without. */
+  get lostThreads(): number {
+    return this.#team.lost;
   }
 
   supports(op: Op): boolean {
@@ -178,18 +216,42 @@ export class WasmBackend implements Backend {
   compile(graph: Graph, options: CompileOptions): Executable {
     this.#checkAlive();
     this.#staging.release(); // loading is over; it comes back when more weights arrive
-    const compiled = compileGraph(graph, options, this.#kernels);
+    const compiled = compileGraph(graph, options, this.#kernels, this.#team.size);
     const executable = new WasmExecutable(this.#kernels, compiled, options);
     this.#executables.add(executable);
     return executable;
   }
 
-  run(executable: Executable, input: StepInput): Promise<Float32Array> {
-    try {
-      return Promise.resolve(this.#runStep(executable, input));
-    } catch (error) {
-      return Promise.reject(error);
-    }
+  async run(executable: Executable, input: StepInput): Promise<Float32Array> {
+    this.#checkAlive();
+    const { compiled, cache } = this.#checkStep(executable, input);
+    const { heap } = this.#kernels;
+    const { tokens, position, outputs, precision, signal } = input;
+    throwIfAborted(signal);
+    heap.i32(compiled.tokens, tokens.length).set(tokens);
+    for (const table of compiled.ropeTables) this.#fillRopeTable(table, position, tokens.length);
+    heap
+      .u32(compiled.step, STEP_WORDS)
+      .set([
+        compiled.tokens,
+        tokens.length,
+        position,
+        outputs,
+        precision,
+        cache.address,
+        compiled.scratch,
+        compiled.scratchBytes,
+      ]);
+    await this.#runner.run(compiled, {
+      kind: tokens.length === 1 ? 'decode' : 'prefill',
+      mostThreads: compiled.threads,
+      signal,
+      check: () => {
+        this.#checkAlive();
+        this.#checkStep(executable, input); // nothing it needs was released meanwhile
+      },
+    });
+    return heap.f32(compiled.result, outputs * compiled.resultColumns);
   }
 
   memory(): BackendMemory {
@@ -208,6 +270,7 @@ export class WasmBackend implements Backend {
   /** Drops all references; the memory itself goes with the last reference to this object. */
   dispose(): void {
     this.#disposed = true;
+    void this.#team.end();
     this.#weights.clear();
     this.#caches.clear();
     this.#executables.clear();
@@ -229,29 +292,6 @@ export class WasmBackend implements Backend {
   #checkAlive(): void {
     if (this.#disposed)
       throw new AppError('engine/not-loaded', 'The model was closed. Load it again.');
-  }
-
-  #runStep(executable: Executable, input: StepInput): Float32Array {
-    this.#checkAlive();
-    const { compiled, cache } = this.#checkStep(executable, input);
-    const { heap } = this.#kernels;
-    const { tokens, position, outputs, precision } = input;
-    heap.i32(compiled.tokens, tokens.length).set(tokens);
-    for (const table of compiled.ropeTables) this.#fillRopeTable(table, position, tokens.length);
-    heap
-      .u32(compiled.step, STEP_WORDS)
-      .set([
-        compiled.tokens,
-        tokens.length,
-        position,
-        outputs,
-        precision,
-        cache.address,
-        compiled.scratch,
-        0,
-      ]);
-    this.#kernels.call('hermit_run', compiled.commands, compiled.commandCount, compiled.step);
-    return heap.f32(compiled.result, outputs * compiled.resultColumns);
   }
 
   #checkStep(

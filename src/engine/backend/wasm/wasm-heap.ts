@@ -26,7 +26,7 @@ export class WasmHeap {
   /** End of the region handed out so far; everything above is untouched. */
   #top: number;
   #usedBytes = 0;
-  #bytesView: Uint8Array<ArrayBuffer>;
+  #bytesView: Uint8Array;
 
   /** @param baseAddress first byte that the module does not use itself */
   constructor(memory: WebAssembly.Memory, baseAddress: number, maximumBytes: number) {
@@ -76,30 +76,30 @@ export class WasmHeap {
   }
 
   /** A view of all bytes, valid until the next allocation. */
-  bytes(): Uint8Array<ArrayBuffer> {
+  bytes(): Uint8Array {
     if (this.#bytesView.buffer !== this.#memory.buffer) {
       this.#bytesView = new Uint8Array(this.#memory.buffer);
     }
     return this.#bytesView;
   }
 
-  u32(address: number, length: number): Uint32Array<ArrayBuffer> {
+  u32(address: number, length: number): Uint32Array {
     return new Uint32Array(this.#memory.buffer, address, length);
   }
 
-  i32(address: number, length: number): Int32Array<ArrayBuffer> {
+  i32(address: number, length: number): Int32Array {
     return new Int32Array(this.#memory.buffer, address, length);
   }
 
-  f32(address: number, length: number): Float32Array<ArrayBuffer> {
+  f32(address: number, length: number): Float32Array {
     return new Float32Array(this.#memory.buffer, address, length);
   }
 
-  f64(address: number, length: number): Float64Array<ArrayBuffer> {
+  f64(address: number, length: number): Float64Array {
     return new Float64Array(this.#memory.buffer, address, length);
   }
 
-  u8(address: number, length: number): Uint8Array<ArrayBuffer> {
+  u8(address: number, length: number): Uint8Array {
     return new Uint8Array(this.#memory.buffer, address, length);
   }
 

@@ -1,0 +1,19 @@
+/**
+ * A thread that computes beside the engine's own, on the same memory. It hears one message, then
+ * works until it is ended: it never comes back to an event loop.
+ */
+import {
+  THREAD_READY,
+  serveKernelThread,
+} from '../src/engine/backend/wasm/threads/kernel-thread.ts';
+import type { KernelThreadMessage } from './spawn-kernel-thread.ts';
+
+self.onmessage = ({ data: { start, lock } }: MessageEvent<KernelThreadMessage>) => {
+  const announce = (): void => {
+    self.postMessage(THREAD_READY);
+  };
+  // Held for life, so that the engine learns when this thread is really gone.
+  void navigator.locks.request(lock, () => {
+    serveKernelThread(start, announce);
+  });
+};

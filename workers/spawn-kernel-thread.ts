@@ -1,0 +1,34 @@
+import type {
+  KernelThread,
+  KernelThreadStart,
+} from '../src/engine/backend/wasm/threads/kernel-thread.ts';
+
+export interface KernelThreadMessage {
+  readonly start: KernelThreadStart;
+  /** Name of a lock that the thread holds as long as it lives. */
+  readonly lock: string;
+}
+
+/**
+ * A kernel thread in a worker of its own. `Worker.terminate` returns before the thread has stopped,
+ * and nothing tells when it has; the browser gives the thread's lock on just then.
+ */
+export function spawnKernelThread(start: KernelThreadStart): KernelThread {
+  const worker = new Worker(new URL('./kernel-thread.worker.ts', import.meta.url), {
+    type: 'module',
+    name: `kernel thread ${start.index}`,
+  });
+  const lock = `kernel thread ${crypto.randomUUID()}`;
+  const ready = new Promise<void>((resolve, reject) => {
+    worker.onmessage = () => {
+      resolve();
+    };
+    worker.onerror = (event) => {
+      worker.terminate();
+      reject(new Error(event.message));
+    };
+  });
+  worker.postMessage({ start, lock } satisfies KernelThreadMessage);
+  const gone = (): Promise<void> => navigator.locks.request(lock, () => undefined);
+  return { ready, ended: ready.then(gone, gone), end: () => worker.terminate() };
+}
