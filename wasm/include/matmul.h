@@ -4,8 +4,8 @@
 #include "planes.h"
 #include "quantize.h"
 
-// Tokens of a matmat tile.
-enum { TILE = 4 };
+// Tokens of a matmat tile, and row groups that a matvec runs at once.
+enum { TILE = 4, MATVEC_STREAMS = 4 };
 
 // Per (token, block) of one matmul: what an integer accumulator starts at, and the activations'
 // scale.
