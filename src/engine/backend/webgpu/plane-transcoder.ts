@@ -71,8 +71,8 @@ export class PlaneTranscoder {
     return {
       finite: (flags & FLAG_NOT_FINITE) === 0,
       overflow: (flags & FLAG_OVERFLOW) !== 0,
-      ...takeApart(heap.u32(hi, sizes.hi / 4), format, blocks),
-      lo: heap.u32(lo, sizes.lo / 4),
+      ...takeApart(unshared(heap.u32(hi, sizes.hi / 4)), format, blocks),
+      lo: unshared(heap.u32(lo, sizes.lo / 4)),
     };
   }
 
@@ -103,4 +103,12 @@ function takeApart(
     for (let i = block * DIGIT_WORDS; i < end; i++) hi[i] = plane[from++] as number;
   }
   return { hi, scales };
+}
+
+/** WebGPU takes no memory that threads share. */
+function unshared(words: Uint32Array): Uint32Array<ArrayBuffer> {
+  const { buffer, byteOffset, length } = words;
+  return buffer instanceof ArrayBuffer
+    ? new Uint32Array(buffer, byteOffset, length)
+    : Uint32Array.from(words);
 }
