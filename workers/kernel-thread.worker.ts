@@ -5,8 +5,14 @@
 import {
   THREAD_READY,
   serveKernelThread,
+  type KernelThreadStart,
 } from '../src/engine/backend/wasm/threads/kernel-thread.ts';
-import type { KernelThreadMessage } from './spawn-kernel-thread.ts';
+
+export interface KernelThreadMessage {
+  readonly start: KernelThreadStart;
+  /** Name of a lock that the thread holds as long as it lives. */
+  readonly lock: string;
+}
 
 self.onmessage = ({ data: { start, lock } }: MessageEvent<KernelThreadMessage>) => {
   const announce = (): void => {

@@ -2,12 +2,7 @@ import type {
   KernelThread,
   KernelThreadStart,
 } from '../src/engine/backend/wasm/threads/kernel-thread.ts';
-
-export interface KernelThreadMessage {
-  readonly start: KernelThreadStart;
-  /** Name of a lock that the thread holds as long as it lives. */
-  readonly lock: string;
-}
+import type { KernelThreadMessage } from './kernel-thread.worker.ts';
 
 /**
  * A kernel thread in a worker of its own. `Worker.terminate` returns before the thread has stopped,
