@@ -8,6 +8,6 @@ import { quantiseApi } from './quantise-api.ts';
 exposeApi(
   quantiseApi({
     open: openReference,
-    createCodec: async () => WasmRowCodec.create(await fetchKernels('plain')),
+    createCodec: async () => WasmRowCodec.create(await fetchKernels('plain', 'private')),
   }),
 );

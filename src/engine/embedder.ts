@@ -7,7 +7,7 @@
 import { throwIfAborted } from '../common/abort.ts';
 import type { ByteSource } from '../common/byte-source.ts';
 import { AppError } from '../common/errors.ts';
-import { yieldToEventLoop } from './generation/yield-to-event-loop.ts';
+import { yieldToEventLoop } from '../common/yield-to-event-loop.ts';
 import type { Backend, Precision } from './backend/backend.ts';
 import type { GgufFile } from './formats/gguf/gguf-file.ts';
 import type { Pooling } from './models/architecture.ts';

@@ -2,6 +2,7 @@
  * The fast `RowCodec`: kernels of `wasm/src/encode.c` for the types that recipes make, floats decoded
  * there too. Everything else goes the scalar way.
  */
+import { AppError } from '../../common/errors.ts';
 import { compileKernels, instantiateKernels, type Kernels } from '../backend/wasm/kernel-module.ts';
 import { quantType, rowBytes } from '../formats/quants/registry.ts';
 import type { TensorType } from '../graph/dtype.ts';
@@ -59,7 +60,7 @@ export class WasmRowCodec implements RowCodec {
     const kernel = `encode_${to.toLowerCase()}_rows`;
     call(kernel, values, count, columns, weights, result, this.#sums);
     const [squaredError = NaN, power = NaN] = heap.f64(this.#sums, 2);
-    return { bytes: heap.u8(result, length), squaredError, power };
+    return { bytes: unshared(heap.u8(result, length)), squaredError, power };
   }
 
   #decode(rows: Uint8Array, from: TensorType, count: number, source: number, values: number): void {
@@ -87,4 +88,12 @@ export class WasmRowCodec implements RowCodec {
     }
     return buffer.address;
   }
+}
+
+/** The kernels here run on a memory of their own; one that threads share could not be written to a file. */
+function unshared({ buffer, byteOffset, length }: Uint8Array): Uint8Array<ArrayBuffer> {
+  if (!(buffer instanceof ArrayBuffer)) {
+    throw new AppError('internal', 'Models are made smaller on private memory.');
+  }
+  return new Uint8Array(buffer, byteOffset, length);
 }
