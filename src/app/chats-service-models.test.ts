@@ -11,7 +11,12 @@ const stopped = new AppError('aborted', 'The operation was stopped.');
 const replaced = new AppError('engine/not-loaded', 'Another model was chosen.');
 
 function ready(id: string): RuntimeState {
-  return { kind: 'ready', id, name: id, model: { contextLength: 512, chatTemplate: null } as never };
+  return {
+    kind: 'ready',
+    id,
+    name: id,
+    model: { contextLength: 512, chatTemplate: null } as never,
+  };
 }
 
 function chatsOver(
