@@ -9,6 +9,8 @@ import type { ByteSource } from '../common/byte-source.ts';
 import { AppError } from '../common/errors.ts';
 import type { Backend, KvType, Precision, ThreadChoice } from './backend/backend.ts';
 import type { GgufFile } from './formats/gguf/gguf-file.ts';
+import { GrammarConstraint } from './generation/grammar/grammar-constraint.ts';
+import type { GrammarSpec } from './generation/grammar/json-schema.ts';
 import { noPenalties, type PenaltyOptions } from './generation/logits-processors.ts';
 import type { TokenLogprob } from './generation/logprobs.ts';
 import type { SamplingOptions } from './generation/sampler.ts';
@@ -73,6 +75,8 @@ export interface GenerationRequest {
   readonly continuation?: boolean;
   /** Spellings of special tokens that the text shows, each behind a `tokenMark`; others are ignored. */
   readonly markedTokens?: readonly string[];
+  /** What the answer must be. */
+  readonly grammar?: GrammarSpec;
 }
 
 /** A token with its text, exact bytes and log-probability. */
@@ -178,7 +182,7 @@ export class Engine {
   /** Reads the prompt and writes what follows it; see `Session.generate`. */
   async *generate(request: GenerationRequest, signal: AbortSignal): AsyncIterable<EngineEvent> {
     const { session, tokenizer } = this.#need();
-    const { topLogprobs } = request;
+    const { topLogprobs, grammar } = request;
     const events = session.generate(promptTokens(tokenizer, request.prompt), {
       sampling: request.sampling,
       penalties: { ...noPenalties, ...request.penalties },
@@ -188,6 +192,7 @@ export class Engine {
       markedTokens: markedTokens(tokenizer, request.markedTokens ?? []),
       signal,
       ...(topLogprobs === undefined ? {} : { topLogprobs }),
+      ...(grammar === undefined ? {} : { grammar: new GrammarConstraint(grammar, tokenizer) }),
     });
     for await (const event of events) {
       if (event.type !== 'token') {

@@ -2,7 +2,7 @@
  * `npm run bench [-- --json]`: measures the kernels in headless Chromium, on one thread, and prints a
  * Markdown table (or JSON). Ratios compare candidates of one run; absolute numbers belong to the
  * machine they were measured on. `--storage` measures downloading and loading instead, see
- * `run-storage.mjs`.
+ * `run-storage.mjs`; `--grammar` measures bounding an answer by a JSON schema.
  */
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
@@ -101,5 +101,23 @@ async function runKernels() {
   );
 }
 
+async function runGrammar() {
+  const script = await bundleForPage(pathOf('./grammar.bench.ts'), 'grammarBench');
+  const browser = await chromium.launch({
+    executablePath: await ensureChromium(),
+    args: ['--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking'],
+  });
+  try {
+    const page = await browser.newPage();
+    await page.addScriptTag({ content: script });
+    const report = await page.evaluate(() => globalThis.grammarBench.runGrammarBench());
+    console.log(`${report.vocabularySize} tokens, sorted in ${report.tableMs.toFixed(0)} ms.`);
+    console.table(report.rows);
+  } finally {
+    await browser.close();
+  }
+}
+
 if (process.argv.includes('--storage')) await runStorage();
+else if (process.argv.includes('--grammar')) await runGrammar();
 else await runKernels();

@@ -4,6 +4,7 @@
  */
 import { tokenMark } from '../../common/token-mark.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { GrammarConstraint } from './grammar/grammar-constraint.ts';
 import { createLogitsProcessors, noPenalties } from './logits-processors.ts';
 import type { LogitsProcessor, PenaltyOptions } from './logits-processors.ts';
 import { tokenLogprobs } from './logprobs.ts';
@@ -31,6 +32,8 @@ export interface AnswerOptions {
   readonly continuation?: boolean;
   /** Tokens by id that are written as `tokenMark` and their spelling, control tokens too. */
   readonly markedTokens?: ReadonlyMap<number, string>;
+  /** What the answer must be; it ends where nothing can follow. */
+  readonly grammar?: GrammarConstraint;
 }
 
 export interface WrittenToken {
@@ -64,7 +67,11 @@ export class AnswerWriter {
     this.#options = options;
     this.#tokenizer = tokenizer;
     this.#sampler = new Sampler(options.sampling);
-    this.#processors = createLogitsProcessors(options.penalties ?? noPenalties, vocabularySize);
+    this.#processors = [
+      ...createLogitsProcessors(options.penalties ?? noPenalties, vocabularySize),
+      // Last, so that no bias brings back what the grammar forbids.
+      ...(options.grammar === undefined ? [] : [options.grammar]),
+    ];
     this.#stops = new StopStrings(options.stop ?? []);
     this.#detokenizer = tokenizer.detokenizer({
       showSpecial: options.showSpecial ?? false,
@@ -92,7 +99,8 @@ export class AnswerWriter {
     const result = this.#stops.push(this.#textOf(token));
     this.#foundStop = result.stop !== null;
     const atLimit = this.#tokens >= (this.#options.maxTokens ?? Infinity);
-    const finish = this.#foundStop ? 'stop' : atLimit ? 'length' : null;
+    const complete = this.#foundStop || this.#options.grammar?.finished === true;
+    const finish = complete ? 'stop' : atLimit ? 'length' : null;
     return {
       written: { token, text: result.text, ...this.#logprobs(logits, token) },
       finish,

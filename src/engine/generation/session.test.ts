@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../common/errors.ts';
 import { tokenMark } from '../../common/token-mark.ts';
+import { GrammarConstraint } from './grammar/grammar-constraint.ts';
 import { logSumExp } from './logprobs.ts';
 import { greedySampling } from './sampler.ts';
 import { Session, sliceTokensFor } from './session.ts';
 import type { DoneEvent, GenerateOptions, GenerationEvent, SessionOptions } from './session.ts';
 import { ByteTokenizer, byteVocabularySize, endToken } from './testing/byte-tokenizer.ts';
+import { WordTokenizer } from './testing/word-tokenizer.ts';
 import { ScriptedModel, scriptAnswer } from './testing/scripted-model.ts';
 import type { Script, ScriptedState } from './testing/scripted-model.ts';
 
@@ -446,5 +448,26 @@ describe('marked tokens', () => {
     const { session } = answering('?', `a${tokenMark}<|end|>`);
     const { text } = await collect(session.generate(bytes('?'), greedy));
     expect(text).toBe(`a${tokenMark}`);
+  });
+});
+
+describe('a grammar', () => {
+  it('bounds an answer and ends it, whatever the model prefers', async () => {
+    const words = new WordTokenizer(['{"', '": ', '"}', 'true', 'false']);
+    const { vocabularySize } = words;
+    const script: Script = (history) =>
+      Float32Array.from({ length: vocabularySize }, (_value, id) =>
+        Math.sin(id * 12.9898 + history.length * 78.233),
+      );
+    const model = new ScriptedModel({ vocabularySize, script });
+    const state = model.createState({ capacity: 256, kvType: 'f32' });
+    const session = new Session({ model, tokenizer: words, state, precision: () => 8 });
+    const schema = { properties: { yes: { type: 'boolean' } }, required: ['yes'] };
+    const grammar = new GrammarConstraint([{ before: '', schema, after: '' }], words);
+    const { text, done } = await collect(
+      session.generate([1], { ...greedy, grammar, topLogprobs: 0 }),
+    );
+    expect(['true', 'false']).toContain(String((JSON.parse(text) as { yes: unknown }).yes));
+    expect(done.reason).toBe('stop');
   });
 });
