@@ -6,6 +6,7 @@ import { AppError } from '../common/errors.ts';
 import { createChatPrompt, type PromptNotice } from '../conversation/chat-prompt.ts';
 import type { AnswerFormat } from '../conversation/answer-format/answer-format.ts';
 import type { TemplateMessage } from '../conversation/chat-template.ts';
+import { thinkingVariables } from '../conversation/thinking-switch.ts';
 import type { ToolDefinition } from '../conversation/tool-definitions.ts';
 import type { EnginePrompt } from '../engine/engine.ts';
 import type { SandboxApi } from '../rpc/contracts.ts';
@@ -25,6 +26,8 @@ export interface PromptOptions {
   readonly tools?: readonly ToolDefinition[];
   /** Further variables of the template, such as `enable_thinking`. */
   readonly variables?: Readonly<Record<string, unknown>>;
+  /** Asks the template for an answer without reasoning, where it can be asked. */
+  readonly straightAnswer?: boolean;
 }
 
 /** Templates of published models render in milliseconds; two seconds is a template that never ends. */
@@ -42,9 +45,10 @@ export class PromptRenderer {
   /** @throws AppError `engine/not-loaded`, `template/refused` */
   async render(
     messages: readonly TemplateMessage[],
-    { tools = [], variables = {} }: PromptOptions = {},
+    { tools = [], variables = {}, straightAnswer = false }: PromptOptions = {},
   ): Promise<RenderedPrompt> {
     const model = await this.#runtime.need();
+    const straight = straightAnswer ? thinkingVariables(model.chatTemplate, false) : {};
     const { architecture, name } = model.info;
     const spellings = new Set(model.specialSpellings);
     const { text, ...rest } = await createChatPrompt(
@@ -52,7 +56,7 @@ export class PromptRenderer {
         template: model.chatTemplate,
         messages,
         tools,
-        extra: variables,
+        extra: { ...straight, ...variables },
         specialSpellings: model.specialSpellings,
         hints: { architecture, name, hasToken: (spelling) => spellings.has(spelling) },
         addGenerationPrompt: true,

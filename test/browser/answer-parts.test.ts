@@ -5,7 +5,10 @@
 import type { Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { chainLlama } from '../fixtures/chain-llama.ts';
+import { followsSchema } from '../fixtures/schema-oracle.ts';
+import { syntheticLlama } from '../fixtures/synthetic-llama.ts';
 import { startModelServer, type ModelServer } from '../fixtures/model-server.ts';
+import { failureOf, modelShape } from './page-api-harness.ts';
 import { launchBrowser, type PageLog, type TestBrowser } from './browser-harness.ts';
 
 const call = '{"name": "get_weather", "arguments": {"city": "Paris"}}';
@@ -55,6 +58,7 @@ async function ask(text: string): Promise<void> {
 beforeAll(async () => {
   server = await startModelServer();
   server.serve('/chain.gguf', { bytes: model });
+  server.serve('/random.gguf', { bytes: syntheticLlama({ ...modelShape, layers: 1 }) });
   browser = await launchBrowser();
   await browser.context.grantPermissions(['clipboard-read', 'clipboard-write']);
   ({ page, log } = await browser.openPage(inject('baseUrl')));
@@ -184,8 +188,77 @@ describe('a call of a tool', () => {
   });
 });
 
+describe('an answer of a form', () => {
+  const schema = {
+    type: 'object',
+    properties: {
+      name: { type: 'string', maxLength: 5 },
+      age: { type: 'integer' },
+      kind: { enum: ['one', 'two'] },
+    },
+    required: ['name', 'age', 'kind'],
+    additionalProperties: false,
+  } as const;
+
+  it('follows its schema, written by a model of random weights', async () => {
+    const answers = await page.evaluate(
+      async ({ url, asked }) => {
+        await hermit.models.load(await hermit.models.install(url));
+        const made: unknown[] = [];
+        for (let seed = 0; seed < 3; seed++) {
+          const { choices } = await hermit.chat.completions.create({
+            messages: [{ role: 'user', content: 'Who are you?' }],
+            response_format: { type: 'json_schema', json_schema: { name: 'x', schema: asked } },
+            max_tokens: 300,
+            temperature: 2,
+            seed,
+          });
+          made.push(choices[0]);
+        }
+        return made as { finish_reason: string; message: { content: string } }[];
+      },
+      { url: server.url('/random.gguf'), asked: schema },
+    );
+    for (const { finish_reason, message } of answers) {
+      expect(finish_reason).toBe('stop');
+      expect(followsSchema(JSON.parse(message.content), schema, schema)).toBe(true);
+    }
+  });
+
+  it('is a call where one is required', async () => {
+    const [choice] = await page.evaluate(async (parameters) => {
+      const { choices } = await hermit.chat.completions.create({
+        messages: [{ role: 'user', content: 'Who are you?' }],
+        tools: [{ type: 'function', function: { name: 'introduce', parameters } }],
+        tool_choice: 'required',
+        max_tokens: 300,
+        seed: 1,
+      });
+      return choices;
+    }, schema);
+    expect(choice.finish_reason).toBe('tool_calls');
+    const [made] = choice.message.tool_calls ?? [];
+    expect(made?.function.name).toBe('introduce');
+    expect(followsSchema(JSON.parse(made?.function.arguments ?? ''), schema, schema)).toBe(true);
+  });
+
+  it('that no grammar can promise is refused by the place in the schema', async () => {
+    const ask = (bad: object): Promise<unknown> =>
+      hermit.chat.completions.create({
+        messages: [{ role: 'user', content: 'x' }],
+        response_format: { type: 'json_schema', json_schema: { schema: { ...bad } } },
+      });
+    const bad = { type: 'string', pattern: 'a+' };
+    expect(await failureOf(page, ask, bad)).toMatchObject({
+      code: 'not-supported',
+      details: { field: '#/pattern' },
+    });
+  });
+});
+
 describe('a template', () => {
   it('that refuses says so in its own words, with what to do', async () => {
+    await page.evaluate(() => hermit.models.load('chain'));
     await ask('I refuse');
     const failure = last().locator('.failure p');
     await failure.waitFor();

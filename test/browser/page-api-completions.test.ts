@@ -467,7 +467,7 @@ describe('bad requests', () => {
     ['functions', { messages: [{ role: 'user', content: 'x' }], functions: [{}] }],
     [
       'response_format',
-      { messages: [{ role: 'user', content: 'x' }], response_format: { type: 'json_object' } },
+      { messages: [{ role: 'user', content: 'x' }], response_format: { type: 'yaml' } },
     ],
     [
       'messages[0].content[0].type',

@@ -1,12 +1,15 @@
 /** `hermit.chat.completions`: the OpenAI chat completion on the model of this device. */
 import { throwIfAborted, untilAborted } from '../../common/abort.ts';
 import { AppError } from '../../common/errors.ts';
+import { forcedCall, forcedText } from '../../conversation/answer-format/forced-answer.ts';
+import type { ToolDefinition } from '../../conversation/tool-definitions.ts';
+import type { GrammarSpec } from '../../engine/generation/grammar/json-schema.ts';
 import type { GenerationStats } from '../../engine/generation/stats.ts';
 import type { ModelRuntime } from '../model-runtime.ts';
 import type { PromptRenderer, RenderedPrompt } from '../prompt-renderer.ts';
 import type { Turns } from '../turns.ts';
 import { addedUsage, ChoiceWriter, collectChat, type ChatChoice } from './chat-choices.ts';
-import { chatPlanOf, type ChatPlan } from './chat-plan.ts';
+import { chatPlanOf, type ChatPlan, type ForcedPlan } from './chat-plan.ts';
 import { createdNow, responseId, usageOf } from './generation-params.ts';
 import type {
   ChatCompletion,
@@ -83,8 +86,10 @@ export class ChatCompletions {
   ): AsyncGenerator<ChatCompletionChunk> {
     const { prompts, ensureModel } = this.#dependencies;
     const model = await untilAborted(ensureModel(plan.model), signal);
-    const { tools, variables } = plan;
-    const prompt = await untilAborted(prompts.render(plan.messages, { tools, variables }), signal);
+    const { tools, variables, forced } = plan;
+    const options = { tools, variables, straightAnswer: forced !== null };
+    const rendered = await untilAborted(prompts.render(plan.messages, options), signal);
+    const prompt = forced === null ? rendered : forcedPrompt(rendered, forced, tools);
     const shared = {
       id: responseId('chatcmpl'),
       object: 'chat.completion.chunk' as const,
@@ -107,7 +112,7 @@ export class ChatCompletions {
   async *#choices(
     { generation, single }: ChatPlan,
     modelId: string,
-    { prompt, stop, format }: RenderedPrompt,
+    { prompt, stop, format, grammar }: AnswerPrompt,
     index: number,
     signal: AbortSignal | undefined,
     begun: () => void,
@@ -124,6 +129,7 @@ export class ChatCompletions {
         prompt,
         stop: [...generation.stop, ...stop],
         markedTokens: format.markedTokens,
+        ...(grammar === undefined ? {} : { grammar }),
       },
       { modelId, signal: AbortSignal.any(signals) },
     );
@@ -146,6 +152,26 @@ export class ChatCompletions {
       }
     }
   }
+}
+
+type AnswerPrompt = RenderedPrompt & { readonly grammar?: GrammarSpec };
+
+/** The prompt with the beginning of the answer, and the grammar of the rest. */
+function forcedPrompt(
+  rendered: RenderedPrompt,
+  forced: ForcedPlan,
+  tools: readonly ToolDefinition[],
+): AnswerPrompt {
+  const { prompt, format } = rendered;
+  const {
+    beginning,
+    choices,
+    format: begun,
+  } = forced.kind === 'call'
+    ? forcedCall(format, tools)
+    : forcedText(format, [{ before: '', schema: forced.schema, after: '' }]);
+  const whole = prompt.kind === 'text' ? { ...prompt, text: prompt.text + beginning } : prompt;
+  return { ...rendered, prompt: whole, format: begun, grammar: choices };
 }
 
 const ignored = (): void => undefined;

@@ -5,6 +5,7 @@ import {
   scriptedRuntime,
 } from '../../../test/fixtures/scripted-engine.ts';
 import { tokenMark } from '../../common/token-mark.ts';
+import type { ModelRuntime } from '../model-runtime.ts';
 import { Turns } from '../turns.ts';
 import { ChatCompletions } from './chat-completions.ts';
 import type {
@@ -12,11 +13,13 @@ import type {
   ChatCompletionRequest,
   ChatTool,
   ChatToolCall,
+  ResponseFormat,
 } from './openai-types.ts';
 
 let engine: ScriptedEngine;
 let chat: ChatCompletions;
 let close: () => void;
+let runtime: ModelRuntime;
 
 beforeEach(async () => {
   engine = new ScriptedEngine();
@@ -26,12 +29,15 @@ beforeEach(async () => {
     specialSpellings: ['<tool_call>', '</tool_call>', '<s>'],
   });
   const scripted = scriptedRuntime(engine);
-  ({ close } = scripted);
-  await scripted.runtime.load('m', { precision: 'auto', contextLength: 2048 });
+  ({ close, runtime } = scripted);
+  await runtime.load('m', { precision: 'auto', contextLength: 2048 });
   chat = new ChatCompletions({
     ...scripted,
     turns: new Turns(),
-    ensureModel: () => Promise.resolve('m'),
+    ensureModel: () => {
+      const state = runtime.state.value;
+      return Promise.resolve(state.kind === 'ready' ? state.id : '');
+    },
   });
 });
 afterEach(() => {
@@ -219,5 +225,82 @@ describe('several answers', () => {
     expect(
       chunks.flatMap(({ choices }) => choices).filter((c) => c.finish_reason !== null),
     ).toMatchObject([{ index: 0 }, { index: 1 }]);
+  });
+});
+
+describe('a call that must be made', () => {
+  it('is begun by the prompt and bounded by the schemas of the tools', async () => {
+    answer('{"name":"add","arguments":{}}');
+    const { choices } = await chat.create({ ...request, tool_choice: 'required' });
+    expect(engine.promptText(0)).toMatch(/\[quick\].*\[assistant\]<tool_call>\n$/s);
+    const names = engine.requests[0]?.grammar?.map(({ schema }) => schema);
+    expect(names).toMatchObject([
+      { properties: { name: { const: 'get_weather' } } },
+      { properties: { name: { const: 'add' } } },
+    ]);
+    expect(choices[0]).toMatchObject({
+      finish_reason: 'tool_calls',
+      message: { content: null, tool_calls: [{ function: { name: 'add', arguments: '{}' } }] },
+    });
+  });
+
+  it('may be named', async () => {
+    answer('{"name":"add","arguments":{}}');
+    const tool_choice = { type: 'function', function: { name: 'add' } } as const;
+    await chat.create({ ...request, tool_choice });
+    expect(engine.requests[0]?.grammar).toHaveLength(1);
+    expect(engine.promptText(0)).not.toContain('get_weather');
+  });
+});
+
+describe('an answer of a form', () => {
+  const schema = { type: 'object', properties: { a: { type: 'integer' } } } as const;
+  it.each<[ResponseFormat, unknown]>([
+    [{ type: 'json_object' }, { type: 'object' }],
+    [{ type: 'json_schema', json_schema: { name: 'x', schema, strict: true } }, schema],
+  ])('is bounded by its grammar: %j', async (response_format, expected) => {
+    answer('{"name": "add"}');
+    const { messages } = request;
+    const { choices } = await chat.create({ messages, response_format });
+    expect(engine.requests[0]?.grammar).toEqual([{ before: '', schema: expected, after: '' }]);
+    expect(choices[0]).toMatchObject({
+      finish_reason: 'stop',
+      message: { content: '{"name": "add"}' },
+    });
+  });
+
+  it('is written after the reasoning that the prompt opens is closed', async () => {
+    engine.model = loadedModel({ chatTemplate: '<think>\n' });
+    await runtime.load('other', { precision: 'auto', contextLength: 1024 });
+    answer('{}');
+    const { choices } = await chat.create({
+      messages: request.messages,
+      response_format: { type: 'json_object' },
+    });
+    expect(engine.promptText(engine.requests.length - 1)).toBe('<think>\n</think>\n\n');
+    expect(choices[0].message).toEqual({ role: 'assistant', content: '{}', refusal: null });
+  });
+
+  it.each<[string, string, unknown]>([
+    ['not-supported', 'response_format', { response_format: { type: 'yaml' } }],
+    [
+      'not-supported',
+      'response_format',
+      { response_format: { type: 'json_object' }, tools: request.tools },
+    ],
+    ['invalid-argument', 'response_format', { response_format: 'json' }],
+    [
+      'invalid-argument',
+      'response_format.json_schema',
+      { response_format: { type: 'json_schema' } },
+    ],
+    [
+      'invalid-argument',
+      'response_format.json_schema.schema',
+      { response_format: { type: 'json_schema', json_schema: {} } },
+    ],
+  ])('that cannot be is refused: %s %s', async (code, field, change) => {
+    const asked = { messages: request.messages, ...(change as object) };
+    await expect(chat.create(asked)).rejects.toMatchObject({ code, details: { field } });
   });
 });

@@ -178,7 +178,7 @@ describe('a chat completion', () => {
     const messages = [{ role: 'user', content: 'a' }] as const;
     for (const [field, value] of Object.entries({
       functions: [{ name: 'f' }],
-      response_format: { type: 'json_schema' },
+      response_format: { type: 'yaml' },
     })) {
       const request = { messages, [field]: value } as ChatCompletionRequest;
       await expect(chat.create(request)).rejects.toMatchObject({
@@ -187,7 +187,7 @@ describe('a chat completion', () => {
       });
     }
     // What changes nothing may be said.
-    const harmless = { messages, n: 1, functions: [], response_format: { type: 'text' } };
+    const harmless = { messages, n: 1, functions: [], response_format: { type: 'text' } } as const;
     await expect(chat.create(harmless)).resolves.toMatchObject({ model: 'm' });
   });
 });

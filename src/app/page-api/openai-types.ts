@@ -36,6 +36,19 @@ export interface ChatTool {
   };
 }
 
+export type ResponseFormat =
+  | { readonly type: 'text' }
+  | { readonly type: 'json_object' }
+  | {
+      readonly type: 'json_schema';
+      readonly json_schema: {
+        readonly name?: string;
+        readonly description?: string;
+        readonly schema: Readonly<Record<string, unknown>>;
+        readonly strict?: boolean | null;
+      };
+    };
+
 export type ToolChoice =
   | 'none'
   | 'auto'
@@ -68,6 +81,8 @@ export interface ChatCompletionRequest extends SamplingParams {
   readonly top_logprobs?: number | null;
   /** How many answers to write, one after the other. */
   readonly n?: number | null;
+  /** Answers that are JSON are bounded by a grammar while they are written. */
+  readonly response_format?: ResponseFormat | null;
   readonly tools?: readonly ChatTool[] | null;
   readonly tool_choice?: ToolChoice | null;
   /** False: the answer ends with its first call. */

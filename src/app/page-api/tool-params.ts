@@ -75,7 +75,7 @@ function toolOf(tool: unknown, field: string): ToolDefinition {
 }
 
 /** A copy that can be sent to a worker: scripts hand in anything. */
-function plainData<T>(value: T): T {
+export function plainData<T>(value: T): T {
   return JSON.parse(JSON.stringify(value)) as T;
 }
 

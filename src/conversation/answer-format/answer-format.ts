@@ -16,6 +16,8 @@ export interface AnswerFormat {
   readonly toolNames: readonly string[];
   /** Spellings that the engine is to mark where the model writes the token, see `tokenMark`. */
   readonly markedTokens: readonly string[];
+  /** What the prompt has written of the answer already, as the engine would show it; mostly ''. */
+  readonly begun: string;
 }
 
 export interface AnswerFormatClues {
@@ -36,6 +38,7 @@ export const plainAnswer: AnswerFormat = {
   wrappers: [],
   toolNames: [],
   markedTokens: [],
+  begun: '',
 };
 
 export function describeAnswerFormat(clues: AnswerFormatClues): AnswerFormat {
@@ -60,7 +63,7 @@ export function describeAnswerFormat(clues: AnswerFormatClues): AnswerFormat {
   const markedTokens = [...special].filter(
     (spelling) => marks.includes(spelling) && isMark(spelling),
   );
-  return { reasoning, opened, dialects, wrappers, toolNames, markedTokens };
+  return { reasoning, opened, dialects, wrappers, toolNames, markedTokens, begun: '' };
 }
 
 /**

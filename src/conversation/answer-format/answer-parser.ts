@@ -66,6 +66,7 @@ export class AnswerParser {
     }
     for (const [mark, opening] of this.#inText) this.#atStart.set(mark, opening);
     if (format.opened !== null) this.#state = this.#reasoningState(format.opened);
+    this.push(format.begun);
   }
 
   /** What the model is writing: a call under way is held back and not among the parts yet. */
