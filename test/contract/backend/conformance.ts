@@ -7,7 +7,7 @@
  */
 import { afterAll, afterEach, beforeEach, describe } from 'vitest';
 import type { Backend } from '../../../src/engine/backend/backend.ts';
-import { kernelBuildTimeoutMs } from '../../fixtures/wasm-backend.ts';
+import { kernelBuildTimeoutMs } from '../../fixtures/kernel-build-timeout.ts';
 import { describeAttention } from './attention-contract.ts';
 import { Bench } from './bench.ts';
 import { describeExperts } from './experts-contract.ts';

@@ -26,8 +26,9 @@ export interface Slice {
 
 /** Offsets of storage and uniform bindings are multiples of this by the specification's default. */
 export const BINDING_ALIGNMENT = 256;
-/** Size of the first slab; each further one is twice as large, up to the largest binding. */
-const FIRST_SLAB_BYTES = MEBIBYTE;
+/** A slab is as large as those before it together, between these and at most the largest binding. */
+const LEAST_SLAB_BYTES = MEBIBYTE;
+const MOST_SLAB_BYTES = 128 * MEBIBYTE;
 
 interface Slab {
   readonly buffer: GPUBuffer;
@@ -41,7 +42,6 @@ export class GpuMemory {
   readonly #bufferBytes: number;
   readonly #slabs = new Map<GPUBuffer, Slab>();
   #current: Slab | null = null;
-  #nextSlabBytes = FIRST_SLAB_BYTES;
   #totalBytes = 0;
   #scopes: Promise<GPUError | null>[] = [];
 
@@ -112,17 +112,23 @@ export class GpuMemory {
     this.#current = null;
   }
 
+  #slabBytes(): number {
+    let used = 0;
+    for (const { buffer } of this.#slabs.values()) used += buffer.size;
+    const wanted = Math.max(LEAST_SLAB_BYTES, Math.min(used, MOST_SLAB_BYTES));
+    return Math.min(alignUp(wanted, BINDING_ALIGNMENT), this.#bindingBytes, this.#bufferBytes);
+  }
+
   #slabFor(label: string, size: number): Slab {
     const current = this.#current;
     if (current !== null && current.used + size <= current.buffer.size) return current;
     const usage = bufferUsage.storage | bufferUsage.copyTarget;
-    if (size > Math.min(this.#nextSlabBytes, this.#bindingBytes) / 4) {
+    const bytes = this.#slabBytes();
+    if (size > bytes / 4) {
       const own = { buffer: this.buffer(label, size, usage), used: 0, pieces: 0 };
       this.#slabs.set(own.buffer, own);
       return own;
     }
-    const bytes = Math.min(this.#nextSlabBytes, this.#bindingBytes, this.#bufferBytes);
-    this.#nextSlabBytes *= 2;
     const slab = { buffer: this.buffer('weights', bytes, usage), used: 0, pieces: 0 };
     this.#slabs.set(slab.buffer, slab);
     this.#current = slab;

@@ -88,17 +88,21 @@ export class GpuWeight implements WeightHandle {
   }
 }
 
-function checkShape({ name, rows, columns, storage, type }: WeightSpec): void {
+function checkShape({ name, rows, columns, storage, type, experts = 1 }: WeightSpec): void {
   const counts =
     Number.isSafeInteger(rows) && Number.isSafeInteger(columns) && rows > 0 && columns > 0;
+  const expertRows = rows / experts;
+  const wholeExperts =
+    Number.isSafeInteger(expertRows) &&
+    (experts === 1 || storage === 'dense' || expertRows % GROUP_ROWS === 0);
   const wholeBlocks =
     columns % quantType(type).blockElements === 0 &&
     (columns % BLOCK_COLUMNS === 0 || storage === 'dense');
-  if (counts && wholeBlocks) return;
+  if (counts && wholeExperts && wholeBlocks) return;
   throw new AppError(
     'invalid-argument',
     `The weight "${name}" has a shape that cannot be stored.`,
-    { details: { name, rows, columns, storage, type } },
+    { details: { name, rows, columns, storage, type, experts } },
   );
 }
 
