@@ -1,6 +1,8 @@
 /** The engine's thread: reads stored blocks itself, computes, and never connects anywhere. */
 import { createWasmBackend } from '../src/engine/backend/wasm/create-wasm-backend.ts';
 import type { WasmBackend } from '../src/engine/backend/wasm/wasm-backend.ts';
+import { createWebGpuBackend } from '../src/engine/backend/webgpu/create-webgpu-backend.ts';
+import { findGpu } from '../src/engine/backend/webgpu/gpu-device.ts';
 import { Embedder } from '../src/engine/embedder.ts';
 import { Engine } from '../src/engine/engine.ts';
 import type { EmbedderApi, EngineApi } from '../src/rpc/contracts.ts';
@@ -20,14 +22,22 @@ const makeBackend = (): Promise<WasmBackend> =>
     spawn: spawnKernelThread,
   });
 
-const engine = new Engine(makeBackend);
+const engine = new Engine({
+  create: (kind) =>
+    kind === 'wasm'
+      ? makeBackend()
+      : createWebGpuBackend(navigator.gpu, () => fetchKernels('plain', 'private')),
+  findGpu: () => findGpu(navigator.gpu),
+});
 const embedder = new Embedder(makeBackend);
 
 exposeApi({
   load: (request, header, events) =>
     loadStored(request, header, events, (...given) => engine.load(...given)),
   loadEmbedder: (request, header, events) =>
-    loadStored(request, header, events, (...given) => embedder.load(...given)),
+    loadStored(request, header, events, (from, file, options, onProgress, signal) =>
+      embedder.load(from, file, options, onProgress, signal),
+    ),
   embed: (request, events) => produceStream(events, (signal) => embedder.embed(request, signal)),
   tokenizeInput: (text, options) => embedder.tokenize(text, options),
   detokenizeInput: (tokens, options) => embedder.detokenize(tokens, options),

@@ -11,6 +11,8 @@ type Loads<O, M> = (
   options: O,
   onProgress: (bytesDone: number, bytesTotal: number) => void,
   signal: AbortSignal,
+  /** Absent where the bytes can be opened once. */
+  reopen?: () => Promise<ByteSource & { close(): void }>,
 ) => Promise<M>;
 
 /** Has `loads` load what the reference and the header describe, and tells how far it is. */
@@ -22,12 +24,14 @@ export function loadStored<O, M>(
 ): Promise<void> {
   return produceCallbackStream<LoadEvent<M>>(events, async (emit, signal) => {
     const file = headerFromMessage(await receiveOne<GgufHeaderMessage>(header));
-    const source = await openReference(request.model);
+    const { model: reference, options } = request;
+    const source = await openReference(reference);
+    const reopen = reference.kind === 'stored' ? () => openReference(reference) : undefined;
     try {
       const onProgress = (bytesDone: number, bytesTotal: number): void => {
         emit({ kind: 'progress', bytesDone, bytesTotal });
       };
-      const model = await loads(source, file, request.options, onProgress, signal);
+      const model = await loads(source, file, options, onProgress, signal, reopen);
       emit({ kind: 'loaded', model });
     } finally {
       source.close();

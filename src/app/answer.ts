@@ -65,6 +65,9 @@ export async function writeAnswer(
         onActivity({ kind: 'answering' });
         for (const part of parser.push(event.text)) onPart(part);
         break;
+      case 'moved':
+        notices.add(event.choice.kind === 'webgpu' ? 'gpu-restarted' : 'gpu-given-up');
+        break;
       case 'done':
         for (const part of [...parser.push(event.text), ...parser.finish()]) onPart(part);
         if (event.reason === 'context') notices.add('context-full');

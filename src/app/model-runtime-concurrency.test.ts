@@ -1,9 +1,10 @@
 import { afterEach, expect, it } from 'vitest';
 import { AppError } from '../common/errors.ts';
-import type { EngineEvent, GenerationRequest, LoadedModel } from '../engine/engine.ts';
+import type { EngineEvent, GenerationRequest } from '../engine/engine.ts';
 import type { EngineApi, LoadEvent } from '../rpc/contracts.ts';
 import { produceStream } from '../rpc/stream-channel.ts';
 import type { WorkerOwner } from '../rpc/worker-owner.ts';
+import { loadedModel } from '../../test/fixtures/scripted-engine.ts';
 import { ModelRuntime } from './model-runtime.ts';
 
 const ports: MessagePort[] = [];
@@ -34,7 +35,7 @@ function runtimeOf() {
         await Promise.resolve();
         loads.push(request.model.kind === 'stored' ? request.model.id : 'port');
         if (loads.at(-1) === 'too-large') throw new AppError('engine/out-of-memory', 'Full.');
-        yield { kind: 'loaded', model: {} as LoadedModel };
+        yield { kind: 'loaded', model: loadedModel() };
       }),
     generate: (_request, events) =>
       produceStream<EngineEvent>(events, async function* (signal) {

@@ -30,7 +30,7 @@ function setUp(
 async function textOf(events: AsyncIterable<EngineEvent>): Promise<string> {
   let text = '';
   for await (const event of events) {
-    if (event.type !== 'prefill') text += event.text;
+    if (event.type === 'token' || event.type === 'done') text += event.text;
     if (event.type === 'done') text += `<${event.reason}>`;
   }
   return text;

@@ -16,6 +16,7 @@ import type {
   LoadedModel,
   TokenReport,
 } from '../engine/engine.ts';
+import type { Measurement } from '../engine/backend-choice.ts';
 import type { EngineApi, EngineLoadRequest } from '../rpc/contracts.ts';
 import { consumeStream } from '../rpc/stream-channel.ts';
 import { transfer } from '../rpc/transfer.ts';
@@ -50,9 +51,20 @@ export interface ModelRuntimeOptions extends ModelAccess {
   readonly budgetBytes: number;
   /** Models in other workers; they give way where there is not enough memory for both. */
   readonly beside?: { memoryBytes(): number; release(): Promise<void> };
+  /** Speeds of both backends, so that a model is timed once; nothing is kept unless given. */
+  readonly measurements?: MeasurementStore;
 }
 
-export type RuntimeLoadOptions = Pick<EngineLoadOptions, 'precision' | 'contextLength' | 'threads'>;
+/** Keeps what was measured on this device. */
+export interface MeasurementStore {
+  list(): readonly Measurement[];
+  remember(measurement: Measurement): void;
+}
+
+export type RuntimeLoadOptions = Pick<
+  EngineLoadOptions,
+  'precision' | 'contextLength' | 'threads' | 'backend'
+>;
 
 type ReadyState = Extract<RuntimeState, { kind: 'ready' }>;
 
@@ -236,8 +248,19 @@ export class ModelRuntime {
       // A worker that dies cannot end its stream: the stream ends with the death of the call.
       stream.fail(toAppError(error));
     });
-    yield* stream;
+    for await (const event of stream) {
+      if (event.type === 'moved') this.#noteMove(event);
+      yield event;
+    }
     await ended;
+  }
+
+  /** Another device computes from now on. */
+  #noteMove({ backend, choice }: Extract<EngineEvent, { type: 'moved' }>): void {
+    const before = this.#held;
+    if (before === null) return;
+    this.#held = { ...before, model: { ...before.model, backend, choice } };
+    if (this.#state.value === before) this.#state.set(this.#held);
   }
 
   #requireModel(id: string): void {
@@ -321,16 +344,18 @@ export class ModelRuntime {
     signal: AbortSignal,
     onProgress: (fraction: number) => void,
   ): Promise<LoadedModel> {
+    const store = this.#options.measurements;
+    const measurements = store?.list() ?? [];
     // A fresh worker: WASM memory never shrinks, so the model before would stay in it.
     this.#end();
     try {
-      return await loadIntoWorker<LoadedModel>(
+      const loaded = await loadIntoWorker<LoadedModel>(
         this.#options,
         id,
         (model, header, events) =>
           this.#options.engine.use((engine) =>
             engine.load(
-              transferReference({ model, options: { ...options, budgetBytes } }),
+              transferReference({ model, options: { ...options, budgetBytes, measurements } }),
               transfer(header, [header]),
               transfer(events, [events]),
             ),
@@ -338,6 +363,9 @@ export class ModelRuntime {
         onProgress,
         signal,
       );
+      const { measurement } = loaded.choice;
+      if (measurement !== null) store?.remember(measurement);
+      return loaded;
     } catch (error) {
       // What was loaded of it would stay in the worker's memory until the next model is wanted.
       this.#end();
@@ -359,6 +387,7 @@ function sameOptions(a: RuntimeLoadOptions | null, b: RuntimeLoadOptions): boole
     a !== null &&
     a.precision === b.precision &&
     a.contextLength === b.contextLength &&
-    a.threads === b.threads
+    a.threads === b.threads &&
+    (a.backend ?? 'auto') === (b.backend ?? 'auto')
   );
 }

@@ -12,9 +12,11 @@ import { recipeOf } from '../engine/quantise/recipe.ts';
 import { ObservableValue, type Observable } from '../common/observable.ts';
 import { offersThinkingSwitch } from '../conversation/thinking-switch.ts';
 import { callback } from '../rpc/transfer.ts';
+import type { BackendChoice } from '../engine/backend-choice.ts';
 import type { WorkerOwner } from '../rpc/worker-owner.ts';
 import type { StoreApi } from '../rpc/contracts.ts';
 import type {
+  BackendReasonView,
   ActiveModelView,
   CatalogModelView,
   CatalogView,
@@ -283,6 +285,7 @@ export class LibraryModelsService implements ModelsService {
           architecture: state.model.info.architecture,
           contextLength: state.model.contextLength,
           backend: state.model.backend,
+          backendReason: backendReason(state.model.choice),
           memoryBytes: state.model.memoryBytes,
           thinkingSwitch: offersThinkingSwitch(state.model.chatTemplate),
           notices: state.model.notices,
@@ -352,4 +355,9 @@ function sourceOf({ origin }: LibraryEntry): { sourceLabel: string; sourceUrl: s
   }
   if (origin.url === null) return { sourceLabel: '', sourceUrl: null };
   return { sourceLabel: new URL(origin.url).host, sourceUrl: origin.url };
+}
+
+function backendReason({ kind, reason }: BackendChoice): BackendReasonView {
+  if (reason !== 'measured') return reason;
+  return kind === 'webgpu' ? 'faster-gpu' : 'faster-processor';
 }

@@ -32,6 +32,7 @@ import { LibraryModelsService } from './models-service.ts';
 import { Hermit } from './page-api/hermit.ts';
 import { PromptRenderer } from './prompt-renderer.ts';
 import { browserStorage, StoredSettings } from './settings.ts';
+import { StoredMeasurements } from './stored-measurements.ts';
 import {
   createEmbedderWorker,
   createEngineWorker,
@@ -119,6 +120,7 @@ export async function createApplication(version: string): Promise<Application> {
     refer,
     readHeader,
     budgetBytes,
+    measurements: new StoredMeasurements(storage, version),
     beside: {
       memoryBytes: () => embeddings.memoryBytes,
       release: () => embeddings.unload(),
@@ -130,8 +132,9 @@ export async function createApplication(version: string): Promise<Application> {
   });
   const prompts = new PromptRenderer(runtime, createSandboxWorker);
   const load = async (id: string, onProgress?: (fraction: number) => void): Promise<void> => {
-    const { contextLength, precision } = settings.settings.value;
-    await lastModel.marked(id, () => runtime.load(id, { contextLength, precision }, onProgress));
+    const { contextLength, precision, backend } = settings.settings.value;
+    const options = { contextLength, precision, backend };
+    await lastModel.marked(id, () => runtime.load(id, options, onProgress));
     lastModel.remember(id);
   };
   const maker = new ModelMaker({
@@ -159,17 +162,18 @@ export async function createApplication(version: string): Promise<Application> {
       (error: unknown) => toAppError(error),
     ),
   ]);
-  // Another context needs another state: the model is loaded again before the next answer. Precision
+  // Another context needs another state, and another backend other weights: the model is loaded again
+  // before the next answer. Precision
   // is a choice at run time and changes with the next token.
-  let { contextLength, precision } = settings.settings.value;
+  let { contextLength, precision, backend } = settings.settings.value;
   let reloadNeeded = false;
   settings.settings.subscribe((now) => {
-    if (now.contextLength !== contextLength) reloadNeeded = true;
+    if (now.contextLength !== contextLength || now.backend !== backend) reloadNeeded = true;
     if (now.precision !== precision) {
       // An engine that is lost says so at the next answer, and is loaded with the new choice then.
       runtime.setPrecision(now.precision === 4 ? 4 : 8).catch(() => undefined);
     }
-    ({ contextLength, precision } = now);
+    ({ contextLength, precision, backend } = now);
   });
   const chats = new StoredChatsService({
     store: conversations,
@@ -235,8 +239,8 @@ export async function createApplication(version: string): Promise<Application> {
     purposes,
     prompts,
     loadDefaults: () => {
-      const { contextLength, precision } = settings.settings.value;
-      return { contextLength, precision };
+      const { contextLength, precision, backend } = settings.settings.value;
+      return { contextLength, precision, backend };
     },
     ensureModel: async (id) => {
       const state = runtime.state.value;

@@ -22,6 +22,7 @@ export const defaultSettings: Settings = {
   contextLength: 4096,
   precision: 'auto',
   thinking: true,
+  backend: 'auto',
 };
 
 type Check<T> = (value: unknown) => value is T;
@@ -55,6 +56,7 @@ const checks: { readonly [K in keyof Settings]: Check<Settings[K]> } = {
   contextLength: wholeInRange(256, 1_048_576),
   precision: oneOf('auto', 8, 4),
   thinking: (value): value is boolean => typeof value === 'boolean',
+  backend: oneOf('auto', 'wasm', 'webgpu'),
 };
 
 /** Settings from anything: fields that are missing or wrong get their defaults. */

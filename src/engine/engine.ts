@@ -1,13 +1,14 @@
 /**
  * The engine as its worker offers it: one loaded model, its tokenizer, and one conversation state.
  *
- * It knows no browser: bytes come from a `ByteSource`, computing from a `Backend` that the caller
+ * It knows no browser: bytes come from a `ByteSource`, computing from backends that a `BackendFactory`
  * makes. Loading replaces the model before; a load that fails or is stopped leaves none loaded and
  * all memory given back.
  */
 import type { ByteSource } from '../common/byte-source.ts';
 import { AppError } from '../common/errors.ts';
 import type { Backend, KvType, Precision, ThreadChoice } from './backend/backend.ts';
+import type { BackendChoice, ComputeKind, Measurement } from './backend-choice.ts';
 import type { GgufFile } from './formats/gguf/gguf-file.ts';
 import { GrammarConstraint } from './generation/grammar/grammar-constraint.ts';
 import type { GrammarSpec } from './generation/grammar/json-schema.ts';
@@ -20,6 +21,7 @@ import {
   type PrefillEvent,
   type TokenEvent,
 } from './generation/session.ts';
+import { ModelHost, type BackendFactory } from './model-host.ts';
 import type { LanguageModel, LanguageModelInfo } from './models/language-model.ts';
 import { defineLanguageModel } from './models/registry.ts';
 import { createTokenizer } from './tokenizer/create-tokenizer.ts';
@@ -35,7 +37,14 @@ export interface EngineLoadOptions {
   readonly threads?: ThreadChoice;
   /** Memory the model may use in all; unlimited when absent. */
   readonly budgetBytes?: number;
+  /** What to compute on: measured for this model when `auto`, which it is unless given. */
+  readonly backend?: 'auto' | ComputeKind;
+  /** What was measured before on this device with this version of Hermit. */
+  readonly measurements?: readonly Measurement[];
 }
+
+/** Opens the model's bytes again, when it has to be loaded a second time. */
+export type Reopen = () => Promise<ByteSource & { close(): void }>;
 
 export interface LoadedModel {
   readonly info: LanguageModelInfo;
@@ -43,6 +52,8 @@ export interface LoadedModel {
   readonly contextLength: number;
   /** One line about what computes, for people. */
   readonly backend: string;
+  /** Why that and nothing else computes. */
+  readonly choice: BackendChoice;
   readonly memoryBytes: number;
   /** Jinja source from the file, null where it has none. */
   readonly chatTemplate: string | null;
@@ -94,28 +105,39 @@ export interface TokenReport {
   }[];
 }
 
+/** The graphics card failed in the middle of an answer, which goes on. */
+export interface MovedEvent {
+  readonly type: 'moved';
+  /** What computes now, as in `LoadedModel`. */
+  readonly backend: string;
+  readonly choice: BackendChoice;
+}
+
 export type EngineEvent =
   | PrefillEvent
   | DoneEvent
+  | MovedEvent
   | (Pick<TokenEvent, 'type' | 'token' | 'text'> & { readonly report?: TokenReport });
 
 interface Loaded {
-  readonly backend: Backend;
-  readonly model: LanguageModel;
+  readonly host: ModelHost;
   readonly tokenizer: Tokenizer;
   readonly session: Session;
 }
 
 export class Engine {
-  readonly #createBackend: () => Promise<Backend>;
+  readonly #factory: BackendFactory;
   #loaded: Loaded | null = null;
   #precision: Precision = 8;
+  /** Moves to another device that `generate` has not told of yet. */
+  #moved: MovedEvent[] = [];
 
-  constructor(createBackend: () => Promise<Backend>) {
-    this.#createBackend = createBackend;
+  constructor(factory: BackendFactory) {
+    this.#factory = factory;
   }
 
   /**
+   * @param reopen absent: a model whose graphics card fails cannot be loaded again
    * @throws AppError `model-file/*` for files that cannot be used, `engine/out-of-memory`,
    * `store/damaged` and what else the source throws, `aborted`
    */
@@ -125,48 +147,63 @@ export class Engine {
     options: EngineLoadOptions,
     onProgress: (bytesDone: number, bytesTotal: number) => void,
     signal: AbortSignal,
+    reopen?: Reopen,
   ): Promise<LoadedModel> {
     this.unload();
     // An architecture that cannot be run is the reason to name, not what its vocabulary lacks besides.
     defineLanguageModel(file);
     const tokenizer = createTokenizer(file.metadata);
-    const backend = await this.#createBackend();
-    if (options.threads !== undefined) backend.setThreads?.(options.threads);
-    let model: LanguageModel | null = null;
-    try {
-      const kvType = options.kvType ?? 'f16';
-      const { contextLength, budgetBytes } = options;
-      model = await loadModel({
-        source,
+    const kvType = options.kvType ?? 'f16';
+    const { contextLength, budgetBytes, precision } = options;
+    const { threads } = options;
+    const fill = (backend: Backend, from: ByteSource, until: AbortSignal) => {
+      if (threads !== undefined) backend.setThreads?.(threads);
+      return loadModel({
+        source: from,
         file,
         backend,
-        precision: options.precision,
+        precision,
         contextLength,
         kvType,
         budgetBytes,
-        signal,
+        signal: until,
         onProgress,
       });
+    };
+    let load = (backend: Backend): Promise<LanguageModel> => fill(backend, source, signal);
+    const host = await ModelHost.load({
+      factory: this.#factory,
+      wanted: options.backend ?? 'auto',
+      precision,
+      load: (backend) => load(backend),
+      known: options.measurements ?? [],
+      onMoved: (choice) => {
+        this.#moved.push({ type: 'moved', backend: host.backend.description, choice });
+      },
+      signal,
+    });
+    load = (backend) => reloaded(backend, reopen, fill);
+    try {
+      const { model } = host;
       const capacity = Math.min(contextLength, model.info.trainedContext);
       const state = model.createState({ capacity, kvType });
       const session = new Session({ model, tokenizer, state, precision: () => this.#precision });
       this.#precision = options.precision === 4 ? 4 : 8;
-      this.#loaded = { backend, model, tokenizer, session };
+      this.#loaded = { host, tokenizer, session };
       return describe(this.#loaded, file);
     } catch (error) {
-      model?.dispose();
-      backend.dispose();
+      host.dispose();
       throw error;
     }
   }
 
   unload(): void {
     if (this.#loaded === null) return;
-    const { session, model, backend } = this.#loaded;
+    const { session, host } = this.#loaded;
     this.#loaded = null;
+    this.#moved = [];
     session.dispose();
-    model.dispose();
-    backend.dispose();
+    host.dispose();
   }
 
   /** Bits read of each weight from the next token on. */
@@ -176,7 +213,7 @@ export class Engine {
 
   /** Threads from the next step on, in the middle of an answer too. */
   setThreads(threads: ThreadChoice): void {
-    this.#loaded?.backend.setThreads?.(threads);
+    this.#loaded?.host.backend.setThreads?.(threads);
   }
 
   /** Reads the prompt and writes what follows it; see `Session.generate`. */
@@ -195,6 +232,7 @@ export class Engine {
       ...(grammar === undefined ? {} : { grammar: new GrammarConstraint(grammar, tokenizer) }),
     });
     for await (const event of events) {
+      yield* this.#moved.splice(0);
       if (event.type !== 'token') {
         yield event;
         continue;
@@ -288,12 +326,34 @@ function report(
   };
 }
 
-function describe({ model, session, tokenizer, backend }: Loaded, file: GgufFile): LoadedModel {
+/** Loads from bytes opened anew: those of the first time were closed. */
+async function reloaded(
+  backend: Backend,
+  reopen: Reopen | undefined,
+  fill: (backend: Backend, source: ByteSource, until: AbortSignal) => Promise<LanguageModel>,
+): Promise<LanguageModel> {
+  if (reopen === undefined) {
+    throw new AppError(
+      'engine/not-loaded',
+      'The graphics card lost the model. Load it again to go on.',
+    );
+  }
+  const source = await reopen();
+  try {
+    return await fill(backend, source, new AbortController().signal);
+  } finally {
+    source.close();
+  }
+}
+
+function describe({ host, session, tokenizer }: Loaded, file: GgufFile): LoadedModel {
+  const { model, backend } = host;
   const spelling = (id: number | null): string => (id === null ? '' : tokenizer.tokenText(id));
   return {
     info: model.info,
     contextLength: session.capacity,
     backend: backend.description,
+    choice: host.choice,
     memoryBytes: backend.memory().totalBytes,
     chatTemplate: file.metadata.findString('tokenizer.chat_template') ?? null,
     bosToken: spelling(tokenizer.special.bos),

@@ -9,6 +9,17 @@ export interface Capabilities {
   readonly simd: 'relaxed' | 'plain' | 'none';
   /** Whether a WebGPU adapter was given. */
   readonly webgpu: boolean;
+  /** What that adapter says of itself; null where there is none. */
+  readonly gpu: GpuCapabilities | null;
+}
+
+export interface GpuCapabilities {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly description: string;
+  /** Computed by the processor; the browser's own word, which not every one gives. */
+  readonly fallback: boolean;
+  readonly features: readonly string[];
 }
 
 // Smallest modules that use one instruction each: i8x16.popcnt, and i8x16.relaxed_swizzle.
@@ -21,16 +32,28 @@ const relaxedSimdModule = [
   65, 2, 253, 15, 253, 128, 2, 11,
 ];
 
+interface GpuAdapterLike {
+  readonly features: Iterable<string>;
+  readonly info: {
+    readonly vendor: string;
+    readonly architecture: string;
+    readonly description: string;
+    readonly isFallbackAdapter?: boolean;
+  };
+}
+
 interface GpuNavigator {
-  readonly gpu?: { requestAdapter(): Promise<unknown> };
+  readonly gpu?: { requestAdapter(): Promise<GpuAdapterLike | null> };
 }
 
 export async function probeCapabilities(): Promise<Capabilities> {
+  const gpu = await probeWebGpu();
   return {
     crossOriginIsolated: globalThis.crossOriginIsolated,
     cores: navigator.hardwareConcurrency,
     simd: probeSimd(),
-    webgpu: await probeWebGpu(),
+    webgpu: gpu !== null,
+    gpu,
   };
 }
 
@@ -39,12 +62,15 @@ function probeSimd(): Capabilities['simd'] {
   return WebAssembly.validate(new Uint8Array(simdModule)) ? 'plain' : 'none';
 }
 
-async function probeWebGpu(): Promise<boolean> {
+async function probeWebGpu(): Promise<GpuCapabilities | null> {
   try {
     const adapter = await (navigator as GpuNavigator).gpu?.requestAdapter();
-    return adapter !== undefined && adapter !== null;
+    if (adapter === undefined || adapter === null) return null;
+    const { vendor, architecture, description, isFallbackAdapter: fallback = false } = adapter.info;
+    const features = [...adapter.features].sort();
+    return { vendor, architecture, description, fallback, features };
   } catch {
     // Some browsers expose the entry and throw where the GPU is blocked: the same as having none.
-    return false;
+    return null;
   }
 }

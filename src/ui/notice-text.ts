@@ -1,5 +1,5 @@
 import { msg } from '@lit/localize';
-import type { NoticeCode } from './services.ts';
+import type { BackendReasonView, NoticeCode } from './services.ts';
 
 const sentences: Record<NoticeCode, () => string> = {
   'default-template': () =>
@@ -33,9 +33,46 @@ const sentences: Record<NoticeCode, () => string> = {
     msg('Hermit does not know exactly how this model splits text; answers may be less good.', {
       id: 'notice.unknown-pre-tokenizer',
     }),
+  'gpu-restarted': () =>
+    msg('The graphics card stopped and was started again; the answer went on where it was.', {
+      id: 'notice.gpu-restarted',
+    }),
+  'gpu-given-up': () =>
+    msg('The graphics card failed again, so the processor writes on. Answers may be slower.', {
+      id: 'notice.gpu-given-up',
+    }),
 };
 
 /** The translated sentence of a notice. */
 export function noticeText(code: NoticeCode): string {
   return sentences[code]();
+}
+
+const reasons: Record<BackendReasonView, () => string> = {
+  asked: () => msg('As chosen in the settings.', { id: 'backend.asked' }),
+  'no-gpu': () =>
+    msg('This browser offers no graphics card to compute with.', { id: 'backend.no-gpu' }),
+  'software-gpu': () =>
+    msg('The graphics card of this browser is a program, slower than the processor itself.', {
+      id: 'backend.software-gpu',
+    }),
+  'gpu-refused': () =>
+    msg('The graphics card cannot hold or compute this model, so the processor does.', {
+      id: 'backend.gpu-refused',
+    }),
+  'faster-gpu': () =>
+    msg('Measured: the graphics card is faster with this model.', { id: 'backend.faster-gpu' }),
+  'faster-processor': () =>
+    msg('Measured: the processor is faster with this model than the graphics card.', {
+      id: 'backend.faster-processor',
+    }),
+  'device-lost': () =>
+    msg('The graphics card failed repeatedly, so the processor computes.', {
+      id: 'backend.device-lost',
+    }),
+};
+
+/** The translated sentence that says why a model is computed where it is. */
+export function backendReasonText(reason: BackendReasonView): string {
+  return reasons[reason]();
 }

@@ -46,6 +46,7 @@ const defaults: Settings = {
   contextLength: 4096,
   precision: 'auto',
   thinking: true,
+  backend: 'auto',
 };
 
 export function modelIn(state: ModelViewState, change: Partial<ModelView> = {}): ModelView {

@@ -110,6 +110,8 @@ export type ActiveModelView =
       readonly contextLength: number;
       /** For example "WASM relaxed SIMD, 1 thread". */
       readonly backend: string;
+      /** Why that computes and nothing else. */
+      readonly backendReason: BackendReasonView;
       readonly memoryBytes: number;
       /** Whether thinking before the answer can be switched off. */
       readonly thinkingSwitch: boolean;
@@ -196,7 +198,19 @@ export type NoticeCode =
   | 'context-full'
   | 'older-messages-dropped'
   | 'interrupted'
-  | 'unknown-pre-tokenizer';
+  | 'unknown-pre-tokenizer'
+  | 'gpu-restarted'
+  | 'gpu-given-up';
+
+/** Why a model is computed where it is; each has a translated sentence. */
+export type BackendReasonView =
+  | 'asked'
+  | 'no-gpu'
+  | 'software-gpu'
+  | 'gpu-refused'
+  | 'faster-gpu'
+  | 'faster-processor'
+  | 'device-lost';
 
 export interface AnswerStatsView {
   readonly promptTokens: number;
@@ -290,6 +304,8 @@ export interface Settings {
   readonly precision: 'auto' | 8 | 4;
   /** Whether models that can think before they answer do; others are not asked. */
   readonly thinking: boolean;
+  /** What computes: the faster of both, the processor, or the graphics card where there is one. */
+  readonly backend: 'auto' | 'wasm' | 'webgpu';
 }
 
 export interface SettingsService {

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BufferByteSource } from '../../src/common/byte-source.ts';
 import { Engine, type EngineEvent } from '../../src/engine/engine.ts';
+import { processorOnly } from '../../src/engine/model-host.ts';
 import { readGguf } from '../../src/engine/formats/gguf/reader.ts';
 import { greedySampling } from '../../src/engine/generation/sampler.ts';
 import { syntheticLlama } from '../fixtures/synthetic-llama.ts';
@@ -21,7 +22,7 @@ const bytes = syntheticLlama({
 let engine: Engine;
 
 beforeEach(async () => {
-  engine = new Engine(() => createWasmBackend());
+  engine = new Engine(processorOnly(createWasmBackend));
   const source = new BufferByteSource(bytes);
   const { signal } = new AbortController();
   const file = await readGguf(source);

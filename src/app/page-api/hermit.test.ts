@@ -51,7 +51,13 @@ beforeEach(async () => {
       return id;
     },
     capabilities: () =>
-      Promise.resolve({ crossOriginIsolated: false, cores: 2, simd: 'plain', webgpu: false }),
+      Promise.resolve({
+        crossOriginIsolated: false,
+        cores: 2,
+        simd: 'plain',
+        webgpu: false,
+        gpu: null,
+      }),
   });
   closers.push(close, closeEmbedder, () => {
     store.terminate();

@@ -50,8 +50,8 @@ export interface InstallOptions extends CallOptions {
 }
 
 export interface LoadOptions extends Partial<RuntimeLoadOptions>, CallOptions {
-  /** Only the CPU backend exists so far; `auto` picks it. */
-  readonly backend?: 'auto' | 'wasm';
+  /** `auto` measures the model on processor and graphics card, where there is one, and takes the faster. */
+  readonly backend?: 'auto' | 'wasm' | 'webgpu';
   readonly onProgress?: (fraction: number) => void;
 }
 
@@ -316,15 +316,21 @@ function isList(source: InstallSource): source is readonly File[] {
 }
 
 function loadOptions(
-  { backend = 'auto', precision, contextLength, threads }: LoadOptions,
+  { backend, precision, contextLength, threads }: LoadOptions,
   defaults: RuntimeLoadOptions,
 ): RuntimeLoadOptions {
-  if (!['auto', 'wasm'].includes(backend))
-    throw invalidField('backend', '"auto" or "wasm"', backend);
+  const computes = backend ?? defaults.backend ?? 'auto';
+  if (!['auto', 'wasm', 'webgpu'].includes(computes)) {
+    throw invalidField('backend', '"auto", "wasm" or "webgpu"', computes);
+  }
   const chosen = precision ?? defaults.precision;
   if (!['auto', 8, 4].includes(chosen)) throw invalidField('precision', '"auto", 8 or 4', chosen);
   const most = requireWhole(contextLength, 'contextLength', 1, 1e9);
-  const loading = { precision: chosen, contextLength: most ?? defaults.contextLength };
+  const loading = {
+    precision: chosen,
+    contextLength: most ?? defaults.contextLength,
+    backend: computes,
+  };
   if (threads === undefined) return { ...defaults, ...loading };
   if (threads !== 'auto') requireWhole(threads, 'threads', 1, 1024);
   return { ...loading, threads };

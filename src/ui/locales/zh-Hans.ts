@@ -266,6 +266,12 @@ export const templates: TemplateMap = {
   'settings.persistGranted': '浏览器会保留您的模型和对话。',
   'settings.persistRefused': '浏览器没有同意。把 Hermit 安装为应用通常会有帮助。',
   'settings.persisted': '浏览器已承诺保留您的模型和对话，直到您删除它们。',
+  'settings.backend': '计算设备',
+  'settings.backendAuto': '自动',
+  'settings.backendHint':
+    '自动模式会在两种设备上实测每个模型并选用较快者。更改从下一次回答起生效。',
+  'settings.backendWasm': '处理器',
+  'settings.backendWebgpu': '显卡',
   'settings.precision': '精度',
   'settings.precision4': '4 位',
   'settings.precision4Hint': '更快、更省电，精确度略有下降。',
@@ -333,6 +339,15 @@ export const templates: TemplateMap = {
   'notice.template-refused-system': '此模型不支持系统提示词，已把它放在您的第一条消息之前。',
   'notice.tools-in-words': '此模型的对话格式不支持工具，已改用文字向它说明。',
   'notice.unknown-pre-tokenizer': 'Hermit 不确定此模型如何切分文字，回答质量可能受影响。',
+  'notice.gpu-restarted': '显卡曾停止响应，现已重新启动；回答从中断处继续。',
+  'notice.gpu-given-up': '显卡再次出现故障，改由处理器继续书写，回答可能变慢。',
+  'backend.asked': '按设置中的选择。',
+  'backend.no-gpu': '此浏览器没有可用于计算的显卡。',
+  'backend.software-gpu': '此浏览器的显卡由软件模拟，比处理器本身更慢。',
+  'backend.gpu-refused': '显卡容不下或无法计算此模型，因此由处理器计算。',
+  'backend.faster-gpu': '实测：显卡运行此模型更快。',
+  'backend.faster-processor': '实测：处理器运行此模型比显卡更快。',
+  'backend.device-lost': '显卡多次出现故障，因此由处理器计算。',
 
   // 错误：发生了什么，什么没有受损，接下来怎么做
   'error.internal': str`发生了意外错误。您的对话和模型都安全。请重新加载页面；如再次出现，请反馈此信息：${0}`,

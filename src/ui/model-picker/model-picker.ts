@@ -4,7 +4,7 @@ import { errorText } from '../error-text.ts';
 import { formatBytes, formatPercent, formatTokens } from '../format.ts';
 import { HermitElement, Observed } from '../hermit-element.ts';
 import { checkIcon, chevronDownIcon, modelsIcon, spinnerIcon, warningIcon } from '../icons.ts';
-import { noticeText } from '../notice-text.ts';
+import { backendReasonText, noticeText } from '../notice-text.ts';
 import { menuItemStyles } from '../popover-menu/popover-menu.styles.ts';
 import type { PopoverMenu } from '../popover-menu/popover-menu.ts';
 import '../popover-menu/popover-menu.ts';
@@ -130,7 +130,7 @@ function status(active: ActiveModelView): unknown {
             { id: 'picker.facts' },
           )}
         </p>
-        <p>${active.backend}</p>
+        <p>${active.backend}. ${backendReasonText(active.backendReason)}</p>
         ${active.notices.map((notice) => html`<p class="notice">${noticeText(notice)}</p>`)}
       </div>`;
     case 'failed':

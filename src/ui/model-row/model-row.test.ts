@@ -155,6 +155,7 @@ describe('hermit-model-row', () => {
       architecture: 'llama',
       contextLength: 1,
       backend: '',
+      backendReason: 'asked',
       memoryBytes: 1,
       thinkingSwitch: false,
       notices: [],

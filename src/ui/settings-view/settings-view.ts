@@ -117,7 +117,7 @@ export class SettingsView extends HermitElement {
             }}
           ></textarea>
         </div>
-        ${this.#precision(settings)}
+        ${this.#precision(settings)} ${this.#backend(settings)}
         ${answerFields().main.map((field) => this.#number(field, settings))}
         <details>
           <summary>${msg('More about how words are chosen', { id: 'settings.more' })}</summary>
@@ -131,6 +131,26 @@ export class SettingsView extends HermitElement {
         </div>
       </div>
     </section>`;
+  }
+
+  #backend(settings: Settings): unknown {
+    const choices: readonly (readonly [Settings['backend'], string])[] = [
+      ['auto', msg('Automatic', { id: 'settings.backendAuto' })],
+      ['wasm', msg('Processor', { id: 'settings.backendWasm' })],
+      ['webgpu', msg('Graphics card', { id: 'settings.backendWebgpu' })],
+    ];
+    return html`<fieldset class="setting" aria-describedby="backend-hint">
+      <legend class="label">${msg('Compute on', { id: 'settings.backend' })}</legend>
+      ${segments('backend', choices, settings.backend, (backend) => {
+        this.services.settings.update({ backend });
+      })}
+      <p class="hint" id="backend-hint">
+        ${msg(
+          'Automatic measures each model on both and takes the faster. Changes with the next answer.',
+          { id: 'settings.backendHint' },
+        )}
+      </p>
+    </fieldset>`;
   }
 
   #precision(settings: Settings): unknown {

@@ -71,6 +71,12 @@ export async function requestAdapter(gpu: GPU | undefined): Promise<GPUAdapter |
   }
 }
 
+/** What is there before a device is opened, null where there is nothing. */
+export async function findGpu(gpu: GPU | undefined): Promise<GpuAdapterInfo | null> {
+  const adapter = await requestAdapter(gpu);
+  return adapter === null ? null : describeAdapter(adapter);
+}
+
 function featuresOf(
   adapter: GPUAdapter,
   language: ReadonlySet<string>,

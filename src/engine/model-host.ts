@@ -1,0 +1,229 @@
+/**
+ * Loads a model onto the backend that is best for it, and again onto another one when that fails.
+ *
+ * The owner of model and backend: `dispose` gives both back. What went wrong with the graphics card
+ * never reaches the user as a failure as long as the processor can take over; it is told in `choice`.
+ */
+import { AppError, toAppError } from '../common/errors.ts';
+import type { Backend, Precision } from './backend/backend.ts';
+import {
+  fasterBackend,
+  measurementKey,
+  measureSpeed,
+  type BackendChoice,
+  type ComputeKind,
+  type GpuSummary,
+  type Measurement,
+} from './backend-choice.ts';
+import type { LanguageModel } from './models/language-model.ts';
+import { RecoveringModel } from './models/recovering-model.ts';
+
+/** How backends are made on this device. */
+export interface BackendFactory {
+  /** @throws AppError `engine/backend-unavailable` and what else keeps it from starting */
+  create(kind: ComputeKind): Promise<Backend>;
+  /** The adapter the browser offers, null where there is none. */
+  findGpu(): Promise<GpuSummary | null>;
+}
+
+/** A factory for places without graphics card. */
+export function processorOnly(create: () => Promise<Backend>): BackendFactory {
+  return { create, findGpu: () => Promise.resolve(null) };
+}
+
+export interface HostOptions {
+  readonly factory: BackendFactory;
+  readonly wanted: 'auto' | ComputeKind;
+  readonly precision: 'auto' | Precision;
+  /** Loads the model into a backend; called again when a backend has to be replaced. */
+  readonly load: (backend: Backend) => Promise<LanguageModel>;
+  readonly known: readonly Measurement[];
+  /** Told when the model moved to a new device or to the processor. */
+  readonly onMoved: (choice: BackendChoice) => void;
+  readonly signal: AbortSignal;
+}
+
+interface Held {
+  readonly backend: Backend;
+  readonly model: LanguageModel;
+}
+
+/** Failures of the graphics card that the processor does not share. */
+const gpuFailures: ReadonlySet<string> = new Set([
+  'engine/backend-unavailable',
+  'engine/device-lost',
+  'engine/out-of-memory',
+  'not-supported',
+]);
+
+/** At this loss of a device the graphics card is given up. */
+const lossesToGiveUp = 2;
+
+export class ModelHost {
+  readonly #options: HostOptions;
+  #held: Held | null = null;
+  #model: LanguageModel | null = null;
+  #choice: BackendChoice;
+
+  private constructor(options: HostOptions) {
+    this.#options = options;
+    this.#choice = chosen('wasm', 'asked');
+  }
+
+  /** @throws what loading into the processor's backend throws */
+  static async load(options: HostOptions): Promise<ModelHost> {
+    const host = new ModelHost(options);
+    try {
+      await host.#choose();
+      return host;
+    } catch (error) {
+      host.#drop();
+      throw error;
+    }
+  }
+
+  get model(): LanguageModel {
+    if (this.#model === null) throw new AppError('internal', 'No model is loaded.');
+    return this.#model;
+  }
+
+  get backend(): Backend {
+    if (this.#held === null) throw new AppError('internal', 'No model is loaded.');
+    return this.#held.backend;
+  }
+
+  get choice(): BackendChoice {
+    return this.#choice;
+  }
+
+  dispose(): void {
+    this.#model?.dispose();
+    this.#model = null;
+    this.#drop();
+  }
+
+  async #choose(): Promise<void> {
+    const { wanted, factory } = this.#options;
+    if (wanted === 'wasm') return this.#useProcessor(chosen('wasm', 'asked'));
+    const gpu = await factory.findGpu();
+    if (gpu === null) return this.#useProcessor(chosen('wasm', 'no-gpu'));
+    const adapter = gpu.name;
+    if (wanted === 'auto' && gpu.software) {
+      return this.#useProcessor({ ...chosen('wasm', 'software-gpu'), adapter });
+    }
+    try {
+      await this.#hold('webgpu');
+      this.#choice = { ...chosen('webgpu', 'asked'), adapter };
+      if (wanted === 'auto') await this.#measure(adapter);
+    } catch (thrown) {
+      const error = toAppError(thrown);
+      if (!gpuFailures.has(error.code)) throw error;
+      return this.#useProcessor({ ...refused(error), adapter });
+    }
+    this.#finish();
+  }
+
+  /** The graphics card holds the model; is the processor faster? */
+  async #measure(adapter: string): Promise<void> {
+    const { known, precision, signal } = this.#options;
+    const gpu = this.#need();
+    const key = measurementKey(adapter, gpu.model.info, precision);
+    const bits = precision === 4 ? 4 : 8;
+    let measurement = known.find((candidate) => candidate.key === key) ?? null;
+    if (measurement === null) {
+      const webgpu = await measureSpeed(gpu.model, bits, signal);
+      this.#held = null;
+      try {
+        await this.#hold('wasm');
+        const wasm = await measureSpeed(this.#need().model, bits, signal);
+        measurement = { key, wasm, webgpu };
+      } catch (error) {
+        // The processor cannot hold the model: then there is no choice.
+        if (toAppError(error).code !== 'engine/out-of-memory') {
+          release(gpu);
+          throw error;
+        }
+      }
+      const processor = this.#held;
+      const takesGpu = measurement === null || fasterBackend(measurement) === 'webgpu';
+      if (takesGpu && processor !== null) release(processor);
+      if (takesGpu) this.#held = gpu;
+      else release(gpu);
+    } else if (fasterBackend(measurement) === 'wasm') {
+      this.#drop();
+      await this.#hold('wasm');
+    }
+    const kind = this.#need().backend.kind === 'webgpu' ? 'webgpu' : 'wasm';
+    this.#choice = { ...chosen(kind, 'measured'), adapter, measurement };
+  }
+
+  async #useProcessor(choice: BackendChoice): Promise<void> {
+    this.#drop();
+    await this.#hold('wasm');
+    this.#choice = choice;
+    this.#finish();
+  }
+
+  #finish(): void {
+    const { model, backend } = this.#need();
+    this.#model =
+      backend.kind === 'webgpu'
+        ? new RecoveringModel(model, (losses, error) => this.#reload(losses, error))
+        : model;
+  }
+
+  /** A new device, and from the second loss on, or where there is none, the processor. */
+  async #reload(losses: number, error: AppError): Promise<LanguageModel> {
+    this.#drop();
+    if (losses < lossesToGiveUp) {
+      try {
+        await this.#hold('webgpu');
+        this.#options.onMoved(this.#choice);
+        return this.#need().model;
+      } catch (thrown) {
+        if (!gpuFailures.has(toAppError(thrown).code)) throw thrown;
+      }
+    }
+    await this.#hold('wasm');
+    const { adapter, measurement } = this.#choice;
+    const detail = String(error.details['reason'] ?? error.message);
+    this.#choice = { kind: 'wasm', reason: 'device-lost', adapter, measurement, detail };
+    this.#options.onMoved(this.#choice);
+    return this.#need().model;
+  }
+
+  /** Makes a backend and loads the model into it. */
+  async #hold(kind: ComputeKind): Promise<void> {
+    const backend = await this.#options.factory.create(kind);
+    try {
+      const model = await this.#options.load(backend);
+      this.#held = { backend, model };
+    } catch (error) {
+      backend.dispose();
+      throw error;
+    }
+  }
+
+  #need(): Held {
+    if (this.#held === null) throw new AppError('internal', 'No model is loaded.');
+    return this.#held;
+  }
+
+  #drop(): void {
+    if (this.#held !== null) release(this.#held);
+    this.#held = null;
+  }
+}
+
+function release({ model, backend }: Held): void {
+  model.dispose();
+  backend.dispose();
+}
+
+function chosen(kind: ComputeKind, reason: BackendChoice['reason']): BackendChoice {
+  return { kind, reason, adapter: null, detail: null, measurement: null };
+}
+
+function refused(error: AppError): BackendChoice {
+  return { ...chosen('wasm', 'gpu-refused'), detail: error.message };
+}
