@@ -9,6 +9,7 @@ import type { EmbedderApi, EngineApi } from '../src/rpc/contracts.ts';
 import { exposeApi } from '../src/rpc/expose.ts';
 import { produceStream } from '../src/rpc/stream-channel.ts';
 import { fetchKernels } from './kernel-assets.ts';
+import { kernelChoices } from './kernel-choice-store.ts';
 import { loadStored } from './load-stored.ts';
 import { spawnKernelThread } from './spawn-kernel-thread.ts';
 
@@ -20,6 +21,7 @@ const makeBackend = (): Promise<WasmBackend> =>
     isolated: crossOriginIsolated,
     most: Math.min(navigator.hardwareConcurrency, MOST_THREADS),
     spawn: spawnKernelThread,
+    choices: kernelChoices,
   });
 
 const engine = new Engine({

@@ -7,7 +7,7 @@
  */
 import type { ByteSource } from '../common/byte-source.ts';
 import { AppError } from '../common/errors.ts';
-import type { Backend, KvType, Precision, ThreadChoice } from './backend/backend.ts';
+import type { Backend, KernelReport, KvType, Precision, ThreadChoice } from './backend/backend.ts';
 import type { BackendChoice, ComputeKind, Measurement } from './backend-choice.ts';
 import type { GgufFile } from './formats/gguf/gguf-file.ts';
 import { GrammarConstraint } from './generation/grammar/grammar-constraint.ts';
@@ -54,6 +54,8 @@ export interface LoadedModel {
   readonly backend: string;
   /** Why that and nothing else computes. */
   readonly choice: BackendChoice;
+  /** What was found out about its kernels on this device. */
+  readonly kernels: KernelReport | null;
   readonly memoryBytes: number;
   /** Jinja source from the file, null where it has none. */
   readonly chatTemplate: string | null;
@@ -354,6 +356,7 @@ function describe({ host, session, tokenizer }: Loaded, file: GgufFile): LoadedM
     contextLength: session.capacity,
     backend: backend.description,
     choice: host.choice,
+    kernels: backend.kernels ?? null,
     memoryBytes: backend.memory().totalBytes,
     chatTemplate: file.metadata.findString('tokenizer.chat_template') ?? null,
     bosToken: spelling(tokenizer.special.bos),

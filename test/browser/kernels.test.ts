@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { probeRelaxedSimd } from '../../src/engine/backend/wasm/relaxed-probe.ts';
+import type { chooseKernels } from '../../src/engine/backend/wasm/kernel-choice.ts';
 import { buildWasm, builtFile } from '../../wasm/build.mjs';
 import type { runKernelChecks } from '../../wasm/test/kernel-checks.ts';
 import { bundleForPage } from '../bench/bundle.mjs';
@@ -10,7 +10,7 @@ import { launchBrowser, type TestBrowser } from './browser-harness.ts';
 
 interface PageModules {
   readonly kernelChecks: { readonly runKernelChecks: typeof runKernelChecks };
-  readonly relaxedProbe: { readonly probeRelaxedSimd: typeof probeRelaxedSimd };
+  readonly kernelChoice: { readonly chooseKernels: typeof chooseKernels };
 }
 
 const pathOf = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
@@ -23,7 +23,7 @@ describe('kernels in Chromium', () => {
     await buildWasm();
     scripts = [
       await bundleForPage(pathOf('../../wasm/test/kernel-checks.ts'), 'kernelChecks'),
-      await bundleForPage(pathOf('../../src/engine/backend/wasm/relaxed-probe.ts'), 'relaxedProbe'),
+      await bundleForPage(pathOf('../../src/engine/backend/wasm/kernel-choice.ts'), 'kernelChoice'),
     ];
     browser = await launchBrowser();
   });
@@ -36,12 +36,12 @@ describe('kernels in Chromium', () => {
     const page = await browser.context.newPage();
     for (const content of scripts) await page.addScriptTag({ content });
     const encoded = (await readFile(builtFile(`hermit-${build}.wasm`))).toString('base64');
-    const { results, probe } = await page.evaluate(async (text) => {
+    const { results, choice } = await page.evaluate(async (text) => {
       const modules = globalThis as unknown as PageModules;
       const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
       return {
         results: await modules.kernelChecks.runKernelChecks(bytes),
-        probe: await modules.relaxedProbe.probeRelaxedSimd(bytes),
+        choice: await modules.kernelChoice.chooseKernels(() => Promise.resolve(bytes)),
       };
     }, encoded);
     await page.close();
@@ -51,6 +51,7 @@ describe('kernels in Chromium', () => {
     expect(failures).toEqual([]);
     expect(results.length).toBe(15);
     for (const { name, comparisons } of results) expect(comparisons, name).toBeGreaterThan(0);
-    expect(probe).toBe(true);
+    expect(choice.report.failures).toEqual([]);
+    expect(choice.report.kernels).toHaveLength(6);
   });
 });

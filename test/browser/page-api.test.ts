@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { LoadedModel } from '../../src/engine/engine.ts';
 import { writeGguf } from '../../src/engine/formats/gguf/writer.ts';
 import type { ModelServer } from '../fixtures/model-server.ts';
 import { syntheticLlama } from '../fixtures/synthetic-llama.ts';
@@ -133,6 +134,17 @@ describe('hermit.models', () => {
     expect(together.backend).toContain(availableParallelism() > 1 ? '2 threads' : '1 thread');
     expect(together.text).toBe(alone.text);
     expect(alone.text).not.toBe('');
+  });
+
+  it('tries the kernels once on this device and remembers what it found', async () => {
+    const load = (): Promise<{ kernels: unknown }> =>
+      page.evaluate(async () => {
+        const { kernels } = (await hermit.models.load('one', { threads: 1 })) as LoadedModel;
+        await hermit.models.unload();
+        return { kernels };
+      });
+    const { kernels } = await load();
+    expect(kernels).toMatchObject({ variant: 'relaxed', failures: [], remembered: true });
   });
 
   it('stops a load by its signal, and loads afterwards', async () => {

@@ -66,13 +66,40 @@ typedef struct {
   uint32_t bidirectional;  // 0: a position sees itself and those before it
 } AttentionArguments;
 
+// Attention of one token with what comes before it: q and k are rotated and k and v written into
+// the cache by whoever needs them first.
+typedef struct {
+  const float *q, *k, *v;
+  float *out;
+  uint32_t layer, heads, kv_heads, head_dim, window;
+  float scale, softcap;
+  const float *rope;  // cosines and sines of this position, null for no rotation
+  uint32_t pairs, interleaved;
+} AttendArguments;
+
 // Tokens whose attention is computed together, so that a decoded tile of keys and values serves
-// all.
-enum { TOKEN_TILE = 8, POSITION_TILE = 32 };
+// all. Positions come in chunks: each has a softmax of its own, and those are then put together in
+// order. So threads can share the positions of one token, and the sums do not depend on how.
+enum { TOKEN_TILE = 8, POSITION_TILE = 32, POSITION_CHUNK = 128 };
+
+// Most kv heads of which the chunks done are counted.
+enum { MAX_KV_HEADS = 256 };
+
+// What the chunks of one token's attention leave for each other. `states` holds, for every head and
+// chunk, the softmax so far: head_dim sums of values, largest score, sum of weights, 2 unused.
+typedef struct {
+  uint32_t done[MAX_KV_HEADS];  // chunks
+  float states[];
+} AttendParts;
 
 uint32_t scratch_attention_bytes(uint32_t heads, uint32_t kv_heads, uint32_t head_dim);
 uint32_t attention_units(uint32_t kv_heads, uint32_t tokens);
+uint32_t attend_units(const AttendArguments *a, uint32_t position);
+void attend_token_chunk128(const AttendArguments *a, const Cache *cache, uint32_t position,
+                           AttendParts *parts, uint8_t *scratch, uint32_t begin, uint32_t end);
 void attention_cache_tile32(const AttentionArguments *a, const Cache *cache, uint32_t tokens,
                             uint32_t position, uint8_t *scratch, uint32_t begin, uint32_t end);
+void cache_write_head(const Cache *cache, uint32_t layer, uint32_t head, uint32_t position,
+                      const float *k, const float *v);
 void cache_write_vectors(const Cache *cache, uint32_t layer, const float *k, const float *v,
                          uint32_t position, uint32_t token_begin, uint32_t token_end);

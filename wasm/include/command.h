@@ -7,7 +7,7 @@
 #include "experts.h"
 #include "planes.h"
 
-#define HERMIT_ABI 7
+#define HERMIT_ABI 8
 
 enum {
   OP_EMBED,
@@ -25,10 +25,14 @@ enum {
   OP_ROUTE,
   OP_EXPERT_MATMUL,
   OP_EXPERT_SUM,
+  OP_PROJECT,
+  OP_ATTEND,
   OP_COUNT,
 };
 
 enum { ROWS_TOKENS, ROWS_OUTPUTS };
+
+enum { NORM_NONE, NORM_RMS, NORM_LAYER };
 
 // Which row of its table a token gets.
 enum { EMBED_BY_TOKEN, EMBED_BY_POSITION, EMBED_FIRST };
@@ -106,6 +110,23 @@ typedef struct {
       uint32_t used, columns;
       float *out;
     } expert_sum;
+    // Decode only, one row: a product with what stands around it. Every thread normalises and
+    // quantises the row for itself, which costs less than waiting for the one that does it for all.
+    struct {
+      const float *x;
+      const float *norm_weight, *norm_bias;
+      float epsilon;
+      uint32_t norm;  // NORM_NONE, or how x is normalised first
+      uint32_t columns;
+      const Matrix *matrix;
+      const float *bias;
+      const float *residual;  // null, or what is added to the product
+      float *out;
+      const Matrix *up;  // null, or out = activation(product) * product with this one
+      const float *up_bias;
+      uint32_t gate_kind;
+    } project;
+    AttendArguments attend;
     uint32_t words[14];
   };
 } Command;
@@ -122,6 +143,7 @@ typedef struct {
   const Cache *cache;
   uint8_t *scratch;        // of thread 0, followed by those of the others
   uint32_t scratch_bytes;  // of one thread
+  AttendParts *parts;      // for OP_ATTEND
 } Step;
 
-_Static_assert(sizeof(Step) == 32, "mirrored by src/engine/backend/wasm/command-layout.ts");
+_Static_assert(sizeof(Step) == 36, "mirrored by src/engine/backend/wasm/command-layout.ts");

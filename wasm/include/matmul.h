@@ -61,6 +61,17 @@ void matmat_planes_8x4(const Matrix *m, const Quantized *x, uint32_t tokens, uin
                        const float *bias, float *out, uint32_t group_begin, uint32_t group_end,
                        uint8_t *scratch);
 
+void matvec_prepare(const Matrix *m, const Quantized *x, uint32_t token, uint32_t precision,
+                    uint8_t *scratch);
+void matvec_run(const Matrix *m, const Quantized *x, uint32_t token, uint32_t precision,
+                const float *bias, float *out, uint32_t group_begin, uint32_t group_end,
+                const uint8_t *prepared);
+void matmat_prepare(const Matrix *m, const Quantized *x, uint32_t tokens, uint32_t precision,
+                    uint8_t *scratch);
+void matmat_run(const Matrix *m, const Quantized *x, uint32_t tokens, uint32_t precision,
+                const float *bias, float *out, uint32_t group_begin, uint32_t group_end,
+                uint8_t *prepared);
+
 // What the start of an accumulator is divided by, where DOT_QUADS divides by `quads`.
 INLINE int start_divisor(int two_planes, int quads) {
   return two_planes && dot_method == DOT_QUADS ? quads : 1;

@@ -51,8 +51,6 @@ _Static_assert(sizeof(Team) == 64 * (6 + MAX_JOINED + 4 * MAX_THREADS), "mirrore
 
 enum { SLICE_DONE, SLICE_STALLED };
 
-#ifdef __wasm_atomics__
-
 #define SPINS 200000
 #define QUARTER_SECOND 250000000ll
 
@@ -69,5 +67,3 @@ INLINE void sleep_while(Line *l, uint32_t value, int64_t nanoseconds) {
   __builtin_wasm_memory_atomic_wait32((int *)&l->value, (int)value, nanoseconds);
 }
 INLINE void wake_all(Line *l) { __builtin_wasm_memory_atomic_notify((int *)&l->value, ~0u); }
-
-#endif

@@ -1,7 +1,9 @@
 // Grouped-query attention over the KV cache, softmax computed online (Milakov & Gimelshein
 // 2018, arXiv:1805.02867). A unit of work is one kv head and up to 8 tokens: a tile of 32 positions
-// is decoded once and serves all its tokens and query heads. Tiles begin at multiples of 32, so a
-// token's result does not depend on how a prompt was cut into steps.
+// is decoded once and serves all its tokens and query heads. Tiles and chunks of tiles begin at
+// multiples of their size, so a token's result does not depend on how a prompt was cut into steps.
+// In decode a unit is one kv head and one chunk of positions (as in Flash-Decoding, Dao et al.
+// 2023, and arXiv:2112.05682).
 #include "attention.h"
 
 #include "math.h"
@@ -14,8 +16,8 @@ typedef struct {
 EXPORT(scratch_attention_bytes)
 uint32_t scratch_attention_bytes(uint32_t heads, uint32_t kv_heads, uint32_t head_dim) {
   const uint32_t rows = TOKEN_TILE * (heads / kv_heads);
-  return 2 * POSITION_TILE * head_dim * 4 + rows * head_dim * 4 +
-         ((rows * sizeof(SoftmaxState) + 15) & ~15u);
+  return 2 * POSITION_TILE * head_dim * 4 + 2 * rows * head_dim * 4 +
+         ((2 * rows * sizeof(SoftmaxState) + 15) & ~15u);
 }
 
 uint32_t attention_units(uint32_t kv_heads, uint32_t tokens) {
@@ -112,16 +114,58 @@ INLINE Visible visible_from(const AttentionArguments *a, uint32_t position, uint
   return seen;
 }
 
+static const SoftmaxState nothing_seen = {-__builtin_inff(), 0};
+
+// Adds the softmax of a later chunk to what those before it gave.
+INLINE void fold_chunk(uint32_t n, const SoftmaxState *chunk, const float *chunk_total,
+                       SoftmaxState *state, float *total) {
+  if (chunk->maximum == nothing_seen.maximum) return;  // no position of it was visible
+  if (state->maximum == nothing_seen.maximum) {
+    *state = *chunk;
+    __builtin_memcpy(total, chunk_total, n * sizeof(float));
+    return;
+  }
+  const float a = state->maximum, b = chunk->maximum, largest = b > a || b != b ? b : a;
+  const float keep = a == largest ? 1 : exp_f32(a - largest);
+  const float take = b == largest ? 1 : exp_f32(b - largest);
+  state->maximum = largest;
+  state->sum = state->sum * keep + chunk->sum * take;
+  v128_t keeps = wasm_f32x4_splat(keep), takes = wasm_f32x4_splat(take);
+  for (uint32_t i = 0; i < n; i += 4) {
+    v128_t old = wasm_f32x4_mul(wasm_v128_load(total + i), keeps);
+    wasm_v128_store(total + i,
+                    wasm_f32x4_add(old, wasm_f32x4_mul(wasm_v128_load(chunk_total + i), takes)));
+  }
+}
+
+INLINE void finish_softmax(uint32_t n, const SoftmaxState *state, const float *total, float *out) {
+  v128_t inverse = wasm_f32x4_splat(1 / state->sum);
+  for (uint32_t i = 0; i < n; i += 4) {
+    wasm_v128_store(out + i, wasm_f32x4_mul(wasm_v128_load(total + i), inverse));
+  }
+}
+
+// One tile of decoded positions for one query.
+INLINE void attend_tile(const AttentionArguments *a, const float *q, const float *keys,
+                        const float *values, uint32_t p, uint32_t count, Visible seen,
+                        SoftmaxState *state, float *total) {
+  if (seen.last < p || seen.first >= p + count) return;
+  float scores[POSITION_TILE] __attribute__((aligned(16)));
+  tile_scores(a, q, keys, count, (int32_t)(seen.first - p), (int32_t)(seen.last - p), scores);
+  const float keep = tile_softmax(state, scores);
+  accumulate_values(scores, values, min_u32(count, seen.last - p + 1), a->head_dim, keep, total);
+}
+
 static void attend_unit(const AttentionArguments *a, const Cache *cache, uint32_t kv_head,
                         uint32_t token_begin, uint32_t token_end, uint32_t position,
                         uint32_t filled, uint8_t *scratch) {
   const uint32_t n = a->head_dim, shared = a->heads / a->kv_heads;
+  const uint32_t rows = (token_end - token_begin) * shared, most = TOKEN_TILE * shared;
   float *keys = (float *)scratch, *values = keys + POSITION_TILE * n,
-        *totals = values + POSITION_TILE * n;
-  SoftmaxState *states = (SoftmaxState *)(totals + TOKEN_TILE * shared * n);
-  const uint32_t rows = (token_end - token_begin) * shared;
-  __builtin_memset(totals, 0, (size_t)rows * n * sizeof(float));
-  for (uint32_t r = 0; r < rows; r++) states[r] = (SoftmaxState){-__builtin_inff(), 0};
+        *totals = values + POSITION_TILE * n, *chunk_totals = totals + most * n;
+  SoftmaxState *states = (SoftmaxState *)(chunk_totals + most * n), *chunk_states = states + most;
+  for (uint32_t r = 0; r < rows; r++) states[r] = chunk_states[r] = nothing_seen;
+  __builtin_memset(chunk_totals, 0, (size_t)rows * n * sizeof(float));
 
   const uint32_t end = visible_from(a, position + token_end - 1, filled).last + 1;
   const uint32_t begin =
@@ -131,23 +175,23 @@ static void attend_unit(const AttentionArguments *a, const Cache *cache, uint32_
     const uint32_t count = min_u32(POSITION_TILE, end - p);
     decode_tile(cache, cache->keys, cache->key_scales, base + p, count, keys);
     decode_tile(cache, cache->values, cache->value_scales, base + p, count, values);
+    const int chunk_ends = (p + POSITION_TILE) % POSITION_CHUNK == 0 || p + POSITION_TILE >= end;
     for (uint32_t r = 0; r < rows; r++) {
       const uint32_t token = token_begin + r / shared, head = kv_head * shared + r % shared;
-      const Visible seen = visible_from(a, position + token, filled);
-      if (seen.last < p || seen.first >= p + count) continue;
-      float scores[POSITION_TILE] __attribute__((aligned(16)));
       const float *q = a->q + ((size_t)token * a->heads + head) * n;
-      tile_scores(a, q, keys, count, (int32_t)(seen.first - p), (int32_t)(seen.last - p), scores);
-      const float keep = tile_softmax(&states[r], scores);
-      accumulate_values(scores, values, min_u32(count, seen.last - p + 1), n, keep,
-                        totals + (size_t)r * n);
+      float *chunk_total = chunk_totals + (size_t)r * n;
+      attend_tile(a, q, keys, values, p, count, visible_from(a, position + token, filled),
+                  &chunk_states[r], chunk_total);
+      if (!chunk_ends) continue;
+      fold_chunk(n, &chunk_states[r], chunk_total, &states[r], totals + (size_t)r * n);
+      chunk_states[r] = nothing_seen;
+      __builtin_memset(chunk_total, 0, n * sizeof(float));
     }
   }
   for (uint32_t r = 0; r < rows; r++) {
     const uint32_t token = token_begin + r / shared, head = kv_head * shared + r % shared;
-    float *out = a->out + ((size_t)token * a->heads + head) * n;
-    const float inverse = 1 / states[r].sum;
-    for (uint32_t i = 0; i < n; i++) out[i] = totals[(size_t)r * n + i] * inverse;
+    finish_softmax(n, &states[r], totals + (size_t)r * n,
+                   a->out + ((size_t)token * a->heads + head) * n);
   }
 }
 
@@ -160,6 +204,102 @@ void attention_cache_tile32(const AttentionArguments *a, const Cache *cache, uin
     const uint32_t token = unit % tiles * TOKEN_TILE;
     attend_unit(a, cache, unit / tiles, token, min_u32(tokens, token + TOKEN_TILE), position,
                 position + tokens, scratch);
+  }
+}
+
+// ---- one token ----
+
+void rope_f32_x4(float *, const float *, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t,
+                 uint32_t);
+
+INLINE Visible visible_of(const AttendArguments *a, uint32_t position) {
+  const int all = a->window == 0 || position < a->window;
+  return (Visible){all ? 0 : position - a->window + 1, position};
+}
+
+// Chunks that the token at `position` sees.
+INLINE uint32_t attend_chunks(const AttendArguments *a, uint32_t position) {
+  const Visible seen = visible_of(a, position);
+  return seen.last / POSITION_CHUNK - seen.first / POSITION_CHUNK + 1;
+}
+
+EXPORT(attend_units) uint32_t attend_units(const AttendArguments *a, uint32_t position) {
+  return a->kv_heads * attend_chunks(a, position);
+}
+
+// Bytes of AttendParts for a context of `capacity` positions.
+EXPORT(attend_parts_bytes)
+uint32_t attend_parts_bytes(uint32_t heads, uint32_t head_dim, uint32_t capacity) {
+  const uint32_t chunks = (capacity + POSITION_CHUNK - 1) / POSITION_CHUNK + 1;
+  return sizeof(AttendParts) + heads * chunks * (head_dim + 4) * 4;
+}
+
+EXPORT(scratch_attend_bytes)
+uint32_t scratch_attend_bytes(uint32_t heads, uint32_t kv_heads, uint32_t head_dim) {
+  return (2 * POSITION_TILE + heads / kv_heads + 1) * head_dim * 4;
+}
+
+// Queries of a kv head, rotated; `key` likewise, for the chunk that the token itself lies in.
+INLINE void rotated(const AttendArguments *a, const float *x, uint32_t count, float *out) {
+  __builtin_memcpy(out, x, (size_t)count * a->head_dim * sizeof(float));
+  if (a->rope) rope_f32_x4(out, a->rope, count, a->head_dim, a->pairs, a->interleaved, 0, 1);
+}
+
+// One chunk of one kv head. Whoever finishes the last chunk of a head puts them together.
+static void attend_chunk(const AttendArguments *a, const Cache *cache, uint32_t position,
+                         AttendParts *parts, uint8_t *scratch, uint32_t kv_head, uint32_t chunk,
+                         uint32_t chunks) {
+  const uint32_t n = a->head_dim, shared = a->heads / a->kv_heads, stride = n + 4;
+  const Visible seen = visible_of(a, position);
+  const AttentionArguments scoring = {.head_dim = n, .scale = a->scale, .softcap = a->softcap};
+  float *keys = (float *)scratch, *values = keys + POSITION_TILE * n,
+        *q = values + POSITION_TILE * n, *key = q + shared * n;
+  const uint32_t first = (seen.first / POSITION_CHUNK + chunk) * POSITION_CHUNK;
+  const uint32_t end = min_u32(first + POSITION_CHUNK, position + 1);
+  const size_t vector = (size_t)kv_head * n;
+  if (end == position + 1) {
+    rotated(a, a->k + vector, 1, key);
+    cache_write_head(cache, a->layer, kv_head, position, key, a->v + vector);
+  }
+  rotated(a, a->q + vector * shared, shared, q);
+  float *states = parts->states + ((size_t)kv_head * shared * chunks + chunk) * stride;
+  for (uint32_t r = 0; r < shared; r++) {
+    float *total = states + (size_t)r * chunks * stride;
+    __builtin_memset(total, 0, n * sizeof(float));
+    *(SoftmaxState *)(total + n) = nothing_seen;
+  }
+  const size_t base = ((size_t)a->layer * cache->kv_heads + kv_head) * cache->capacity;
+  const uint32_t begin = max_u32(first, seen.first & ~(POSITION_TILE - 1u));
+  for (uint32_t p = begin; p < end; p += POSITION_TILE) {
+    const uint32_t count = min_u32(POSITION_TILE, end - p);
+    decode_tile(cache, cache->keys, cache->key_scales, base + p, count, keys);
+    decode_tile(cache, cache->values, cache->value_scales, base + p, count, values);
+    for (uint32_t r = 0; r < shared; r++) {
+      float *total = states + (size_t)r * chunks * stride;
+      attend_tile(&scoring, q + (size_t)r * n, keys, values, p, count, seen,
+                  (SoftmaxState *)(total + n), total);
+    }
+  }
+  if (__atomic_fetch_add(&parts->done[kv_head], 1, __ATOMIC_SEQ_CST) + 1 < chunks) return;
+  parts->done[kv_head] = 0;
+  for (uint32_t r = 0; r < shared; r++) {
+    float *sum = parts->states + ((size_t)kv_head * shared + r) * chunks * stride;
+    SoftmaxState *state = (SoftmaxState *)(sum + n);
+    for (uint32_t c = 1; c < chunks; c++) {
+      float *other = sum + (size_t)c * stride;
+      fold_chunk(n, (SoftmaxState *)(other + n), other, state, sum);
+    }
+    finish_softmax(n, state, sum, a->out + (vector * shared + (size_t)r * n));
+  }
+}
+
+// Units [begin, end) of attend_units(a, position). `parts->done` is zero before and after.
+EXPORT(attend_token_chunk128)
+void attend_token_chunk128(const AttendArguments *a, const Cache *cache, uint32_t position,
+                           AttendParts *parts, uint8_t *scratch, uint32_t begin, uint32_t end) {
+  const uint32_t chunks = attend_chunks(a, position);
+  for (uint32_t unit = begin; unit < end; unit++) {
+    attend_chunk(a, cache, position, parts, scratch, unit / chunks, unit % chunks, chunks);
   }
 }
 

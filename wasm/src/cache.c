@@ -31,6 +31,19 @@ INLINE void write_vector(const Cache *c, uint8_t *data, float *scales, size_t in
   }
 }
 
+// Key and value of one head and position.
+INLINE void write_head(const Cache *c, uint32_t layer, uint32_t head, uint32_t position,
+                       const float *k, const float *v) {
+  const size_t index = cache_index(c, layer, head, position);
+  write_vector(c, c->keys, c->key_scales, index, k);
+  write_vector(c, c->values, c->value_scales, index, v);
+}
+
+void cache_write_head(const Cache *c, uint32_t layer, uint32_t head, uint32_t position,
+                      const float *k, const float *v) {
+  write_head(c, layer, head, position, k, v);
+}
+
 // Tokens [token_begin, token_end) of the step, the first of which stands at `position`.
 EXPORT(cache_write_vectors)
 void cache_write_vectors(const Cache *c, uint32_t layer, const float *k, const float *v,
@@ -38,9 +51,7 @@ void cache_write_vectors(const Cache *c, uint32_t layer, const float *k, const f
   for (uint32_t t = token_begin; t < token_end; t++) {
     for (uint32_t h = 0; h < c->kv_heads; h++) {
       const size_t from = ((size_t)t * c->kv_heads + h) * c->head_dim;
-      const size_t index = cache_index(c, layer, h, position + t);
-      write_vector(c, c->keys, c->key_scales, index, k + from);
-      write_vector(c, c->values, c->value_scales, index, v + from);
+      write_head(c, layer, h, position + t, k + from, v + from);
     }
   }
 }

@@ -266,26 +266,66 @@ EXPORT(hermit_choose_dot) uint32_t hermit_choose_dot(uint32_t method) {
   return DOT_COUNT;
 }
 
+static const TokenMap every_token = {NULL, NULL};
+
+// Scratch of a matmat: corrections, sums of one group's rows, one unpacked panel.
+typedef struct {
+  Corrections corrections;
+  float *partial;
+  uint8_t *panel;
+} MatmatScratch;
+
+INLINE MatmatScratch matmat_scratch(const Matrix *m, uint32_t tokens, uint8_t *scratch) {
+  const size_t count = (size_t)tokens * (m->columns / BLOCK);
+  float *partial = (float *)(scratch + ((count * 12 + 15) & ~(size_t)15));
+  return (MatmatScratch){{(BlockTerms *)scratch, (float *)scratch + 2 * count},
+                         partial,
+                         (uint8_t *)(partial + (size_t)tokens * GROUP)};
+}
+
+static void prepare_mapped(const Matrix *m, const Quantized *x, TokenMap map, uint32_t tokens,
+                           uint32_t precision, uint8_t *scratch) {
+  const Reading r = reading_of(m, precision);
+  MatmatScratch s = matmat_scratch(m, tokens, scratch);
+  prepare_corrections(m, &r, x, map.from, 0, tokens, tokens - tokens % TILE, 1,
+                      start_divisor(r.two_planes, START_DIVISOR_TWO_PLANES), &s.corrections);
+}
+
+static void run_mapped(const Matrix *m, const Quantized *x, TokenMap map, uint32_t tokens,
+                       uint32_t precision, const float *bias, float *out, uint32_t group_begin,
+                       uint32_t group_end, uint8_t *prepared) {
+  const Reading r = reading_of(m, precision);
+  const MatmatScratch s = matmat_scratch(m, tokens, prepared);
+  matmats[dot_method][r.two_planes][m->has_minimum](m, x, map, tokens, &s.corrections, bias,
+                                                    r.factor, out, group_begin, group_end,
+                                                    s.partial, s.panel);
+}
+
+// What all groups of a matmat need, once for the whole of it.
+void matmat_prepare(const Matrix *m, const Quantized *x, uint32_t tokens, uint32_t precision,
+                    uint8_t *scratch) {
+  prepare_mapped(m, x, every_token, tokens, precision, scratch);
+}
+
+void matmat_run(const Matrix *m, const Quantized *x, uint32_t tokens, uint32_t precision,
+                const float *bias, float *out, uint32_t group_begin, uint32_t group_end,
+                uint8_t *prepared) {
+  run_mapped(m, x, every_token, tokens, precision, bias, out, group_begin, group_end, prepared);
+}
+
 // out (tokens, rows) = x * matrix^T + bias for the groups [group_begin, group_end).
 EXPORT(matmat_planes_8x4)
 void matmat_planes_8x4(const Matrix *m, const Quantized *x, uint32_t tokens, uint32_t precision,
                        const float *bias, float *out, uint32_t group_begin, uint32_t group_end,
                        uint8_t *scratch) {
-  const TokenMap every = {NULL, NULL};
-  matmat_mapped_8x4(m, x, every, tokens, precision, bias, out, group_begin, group_end, scratch);
+  matmat_prepare(m, x, tokens, precision, scratch);
+  matmat_run(m, x, tokens, precision, bias, out, group_begin, group_end, scratch);
 }
 
 // The same for the `tokens` tokens of a map.
 void matmat_mapped_8x4(const Matrix *m, const Quantized *x, TokenMap map, uint32_t tokens,
                        uint32_t precision, const float *bias, float *out, uint32_t group_begin,
                        uint32_t group_end, uint8_t *scratch) {
-  const Reading r = reading_of(m, precision);
-  const size_t count = (size_t)tokens * (m->columns / BLOCK);
-  Corrections c = {(BlockTerms *)scratch, (float *)scratch + 2 * count};
-  float *partial = (float *)(scratch + ((count * 12 + 15) & ~(size_t)15));
-  uint8_t *panel = (uint8_t *)(partial + (size_t)tokens * GROUP);
-  prepare_corrections(m, &r, x, map.from, 0, tokens, tokens - tokens % TILE, 1,
-                      start_divisor(r.two_planes, START_DIVISOR_TWO_PLANES), &c);
-  matmats[dot_method][r.two_planes][m->has_minimum](m, x, map, tokens, &c, bias, r.factor, out,
-                                                    group_begin, group_end, partial, panel);
+  prepare_mapped(m, x, map, tokens, precision, scratch);
+  run_mapped(m, x, map, tokens, precision, bias, out, group_begin, group_end, scratch);
 }

@@ -217,16 +217,29 @@ static const Matvec matvecs[DOT_COUNT][2][2] = {MATVEC_TABLE(0), MATVEC_TABLE(1)
 static const Matvec matvecs[DOT_COUNT][2][2] = {MATVEC_TABLE(0)};
 #endif
 
+// What a matvec with `m` needs for the vector: 12 bytes a block into `scratch`.
+void matvec_prepare(const Matrix *m, const Quantized *x, uint32_t token, uint32_t precision,
+                    uint8_t *scratch) {
+  const Reading r = reading_of(m, precision);
+  Corrections c = {(BlockTerms *)scratch, (float *)scratch + 2 * (m->columns / BLOCK)};
+  prepare_corrections(m, &r, x, NULL, token, token + 1, 0, MATVEC_UNIT,
+                      start_divisor(r.two_planes, 16), &c);
+}
+
+void matvec_run(const Matrix *m, const Quantized *x, uint32_t token, uint32_t precision,
+                const float *bias, float *out, uint32_t group_begin, uint32_t group_end,
+                const uint8_t *prepared) {
+  const Reading r = reading_of(m, precision);
+  const Corrections c = {(BlockTerms *)prepared, (float *)prepared + 2 * (m->columns / BLOCK)};
+  matvecs[dot_method][r.two_planes][m->has_minimum](m, x, token, &c, bias, r.factor / MATVEC_UNIT,
+                                                    out, group_begin, group_end);
+}
+
 // out (rows) = matrix * x[token] + bias for the groups [group_begin, group_end).
 EXPORT(matvec_planes_8x32)
 void matvec_planes_8x32(const Matrix *m, const Quantized *x, uint32_t token, uint32_t precision,
                         const float *bias, float *out, uint32_t group_begin, uint32_t group_end,
                         uint8_t *scratch) {
-  const Reading r = reading_of(m, precision);
-  const uint32_t blocks = m->columns / BLOCK;
-  Corrections c = {(BlockTerms *)scratch, (float *)scratch + 2 * blocks};
-  prepare_corrections(m, &r, x, NULL, token, token + 1, 0, MATVEC_UNIT,
-                      start_divisor(r.two_planes, 16), &c);
-  matvecs[dot_method][r.two_planes][m->has_minimum](m, x, token, &c, bias, r.factor / MATVEC_UNIT,
-                                                    out, group_begin, group_end);
+  matvec_prepare(m, x, token, precision, scratch);
+  matvec_run(m, x, token, precision, bias, out, group_begin, group_end, scratch);
 }

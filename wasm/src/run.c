@@ -21,17 +21,19 @@ void scale_f32_x4(const float *, float, float, float *, uint32_t, uint32_t);
 // Elements of a unit of the elementwise operators.
 enum { ELEMENT_UNIT = 1024 };
 
-// What a thread works with.
+// What a thread works with. The last line says what its scratch memory holds, for more units of the
+// same command: forgotten at every other one.
 typedef struct {
   const Step *step;
   uint8_t *scratch;  // its own
+  const void *prepared, *prepared_up, *source, *source_norm;
 } Worker;
 
 typedef struct {
   uint32_t (*units)(const Command *c, uint32_t rows);
   // Multiply-adds of a unit, roughly: how long it takes, to cut a step into slices.
   uint32_t (*cost)(const Command *c, const Step *s, uint32_t rows);
-  void (*run)(const Command *c, const Worker *w, uint32_t rows, uint32_t begin, uint32_t end);
+  void (*run)(const Command *c, Worker *w, uint32_t rows, uint32_t begin, uint32_t end);
   uint32_t grain;  // units that are better not divided
 } Executor;
 
@@ -58,8 +60,7 @@ static uint32_t element_end(uint32_t columns, uint32_t rows, uint32_t end) {
   return min_u32(columns * rows, end * ELEMENT_UNIT);
 }
 
-static void run_embed(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
-                      uint32_t end) {
+static void run_embed(const Command *c, Worker *w, uint32_t rows, uint32_t begin, uint32_t end) {
   (void)rows;
   const int32_t *tokens = c->embed.by == EMBED_BY_TOKEN ? w->step->tokens : 0;
   const uint32_t by_position = c->embed.by == EMBED_BY_POSITION;
@@ -71,16 +72,14 @@ static uint32_t norm_units(const Command *c, uint32_t rows) {
   return rows * c->norm.groups_per_row;
 }
 
-static void run_norm(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
-                     uint32_t end) {
+static void run_norm(const Command *c, Worker *w, uint32_t rows, uint32_t begin, uint32_t end) {
   (void)w;
   (void)rows;
   norm_f32_x4(c->norm.layer, c->norm.x, c->norm.weight, c->norm.bias, c->norm.affine_rows,
               c->norm.epsilon, c->norm.group_size, c->norm.out, begin, end);
 }
 
-static void run_quantize(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
-                         uint32_t end) {
+static void run_quantize(const Command *c, Worker *w, uint32_t rows, uint32_t begin, uint32_t end) {
   (void)w;
   const Quantized *to = &c->quantize.to;
   quantize_f32_i8x32(c->quantize.x, c->quantize.columns, begin, end, activation_layout(rows),
@@ -96,33 +95,125 @@ static uint32_t matmul_units(const Command *c, uint32_t rows) {
   return rows == 0 ? 0 : groups_of(c->matmul.matrix);
 }
 
-static void run_matmul(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
-                       uint32_t end) {
+static void run_matmul(const Command *c, Worker *w, uint32_t rows, uint32_t begin, uint32_t end) {
   const Matrix *m = c->matmul.matrix;
   const float *bias = c->matmul.bias;
   float *out = c->matmul.out;
   if (m->dense) {
     matmul_f32_4x2(m, c->matmul.x, rows, bias, out, begin, end);
-  } else if (rows <= MATVEC_TOKENS) {
-    for (uint32_t t = 0; t < rows; t++) {
-      matvec_planes_8x32(m, &c->matmul.quantized, t, w->step->precision, bias,
-                         out + (size_t)t * m->rows, begin, end, w->scratch);
-    }
+    return;
+  }
+  const Quantized *x = &c->matmul.quantized;
+  const int fresh = w->prepared != m;
+  w->prepared = m;
+  if (rows <= MATVEC_TOKENS) {
+    if (fresh) matvec_prepare(m, x, 0, w->step->precision, w->scratch);
+    matvec_run(m, x, 0, w->step->precision, bias, out, begin, end, w->scratch);
   } else {
-    matmat_planes_8x4(m, &c->matmul.quantized, rows, w->step->precision, bias, out, begin, end,
-                      w->scratch);
+    if (fresh) matmat_prepare(m, x, rows, w->step->precision, w->scratch);
+    matmat_run(m, x, rows, w->step->precision, bias, out, begin, end, w->scratch);
   }
 }
 
-static void run_rope(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
-                     uint32_t end) {
+// ---- one row: a product with its surroundings ----
+
+// Scratch of a project command: the normalised row, its quantised copy, corrections for two
+// matrices, the second product.
+typedef struct {
+  float *normed;
+  Quantized quantized;
+  uint8_t *corrections, *up_corrections;
+  float *up;
+} ProjectScratch;
+
+static ProjectScratch project_scratch(uint8_t *scratch, uint32_t columns) {
+  ProjectScratch s;
+  const uint32_t blocks = columns / BLOCK;
+  s.normed = (float *)scratch;
+  uint8_t *at = (uint8_t *)(s.normed + ((columns + 3) & ~3u));
+  s.quantized.digits = (int8_t *)at;
+  at += columns * activation_bytes();
+  s.quantized.scales = (float *)at;
+  s.quantized.sums = (int32_t *)(at + blocks * 4);
+  s.corrections = (uint8_t *)(((uintptr_t)at + blocks * 8 + 15) & ~(uintptr_t)15);
+  s.up_corrections = s.corrections + ((blocks * 12 + 15) & ~15u);
+  s.up = (float *)(s.up_corrections + ((blocks * 12 + 15) & ~15u));
+  return s;
+}
+
+// `up_rows`: of the second matrix, 0 where there is none.
+EXPORT(scratch_project_bytes)
+uint32_t scratch_project_bytes(uint32_t columns, uint32_t up_rows) {
+  return (uint32_t)(uintptr_t)project_scratch(0, columns).up + up_rows * 4;
+}
+
+// Normalises and quantises the row, unless the command before in this phase did already.
+static void prepare_source(const Command *c, Worker *w, const ProjectScratch *s) {
+  const float *x = c->project.x;
+  if (w->source == x && w->source_norm == c->project.norm_weight) return;
+  w->source = x;
+  w->source_norm = c->project.norm_weight;
+  w->prepared = w->prepared_up = NULL;
+  const uint32_t columns = c->project.columns;
+  if (c->project.norm != NORM_NONE) {
+    norm_f32_x4(c->project.norm == NORM_LAYER, x, c->project.norm_weight, c->project.norm_bias, 1,
+                c->project.epsilon, columns, s->normed, 0, 1);
+    x = s->normed;
+  }
+  if (columns % BLOCK == 0) {
+    quantize_f32_i8x32(x, columns, 0, 1, activation_layout(1), (int8_t *)s->quantized.digits,
+                       (float *)s->quantized.scales, (int32_t *)s->quantized.sums);
+  }
+}
+
+static void multiply_row(const Command *c, const Worker *w, const ProjectScratch *s,
+                         const Matrix *m, const float *bias, const void **prepared,
+                         uint8_t *corrections, float *out, uint32_t begin, uint32_t end) {
+  if (m->dense) {
+    const float *x = c->project.norm == NORM_NONE ? c->project.x : s->normed;
+    matmul_f32_4x2(m, x, 1, bias, out, begin, end);
+    return;
+  }
+  if (*prepared != m) matvec_prepare(m, &s->quantized, 0, w->step->precision, corrections);
+  *prepared = m;
+  matvec_run(m, &s->quantized, 0, w->step->precision, bias, out, begin, end, corrections);
+}
+
+static uint32_t project_units(const Command *c, uint32_t rows) {
+  return rows == 0 ? 0 : groups_of(c->project.matrix);
+}
+
+static uint32_t project_cost(const Command *c, const Step *s, uint32_t rows) {
+  (void)s;
+  return GROUP * c->project.columns * rows * (c->project.up ? 2 : 1);
+}
+
+static void run_project(const Command *c, Worker *w, uint32_t rows, uint32_t begin, uint32_t end) {
+  (void)rows;
+  const ProjectScratch s = project_scratch(w->scratch, c->project.columns);
+  const Matrix *m = c->project.matrix;
+  float *out = c->project.out;
+  const uint32_t first = begin * GROUP, last = min_u32(end * GROUP, m->rows);
+  prepare_source(c, w, &s);
+  multiply_row(c, w, &s, m, c->project.bias, &w->prepared, s.corrections, out, begin, end);
+  if (c->project.up) {
+    multiply_row(c, w, &s, c->project.up, c->project.up_bias, &w->prepared_up, s.up_corrections,
+                 s.up, begin, end);
+    gate_f32_x4(c->project.gate_kind, out, s.up, out, first, last);
+  }
+  if (c->project.residual) add_f32_x4(c->project.residual, out, out, first, last);
+}
+
+// ---- other commands ----
+
+static void run_rope(const Command *c, Worker *w, uint32_t rows, uint32_t begin, uint32_t end) {
   (void)w;
   (void)rows;
   rope_f32_x4(c->rope.x, c->rope.table, c->rope.heads, c->rope.head_dim, c->rope.pairs,
               c->rope.interleaved, begin, end);
 }
 
-static void run_cache_write(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
+static void run_cache_write(const Command *c, Worker *w, uint32_t rows, uint32_t begin,
                             uint32_t end) {
   (void)rows;
   cache_write_vectors(w->step->cache, c->cache_write.layer, c->cache_write.k, c->cache_write.v,
@@ -139,18 +230,31 @@ static uint32_t attention_cost(const Command *c, const Step *s, uint32_t rows) {
   return 8 * shared * min_u32(rows, TOKEN_TILE) * c->attention.head_dim * (s->position + rows);
 }
 
-static void run_attention(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
+static void run_attention(const Command *c, Worker *w, uint32_t rows, uint32_t begin,
                           uint32_t end) {
   attention_cache_tile32(&c->attention, w->step->cache, rows, w->step->position, w->scratch, begin,
                          end);
+}
+
+// The units depend on the position, which is in the step: see units_of.
+static uint32_t attend_cost(const Command *c, const Step *s, uint32_t rows) {
+  (void)s;
+  (void)rows;
+  const uint32_t shared = c->attend.heads / c->attend.kv_heads;
+  return 8 * shared * c->attend.head_dim * POSITION_CHUNK;
+}
+
+static void run_attend(const Command *c, Worker *w, uint32_t rows, uint32_t begin, uint32_t end) {
+  (void)rows;
+  attend_token_chunk128(&c->attend, w->step->cache, w->step->position, w->step->parts, w->scratch,
+                        begin, end);
 }
 
 static uint32_t gate_units(const Command *c, uint32_t rows) {
   return element_units(c->gate.columns, rows);
 }
 
-static void run_gate(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
-                     uint32_t end) {
+static void run_gate(const Command *c, Worker *w, uint32_t rows, uint32_t begin, uint32_t end) {
   (void)w;
   gate_f32_x4(c->gate.kind, c->gate.gate, c->gate.up, c->gate.out, begin * ELEMENT_UNIT,
               element_end(c->gate.columns, rows, end));
@@ -160,8 +264,7 @@ static uint32_t activate_units(const Command *c, uint32_t rows) {
   return element_units(c->activate.columns, rows);
 }
 
-static void run_activate(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
-                         uint32_t end) {
+static void run_activate(const Command *c, Worker *w, uint32_t rows, uint32_t begin, uint32_t end) {
   (void)w;
   activate_f32_x4(c->activate.kind, c->activate.x, c->activate.out, begin * ELEMENT_UNIT,
                   element_end(c->activate.columns, rows, end));
@@ -171,8 +274,7 @@ static uint32_t add_units(const Command *c, uint32_t rows) {
   return element_units(c->add.columns, rows);
 }
 
-static void run_add(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
-                    uint32_t end) {
+static void run_add(const Command *c, Worker *w, uint32_t rows, uint32_t begin, uint32_t end) {
   (void)w;
   add_f32_x4(c->add.a, c->add.b, c->add.out, begin * ELEMENT_UNIT,
              element_end(c->add.columns, rows, end));
@@ -182,14 +284,13 @@ static uint32_t scale_units(const Command *c, uint32_t rows) {
   return element_units(c->scale.columns, rows);
 }
 
-static void run_scale(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
-                      uint32_t end) {
+static void run_scale(const Command *c, Worker *w, uint32_t rows, uint32_t begin, uint32_t end) {
   (void)w;
   scale_f32_x4(c->scale.x, c->scale.factor, c->scale.softcap, c->scale.out, begin * ELEMENT_UNIT,
                element_end(c->scale.columns, rows, end));
 }
 
-static void run_take_outputs(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
+static void run_take_outputs(const Command *c, Worker *w, uint32_t rows, uint32_t begin,
                              uint32_t end) {
   const size_t columns = c->take_outputs.columns, skipped = w->step->token_count - rows;
   for (uint32_t r = begin; r < end; r++) {
@@ -198,8 +299,7 @@ static void run_take_outputs(const Command *c, const Worker *w, uint32_t rows, u
   }
 }
 
-static void run_route(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
-                      uint32_t end) {
+static void run_route(const Command *c, Worker *w, uint32_t rows, uint32_t begin, uint32_t end) {
   (void)rows;
   route_f32(&c->route, w->scratch, begin, end);
 }
@@ -213,12 +313,12 @@ static uint32_t expert_matmul_cost(const Command *c, const Step *s, uint32_t row
   return GROUP * c->expert_matmul.experts->columns * rows * c->expert_matmul.used;
 }
 
-static void run_expert_matmul(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
+static void run_expert_matmul(const Command *c, Worker *w, uint32_t rows, uint32_t begin,
                               uint32_t end) {
   expert_matmul_8x4(&c->expert_matmul, rows, w->step->precision, w->scratch, begin, end);
 }
 
-static void run_expert_sum(const Command *c, const Worker *w, uint32_t rows, uint32_t begin,
+static void run_expert_sum(const Command *c, Worker *w, uint32_t rows, uint32_t begin,
                            uint32_t end) {
   (void)w;
   (void)rows;
@@ -243,6 +343,8 @@ static const Executor executors[OP_COUNT] = {
     [OP_EXPERT_MATMUL] = {expert_matmul_units, expert_matmul_cost, run_expert_matmul,
                           MATVEC_STREAMS},
     [OP_EXPERT_SUM] = {row_units, unit_cost, run_expert_sum, 1},
+    [OP_PROJECT] = {project_units, project_cost, run_project, MATVEC_STREAMS},
+    [OP_ATTEND] = {row_units, attend_cost, run_attend, 1},
 };
 
 EXPORT(hermit_abi) uint32_t hermit_abi(void) { return HERMIT_ABI; }
@@ -256,6 +358,11 @@ static uint32_t rows_of(const Command *c, const Step *s) {
   return c->rows == ROWS_OUTPUTS ? s->outputs : s->token_count;
 }
 
+static uint32_t units_of(const Command *c, const Step *s, uint32_t rows) {
+  if (c->op == OP_ATTEND) return attend_units(&c->attend, s->position);
+  return executors[c->op].units(c, rows);
+}
+
 // Moves the team's range on: from where it ended, as far as `budget` multiply-adds reach, at least
 // one grain. Returns the cost of the new range, 0 at the end of the list.
 EXPORT(hermit_next_range) double hermit_next_range(Team *team, double budget) {
@@ -264,7 +371,7 @@ EXPORT(hermit_next_range) double hermit_next_range(Team *team, double budget) {
   while (r.to < team->count) {
     const Command *c = &team->commands[r.to];
     const Executor *executor = &executors[c->op];
-    const uint32_t rows = rows_of(c, team->step), units = executor->units(c, rows);
+    const uint32_t rows = rows_of(c, team->step), units = units_of(c, team->step, rows);
     if (units > r.to_unit) {
       const double one = executor->cost(c, team->step, rows), left = units - r.to_unit;
       // Whole grains, and the whole rest when less than half a slice would remain.
@@ -287,8 +394,6 @@ EXPORT(hermit_next_range) double hermit_next_range(Team *team, double budget) {
   team->range = r;
   return cost > 0 ? cost : r.from < team->count ? 1 : 0;
 }
-
-#ifdef __wasm_atomics__
 
 // Waits for all threads of the slice. Returns 0 when the slice was abandoned.
 static int pass_barrier(Team *team, uint32_t threads, uint32_t thread) {
@@ -339,7 +444,7 @@ static int claim(Team *team, Line *cursor, uint32_t units, uint32_t grain, uint3
   return 0;
 }
 
-static void run_shared(Team *team, const Executor *executor, const Command *c, const Worker *w,
+static void run_shared(Team *team, const Executor *executor, const Command *c, Worker *w,
                        uint32_t rows, uint32_t first, uint32_t last, uint32_t threads,
                        uint32_t thread, uint32_t slot) {
   uint32_t begin, end;
@@ -350,34 +455,13 @@ static void run_shared(Team *team, const Executor *executor, const Command *c, c
   }
 }
 
-#else
-
-static int pass_barrier(Team *team, uint32_t threads, uint32_t thread) {
-  (void)team;
-  (void)threads;
-  (void)thread;
-  return 1;
-}
-
-static void run_shared(Team *team, const Executor *executor, const Command *c, const Worker *w,
-                       uint32_t rows, uint32_t first, uint32_t last, uint32_t threads,
-                       uint32_t thread, uint32_t slot) {
-  (void)team;
-  (void)threads;
-  (void)thread;
-  (void)slot;
-  executor->run(c, w, rows, first, last);
-}
-
-#endif
-
 // One thread's part of the team's range. Returns 0 when the slice was abandoned.
 static int run_slice(Team *team, uint32_t thread) {
   const Range range = team->range;
   const Step *step = team->step;
   const Command *commands = team->commands;
   const uint32_t threads = team->threads;
-  const Worker worker = {step, step->scratch + (size_t)thread * step->scratch_bytes};
+  Worker worker = {.step = step, .scratch = step->scratch + (size_t)thread * step->scratch_bytes};
   uint32_t slot = 0;
   for (uint32_t i = range.from; i <= range.to; i++) {
     if (i == range.to && range.to_unit == 0) break;
@@ -392,8 +476,11 @@ static int run_slice(Team *team, uint32_t thread) {
         if (thread == 0) team->progress.value = i;
       }
     }
+    // Others use the scratch memory in ways of their own.
+    const int goes_on = i > range.from && slot > 0 && c->op == OP_PROJECT && c[-1].op == OP_PROJECT;
+    if (!goes_on) worker.prepared = worker.prepared_up = worker.source = NULL;
     const uint32_t begin = i == range.from ? range.from_unit : 0;
-    const uint32_t end = i == range.to ? range.to_unit : executor->units(c, rows);
+    const uint32_t end = i == range.to ? range.to_unit : units_of(c, step, rows);
     if (threads == 1) {
       executor->run(c, &worker, rows, begin, end);
     } else {
@@ -405,20 +492,14 @@ static int run_slice(Team *team, uint32_t thread) {
 
 // Runs the team's range as thread 0, `number` being that of the slice.
 EXPORT(hermit_run) int hermit_run(Team *team, uint32_t number) {
-#ifdef __wasm_atomics__
   for (uint32_t i = 1; i < team->threads; i++) {
     atomic_write(&team->go[i], number);
     if (atomic_read(&team->asleep[i])) wake_all(&team->go[i]);
   }
-#else
-  (void)number;
-#endif
   const int done = run_slice(team, 0);
   if (done) team->progress.value = team->range.to;
   return done ? SLICE_DONE : SLICE_STALLED;
 }
-
-#ifdef __wasm_atomics__
 
 // The life of every other thread: runs slices as they come, until its worker is ended.
 EXPORT(hermit_serve) void hermit_serve(Team *team, uint32_t thread) {
@@ -436,5 +517,3 @@ EXPORT(hermit_serve) void hermit_serve(Team *team, uint32_t thread) {
     atomic_write(&team->done[thread], seen);
   }
 }
-
-#endif

@@ -134,6 +134,8 @@ const attentionCases: readonly AttentionCase[] = [
   { heads: 4, kvHeads: 4, headDim: 32, position: 70, tokens: 17, window: 5, softcap: 0 },
   { heads: 2, kvHeads: 1, headDim: 80, position: 130, tokens: 7, window: 40, softcap: 50 },
   { heads: 2, kvHeads: 2, headDim: 128, position: 64, tokens: 2, window: 1, softcap: 0 },
+  { heads: 6, kvHeads: 2, headDim: 16, position: 380, tokens: 9, window: 0, softcap: 0 },
+  { heads: 2, kvHeads: 1, headDim: 16, position: 500, tokens: 20, window: 300, softcap: 0 },
   ...[0, 1, 9, 64].map((window) => ({
     ...{ heads: 4, kvHeads: 2, headDim: 16, position: 0, tokens: 77, window, softcap: 0 },
     bidirectional: true as const,
@@ -198,6 +200,10 @@ export function checkAttention(bed: KernelBed): Check {
       run('attention_cache_scalar', q, slow, 0, tokens, [weights]);
       const length = tokens * heads * headDim;
       const label = `${name} ${JSON.stringify(shape)}`;
+      if (shape.bidirectional !== true) {
+        const fused = attendEach(bed, shape, cache, [q, k, v]);
+        check.same(`fused ${label}`, bed.f32(fused, length), bed.f32(out, length));
+      }
       if (shape.bidirectional !== true)
         check.same(`one by one ${label}`, bed.f32(again, length), bed.f32(out, length));
       check.near(`twin ${label}`, bed.f32(out, length), bed.f32(slow, length), () => 1e-5);
@@ -212,6 +218,39 @@ export function checkAttention(bed: KernelBed): Check {
     }
   }
   return check;
+}
+
+/** Every token by the kernel of decode, its units in two halves, the later one first. */
+function attendEach(
+  bed: KernelBed,
+  { heads, kvHeads, headDim, position, tokens, window, softcap }: AttentionCase,
+  cache: TestCache,
+  [q, k, v]: readonly [number, number, number],
+): number {
+  const out = bed.allocate(tokens * heads * headDim * 4);
+  const scratch = bed.allocate(bed.call('scratch_attend_bytes', heads, kvHeads, headDim));
+  const parts = bed.allocate(bed.call('attend_parts_bytes', heads, headDim, cache.capacity));
+  bed.u32(parts, 256).fill(0);
+  const argument = bed.allocate(56);
+  bed.u32(argument, 14).fill(0);
+  for (let t = 0; t < tokens; t++) {
+    const at = position + t;
+    const query = t * heads * headDim * 4;
+    const key = at * kvHeads * headDim * 4;
+    bed
+      .u32(argument, 9)
+      .set([q + query, k + key, v + key, out + query, 1, heads, kvHeads, headDim, window]);
+    bed.f32(argument, 11).set([1 / Math.sqrt(headDim), softcap], 9);
+    const units = bed.call('attend_units', argument, at);
+    const half = units >> 1;
+    for (const [begin, end] of [
+      [half, units],
+      [0, half],
+    ] as const) {
+      bed.call('attend_token_chunk128', argument, cache.address, at, parts, scratch, begin, end);
+    }
+  }
+  return out;
 }
 
 function seenFrom(

@@ -115,12 +115,28 @@ export interface CompileOptions {
   readonly maxOutputs: number;
 }
 
+/** What a self-test found out about the kernels on this device, for a report. */
+export interface KernelReport {
+  readonly variant: string;
+  /** How products are summed up, which was the faster way. */
+  readonly method: string;
+  /** Kernels that were compared with their reference and are right. */
+  readonly kernels: readonly string[];
+  /** What is not used because it was wrong or did not run. */
+  readonly failures: readonly string[];
+  readonly milliseconds: number;
+  /** Whether this was found out at an earlier start. */
+  readonly remembered: boolean;
+}
+
 export type ThreadChoice = 'auto' | number;
 
 export interface Backend {
   readonly kind: BackendKind;
   /** One line for people and reports, for example "WASM relaxed SIMD, 1 thread". */
   readonly description: string;
+  /** What was found out about its kernels, where there is something. */
+  readonly kernels?: KernelReport | undefined;
   /** Whether this backend can compute the operator; `compile` throws where this is false. */
   supports(op: Op): boolean;
   /** @throws AppError `engine/out-of-memory` */

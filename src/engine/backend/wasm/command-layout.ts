@@ -8,13 +8,16 @@ import type { PlaneFormat } from './plane-formats.ts';
 export const MATRIX_WORDS = 12;
 export const CACHE_WORDS = 9;
 export const COMMAND_WORDS = 16;
-export const STEP_WORDS = 8;
+export const STEP_WORDS = 9;
 
 /** Most threads of a team, MAX_THREADS of team.h. */
 export const LARGEST_TEAM = 16;
 const MOST_JOINED = 8;
 const LINE_WORDS = 16;
 const HEAD_LINES = 6;
+
+/** MAX_KV_HEADS of attention.h. */
+export const MOST_SHARED_KV_HEADS = 256;
 
 /** Where the words of a C `Team` lie. All but those of its head have a cache line of their own. */
 export const teamWords = {
@@ -52,6 +55,8 @@ export const commandCodes = {
   route: 12,
   'expert-matmul': 13,
   'expert-sum': 14,
+  project: 15,
+  attend: 16,
 } as const;
 
 export type CommandName = keyof typeof commandCodes;
@@ -64,6 +69,7 @@ export function commandWord(name: CommandName, joined: boolean): number {
 export const rowCodes = { tokens: 0, outputs: 1 } as const;
 export const embedCodes = { token: 0, position: 1, first: 2 } as const;
 export const gateCodes = { silu: 0, gelu: 1, 'gelu-tanh': 2 } as const;
+export const normCodes = { none: 0, rms: 1, layer: 2 } as const;
 export const gatingCodes = { softmax: 0, sigmoid: 1, 'softmax-of-chosen': 2 } as const;
 export const kvTypeCodes: Readonly<Record<KvType, number>> = { f32: 0, f16: 1, q8: 2 };
 

@@ -1,5 +1,6 @@
 /**
- * Compiles a graph of operators into a command list in WASM memory.
+ * Compiles a graph of operators into command lists in WASM memory: one for steps of many tokens, and
+ * one for steps of a single token, in which commands are fused (`decode-fusion.ts`).
  *
  * Every address and size that the C code will see is computed and checked here, from the shapes of
  * the graph and of the weights, before anything runs. Two passes: the first turns operators into
@@ -8,7 +9,7 @@
  */
 import { alignUp } from '../../../common/bytes.ts';
 import { AppError } from '../../../common/errors.ts';
-import { planMemory, type PlannedBuffer } from '../../graph/memory-planner.ts';
+import { planMemory } from '../../graph/memory-planner.ts';
 import type {
   ActivationId,
   ActivationSpec,
@@ -32,30 +33,33 @@ import {
   floatWord,
   gateCodes,
   gatingCodes,
+  MOST_SHARED_KV_HEADS,
+  normCodes,
   rowCodes,
   STEP_WORDS,
   type CommandName,
 } from './command-layout.ts';
-import type { CacheHeads, CacheNeeds, CompiledGraph, RopeTable } from './compiled-graph.ts';
+import type {
+  CacheHeads,
+  CacheNeeds,
+  CommandList,
+  CompiledGraph,
+  RopeTable,
+} from './compiled-graph.ts';
+import { fuseForDecode, type AttendOp, type FusedGraph, type ProjectOp } from './decode-fusion.ts';
 import { checkCounts, findWeights, inconsistent, unsupportedReason } from './graph-inputs.ts';
 import type { Kernels } from './kernel-module.ts';
 import { BLOCK_COLUMNS } from './plane-formats.ts';
+import {
+  bufferLifetimes,
+  cacheLayer,
+  scheduleSteps,
+  type BufferId,
+  type Step,
+} from './schedule.ts';
 import type { WasmWeight } from './wasm-weight.ts';
 
 const ALIGNMENT = 64;
-
-/** Index of a buffer of activation memory; its address is known after planning. */
-type BufferId = number;
-
-interface Step {
-  readonly name: CommandName;
-  readonly rows: RowExtent;
-  /** Buffers, or a layer of the KV cache as `cacheLayer` names it. */
-  readonly reads: readonly BufferId[];
-  readonly writes: BufferId;
-  /** The command's words after `op` and `rows`, once addresses are known. */
-  readonly words: (address: (buffer: BufferId) => number) => readonly number[];
-}
 
 interface QuantizedBuffer {
   readonly id: BufferId;
@@ -63,46 +67,61 @@ interface QuantizedBuffer {
   readonly sumsOffset: number;
 }
 
-/** A layer of the KV cache among the buffers that steps wait for. */
-function cacheLayer(layer: number): BufferId {
-  return -1 - layer;
+interface SharedParts {
+  readonly kernels: Kernels;
+  readonly threads: number;
+  readonly weights: readonly WasmWeight[];
+  readonly blocks: number[];
 }
 
-class GraphCompiler {
+/** Compiles one command list: operators to steps, steps to phases, phases to memory and commands. */
+class ListCompiler {
   readonly #graph: Graph;
-  readonly #options: CompileOptions;
+  readonly #options: Pick<CompileOptions, 'maxTokens' | 'maxOutputs'>;
   readonly #kernels: Kernels;
   readonly #threads: number;
   readonly #weights: readonly WasmWeight[];
+  /** What was allocated, for whoever gives up or releases the list. */
+  readonly #blocks: number[];
   readonly #steps: Step[] = [];
   readonly #bufferBytes: number[];
   readonly #quantized = new Map<ActivationId, QuantizedBuffer>();
   readonly #ropeTables: RopeTable[] = [];
-  readonly #blocks: number[] = [];
   #allocatedBytes = 0;
   #scratchBytes = ALIGNMENT;
+  /** Largest number of query heads of an attention that threads share. */
+  #heads = 0;
   #cache: CacheNeeds | null = null;
   #vocabularySize = Infinity;
 
-  constructor(graph: Graph, options: CompileOptions, kernels: Kernels, threads: number) {
+  constructor(
+    graph: Graph,
+    options: Pick<CompileOptions, 'maxTokens' | 'maxOutputs'>,
+    shared: SharedParts,
+  ) {
     this.#graph = graph;
     this.#options = options;
-    this.#kernels = kernels;
-    this.#threads = threads;
-    this.#weights = findWeights(graph, options, kernels);
+    this.#kernels = shared.kernels;
+    this.#threads = shared.threads;
+    this.#weights = shared.weights;
+    this.#blocks = shared.blocks;
     this.#bufferBytes = graph.activations.map(
       ({ rows, columns }) => this.#rowCount(rows) * columns * 4,
     );
   }
 
-  compile(): CompiledGraph {
-    try {
-      for (const op of this.#graph.ops) this.#addOp(op);
-      return this.#emit();
-    } catch (error) {
-      for (const block of this.#blocks) this.#kernels.heap.free(block);
-      throw error;
+  compile({ ops, result }: FusedGraph): CommandList {
+    for (const op of ops) {
+      if (op.op === 'project') this.#addProject(op);
+      else if (op.op === 'attend') this.#addAttend(op);
+      else this.#addOp(op);
     }
+    return this.#emit(result);
+  }
+
+  /** What the list needs of the cache and of token ids. */
+  needs(): { readonly cache: CacheNeeds | null; readonly vocabularySize: number } {
+    return { cache: this.#cache, vocabularySize: this.#vocabularySize };
   }
 
   #rowCount(rows: RowExtent): number {
@@ -407,6 +426,59 @@ class GraphCompiler {
     ]);
   }
 
+  #addProject(op: ProjectOp): void {
+    const { norm, weight, bias, gate, residual } = op;
+    const matrix = this.#weight(weight);
+    const columns = matrix.spec.columns;
+    const up = gate === null ? null : this.#weight(gate.weight);
+    const upRows = up?.spec.rows ?? 0;
+    this.#needScratch(this.#kernels.call('scratch_project_bytes', columns, upRows));
+    const addresses = {
+      normWeight: this.#vector(norm?.weight ?? null),
+      normBias: this.#vector(norm?.bias ?? null),
+      bias: this.#vector(bias),
+      upBias: this.#vector(gate?.bias ?? null),
+    };
+    const reads = residual === null ? [op.x] : [op.x, residual];
+    this.#add('project', op.rows, reads, op.out, (at) => [
+      at(op.x),
+      addresses.normWeight,
+      addresses.normBias,
+      floatWord(norm?.epsilon ?? 0),
+      normCodes[norm?.kind ?? 'none'],
+      columns,
+      matrix.address,
+      addresses.bias,
+      residual === null ? 0 : at(residual),
+      at(op.out),
+      up?.address ?? 0,
+      addresses.upBias,
+      gate === null ? 0 : gateCodes[gate.activation],
+    ]);
+  }
+
+  #addAttend({ attention, write, rope }: AttendOp): void {
+    const { heads, kvHeads, headDim, layer, window, q, out } = attention;
+    const { k, v } = write;
+    this.#noteCache(layer, kvHeads * headDim, { kvHeads, headDim });
+    this.#needScratch(this.#kernels.call('scratch_attend_bytes', heads, kvHeads, headDim));
+    this.#heads = Math.max(this.#heads, heads);
+    const table = rope === null ? null : this.#ropeTable(rope);
+    const numbers = [floatWord(attention.scale), floatWord(attention.softcap)];
+    this.#add('attend', 'tokens', [q, k, v, cacheLayer(layer)], out, (at) => [
+      ...[q, k, v, out].map(at),
+      layer,
+      heads,
+      kvHeads,
+      headDim,
+      window,
+      ...numbers,
+      table?.address ?? 0,
+      rope?.inverseFrequencies.length ?? 0,
+      rope?.layout === 'interleaved' ? 1 : 0,
+    ]);
+  }
+
   #ropeTable(op: RopeOp): RopeTable {
     const { inverseFrequencies, magnitude } = op;
     const known = this.#ropeTables.find(
@@ -441,63 +513,19 @@ class GraphCompiler {
 
   // ---- emitting ----
 
-  /**
-   * The steps in an order in which those that need nothing of each other stand together, with the
-   * number of their phase: threads wait for each other between phases only.
-   */
-  #schedule(): readonly { readonly step: Step; readonly phase: number }[] {
-    const written = new Map<BufferId, number>();
-    const read = new Map<BufferId, number>();
-    const scheduled = this.#steps.map((step) => {
-      let phase = 0;
-      const after = (before: number | undefined): void => {
-        if (before !== undefined) phase = Math.max(phase, before + 1);
-      };
-      for (const buffer of step.reads) after(written.get(buffer));
-      after(written.get(step.writes));
-      after(read.get(step.writes));
-      for (const buffer of step.reads) read.set(buffer, Math.max(phase, read.get(buffer) ?? 0));
-      written.set(step.writes, phase);
-      return { step, phase };
-    });
-    return scheduled.sort((a, b) => a.phase - b.phase); // stable: else in the graph's order
-  }
-
-  /** Lifetimes in phases; the result lives to the end. */
-  #lifetimes(
-    scheduled: readonly { readonly step: Step; readonly phase: number }[],
-  ): PlannedBuffer[] {
-    const first = new Array<number>(this.#bufferBytes.length).fill(0);
-    const last = new Array<number>(this.#bufferBytes.length).fill(-1);
-    for (const { step, phase } of scheduled) {
-      for (const buffer of [...step.reads, step.writes]) {
-        if (buffer < 0) continue; // the cache is no buffer of a step
-        if (last[buffer] === -1) first[buffer] = phase;
-        last[buffer] = phase;
-      }
-    }
-    last[this.#graph.result] = Infinity;
-    return this.#bufferBytes.map((bytes, i) => ({
-      bytes: last[i] === -1 ? 0 : bytes,
-      firstStep: first[i] as number,
-      lastStep: last[i] as number,
-    }));
-  }
-
-  #emit(): CompiledGraph {
+  #emit(result: ActivationId): CommandList {
     const { heap } = this.#kernels;
-    const result = this.#activation(this.#graph.result);
-    const scheduled = this.#schedule();
-    const plan = planMemory(this.#lifetimes(scheduled), ALIGNMENT);
+    const scheduled = scheduleSteps(this.#steps);
+    const plan = planMemory(bufferLifetimes(scheduled, this.#bufferBytes, result), ALIGNMENT);
     const arena = this.#allocate(plan.totalBytes);
     const scratchBytes = alignUp(this.#scratchBytes, ALIGNMENT);
     const scratch = this.#allocate(scratchBytes * this.#threads);
     const tokens = this.#allocate(this.#options.maxTokens * 4);
     const step = this.#allocate(STEP_WORDS * 4);
-    const commands = this.#allocate(this.#steps.length * COMMAND_WORDS * 4);
+    const commands = this.#allocate(scheduled.length * COMMAND_WORDS * 4);
     const address = (buffer: BufferId): number => arena + (plan.offsets[buffer] as number);
     // Nothing allocates from here on, so this view stays valid.
-    const words = heap.u32(commands, this.#steps.length * COMMAND_WORDS);
+    const words = heap.u32(commands, scheduled.length * COMMAND_WORDS);
     words.fill(0);
     scheduled.forEach(({ step: { name, rows, words: body }, phase }, index) => {
       const joined = phase === scheduled[index - 1]?.phase;
@@ -508,23 +536,17 @@ class GraphCompiler {
     });
     return {
       commands,
-      commandCount: this.#steps.length,
+      commandCount: scheduled.length,
+      phases: (scheduled.at(-1)?.phase ?? -1) + 1,
       step,
       tokens,
       scratch,
       scratchBytes,
       threads: this.#threads,
-      result: address(this.#graph.result),
-      resultColumns: result.columns,
+      result: address(result),
+      resultColumns: this.#activation(result).columns,
       ropeTables: this.#ropeTables,
-      cache: this.#cache,
-      vocabularySize: this.#vocabularySize,
-      positions: learnedPositions(
-        this.#graph,
-        this.#weights.map(({ spec }) => spec),
-      ),
-      weights: this.#weights,
-      blocks: this.#blocks,
+      sharedHeads: this.#heads,
       bytes: this.#allocatedBytes,
     };
   }
@@ -541,5 +563,29 @@ export function compileGraph(
   threads: number,
 ): CompiledGraph {
   checkCounts(options);
-  return new GraphCompiler(graph, options, kernels, threads).compile();
+  const blocks: number[] = [];
+  const weights = findWeights(graph, options, kernels);
+  const shared = { kernels, threads, weights, blocks };
+  try {
+    const compiler = new ListCompiler(graph, options, shared);
+    const prefill = compiler.compile(graph);
+    const decode = new ListCompiler(graph, { maxTokens: 1, maxOutputs: 1 }, shared).compile(
+      fuseForDecode(graph, MOST_SHARED_KV_HEADS),
+    );
+    return {
+      prefill,
+      decode,
+      ...compiler.needs(),
+      positions: learnedPositions(
+        graph,
+        weights.map(({ spec }) => spec),
+      ),
+      weights,
+      blocks,
+      bytes: prefill.bytes + decode.bytes,
+    };
+  } catch (error) {
+    for (const block of blocks) kernels.heap.free(block);
+    throw error;
+  }
 }

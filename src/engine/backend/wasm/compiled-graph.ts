@@ -20,9 +20,12 @@ export interface CacheNeeds {
   readonly heads: CacheHeads | null;
 }
 
-export interface CompiledGraph {
+/** Commands with the memory they work in; all numbers are addresses, bytes or counts. */
+export interface CommandList {
   readonly commands: number;
   readonly commandCount: number;
+  /** Groups of commands between which threads wait for each other. */
+  readonly phases: number;
   readonly step: number;
   readonly tokens: number;
   /** Memory of thread 0, followed by that of the others, `scratchBytes` each. */
@@ -33,6 +36,16 @@ export interface CompiledGraph {
   readonly result: number;
   readonly resultColumns: number;
   readonly ropeTables: readonly RopeTable[];
+  /** Query heads whose attention threads share by positions; 0 where there is none. */
+  readonly sharedHeads: number;
+  readonly bytes: number;
+}
+
+export interface CompiledGraph {
+  /** For steps of several tokens. */
+  readonly prefill: CommandList;
+  /** For steps of one token; the same bits. */
+  readonly decode: CommandList;
   readonly cache: CacheNeeds | null;
   /** Token ids below this are valid; Infinity where no embedding reads them. */
   readonly vocabularySize: number;

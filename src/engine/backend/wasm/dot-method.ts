@@ -26,10 +26,16 @@ function speed(run: () => void, milliseconds: number): number {
   return count / took;
 }
 
-/** Times every method on a matrix in the cache, and chooses. Takes some 30 ms. */
-export function chooseDotMethod({ heap, call }: Kernels): number {
-  const methods = call('hermit_choose_dot', 0);
-  if (methods < 2) return 0;
+/**
+ * Times methods on a matrix in the cache, and chooses one of them. Takes some 30 ms.
+ * @param methods those that are right on this device, by number
+ */
+export function chooseDotMethod({ heap, call }: Kernels, methods: readonly number[]): number {
+  const [only = 0] = methods;
+  if (methods.length < 2) {
+    call('hermit_choose_dot', only);
+    return only;
+  }
   const format = planeFormats.Q8_0;
   const { hi, lo } = planeBytes(format, ROWS, COLUMNS);
   const blocks = COLUMNS / 32;
@@ -48,16 +54,16 @@ export function chooseDotMethod({ heap, call }: Kernels): number {
   const run = (): void => {
     call('matvec_planes_8x32', matrix, quantized, 0, 8, 0, out, 0, ROWS / 8, scratch);
   };
-  const best = new Array<number>(methods).fill(0);
+  const best = new Map(methods.map((method) => [method, 0]));
   for (let round = -1; round < ROUNDS; round++) {
-    for (let method = 0; method < methods; method++) {
+    for (const method of methods) {
       call('hermit_choose_dot', method);
       const measured = speed(run, round < 0 ? WARM_UP_MS : ROUND_MS);
-      if (round >= 0) best[method] = Math.max(best[method] as number, measured);
+      if (round >= 0) best.set(method, Math.max(best.get(method) ?? 0, measured));
     }
   }
   for (const address of [...at, scratch]) heap.free(address);
-  const chosen = best.indexOf(Math.max(...best));
+  const [[chosen] = [only]] = [...best].sort(([, a], [, b]) => b - a);
   call('hermit_choose_dot', chosen);
   return chosen;
 }

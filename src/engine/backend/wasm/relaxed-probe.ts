@@ -5,13 +5,12 @@
  */
 import { quantType, rowBytes } from '../../formats/quants/registry.ts';
 import { MATRIX_WORDS, matrixWords } from './command-layout.ts';
-import { compileKernels, instantiateKernels, type Kernels } from './kernel-module.ts';
+import type { Kernels } from './kernel-module.ts';
 import { planeBytes, planeFormats, SCALE_GAIN } from './plane-formats.ts';
 
 const ROWS = 40;
 const COLUMNS = 96;
 const TOKENS = 5;
-const PROBE_MEMORY_BYTES = 4 * 1024 * 1024;
 
 /** Loud on purpose: extreme digits and activations, where saturating variants would differ. */
 function fillOperands(kernels: Kernels, source: number, x: number): void {
@@ -27,8 +26,11 @@ function fillOperands(kernels: Kernels, source: number, x: number): void {
   values.forEach((_, i) => (values[i] = i % 5 === 0 ? -1 : Math.cos(i) > 0 ? 1 : -0.37));
 }
 
-/** Runs the build's products and their scalar twin on one fixed operand; they must agree to the bit. */
-export function productsAgree(kernels: Kernels): boolean {
+/**
+ * Runs the build's products and their scalar twin on one fixed operand, once for every way to sum up
+ * products. Returns the numbers of those that agree to the bit.
+ */
+export function agreeingDotMethods(kernels: Kernels): number[] {
   const { heap, call } = kernels;
   const format = planeFormats.Q8_0;
   const { hi, lo } = planeBytes(format, ROWS, COLUMNS);
@@ -69,40 +71,31 @@ export function productsAgree(kernels: Kernels): boolean {
   heap.i32(matrix, MATRIX_WORDS).set(matrixWords(format, placement, SCALE_GAIN));
   heap.u32(quantized, 3).set([digits, scales, sums]);
   const groups = ROWS / 8;
-  let agree = true;
-  const methods = call('hermit_choose_dot', 0);
-  for (const [precision, method] of [8, 4].flatMap((bits) =>
-    Array.from({ length: methods }, (_, index) => [bits, index] as const),
-  )) {
-    call('hermit_choose_dot', method);
-    call('quantize_f32_i8x32', x, COLUMNS, 0, TOKENS, 0, digits, scales, sums);
+  /** The whole product token by token and at once, compared with the twin. */
+  const agrees = (precision: 8 | 4): boolean => {
+    const quantize = (layout: number): void => {
+      call('quantize_f32_i8x32', x, COLUMNS, 0, TOKENS, layout, digits, scales, sums);
+    };
+    const plain = kernels.activationBytes !== 1;
+    quantize(0);
     call('matmul_planes_scalar', matrix, quantized, TOKENS, precision, 0, slow);
     const expected = heap.f32(slow, TOKENS * ROWS);
     const actual = heap.f32(fast, TOKENS * ROWS);
     const same = (length: number): boolean =>
       actual.subarray(0, length).every((value, i) => value === expected[i]);
-    if (kernels.activationBytes !== 1) {
-      call('quantize_f32_i8x32', x, COLUMNS, 0, TOKENS, 2, digits, scales, sums);
-    }
+    if (plain) quantize(2);
     call('matmat_planes_8x4', matrix, quantized, TOKENS, precision, 0, fast, 0, groups, scratch);
-    agree &&= same(TOKENS * ROWS);
-    if (kernels.activationBytes !== 1) {
-      call('quantize_f32_i8x32', x, COLUMNS, 0, TOKENS, 1, digits, scales, sums);
-    }
+    if (!same(TOKENS * ROWS)) return false;
+    if (plain) quantize(1);
     call('matvec_planes_8x32', matrix, quantized, 0, precision, 0, fast, 0, groups, scratch);
-    agree &&= same(ROWS);
-  }
+    return same(ROWS);
+  };
+  const methods = Array.from({ length: call('hermit_choose_dot', 0) }, (_, index) => index);
+  const agreeing = methods.filter((method) => {
+    call('hermit_choose_dot', method);
+    return agrees(8) && agrees(4);
+  });
   for (const address of at) heap.free(address);
-  call('hermit_choose_dot', 0);
-  return agree;
-}
-
-/** Whether the relaxed build compiles here and computes the right sums. Never throws. */
-export async function probeRelaxedSimd(bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
-  try {
-    if (!WebAssembly.validate(bytes)) return false;
-    return productsAgree(instantiateKernels(await compileKernels(bytes), PROBE_MEMORY_BYTES));
-  } catch {
-    return false; // an engine that fails here has no usable relaxed SIMD, whatever the reason
-  }
+  call('hermit_choose_dot', agreeing[0] ?? 0);
+  return agreeing;
 }

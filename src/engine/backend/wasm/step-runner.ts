@@ -25,6 +25,8 @@ export interface StepOptions {
   /** Most threads that the list has scratch memory for. */
   readonly mostThreads: number;
   readonly signal: AbortSignal | undefined;
+  /** Called before the list is run, and before it is run again. */
+  readonly prepare: () => void;
   /** Asked after the event loop turned: throws when the step must not go on. */
   readonly check: () => void;
 }
@@ -72,13 +74,14 @@ export class StepRunner {
   /** Whether the list was run to its end. */
   async #runOnce(
     work: TeamWork,
-    { kind, mostThreads, signal, check }: StepOptions,
+    { kind, mostThreads, signal, prepare, check }: StepOptions,
   ): Promise<boolean> {
     const wanted = this.#choice === 'auto' ? this.#governor.next(kind) : this.#choice;
     const threads = Math.min(wanted, this.#team.size, mostThreads);
     const key = `${kind} ${threads}`;
     let total = 0;
     let totalMs = 0;
+    prepare();
     this.#team.begin(work);
     for (;;) {
       const speed = this.#speeds.get(key) ?? FIRST_SPEED * threads;

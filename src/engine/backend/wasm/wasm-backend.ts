@@ -14,6 +14,7 @@ import type {
   BackendMemory,
   CompileOptions,
   Executable,
+  KernelReport,
   KvCacheHandle,
   KvCacheSpec,
   StepInput,
@@ -23,13 +24,13 @@ import type {
   WeightWriter,
 } from '../backend.ts';
 import { checkPositions } from '../learned-positions.ts';
-import { CACHE_WORDS, kvTypeCodes, STEP_WORDS } from './command-layout.ts';
+import { CACHE_WORDS, kvTypeCodes, MOST_SHARED_KV_HEADS, STEP_WORDS } from './command-layout.ts';
 import { compileGraph } from './compile-graph.ts';
-import type { CompiledGraph, RopeTable } from './compiled-graph.ts';
+import type { CommandList, CompiledGraph, RopeTable } from './compiled-graph.ts';
 import { chooseDotMethod } from './dot-method.ts';
 import { unsupportedReason } from './graph-inputs.ts';
 import { compileKernels, instantiateKernels, type Kernels } from './kernel-module.ts';
-import { productsAgree } from './relaxed-probe.ts';
+import { agreeingDotMethods } from './relaxed-probe.ts';
 import { StepRunner } from './step-runner.ts';
 import type { SpawnKernelThread } from './threads/kernel-thread.ts';
 import { ThreadTeam } from './threads/thread-team.ts';
@@ -41,6 +42,9 @@ export interface WasmBackendOptions {
   readonly relaxed: boolean;
   /** Most memory to take; default 4 GiB, what 32-bit WASM can address. */
   readonly maximumBytes?: number;
+  /** Way to sum up products, known to be right here; measured when absent. */
+  readonly dotMethod?: number;
+  readonly report?: KernelReport;
   /** Threads beside the caller's. `bytes` must be the build for shared memory then. */
   readonly threads?: ThreadOptions;
 }
@@ -111,6 +115,7 @@ class WasmCache implements KvCacheHandle {
 
 export class WasmBackend implements Backend {
   readonly kind = 'wasm';
+  readonly kernels: KernelReport | undefined;
   readonly #kernels: Kernels;
   readonly #team: ThreadTeam;
   readonly #runner: StepRunner;
@@ -120,13 +125,15 @@ export class WasmBackend implements Backend {
   readonly #caches = new Set<WasmCache>();
   readonly #executables = new Set<WasmExecutable>();
   #weightBytes = 0;
+  #parts = { address: 0, bytes: 0 };
   #disposed = false;
 
-  private constructor(kernels: Kernels, team: ThreadTeam, relaxed: boolean) {
+  private constructor(kernels: Kernels, team: ThreadTeam, options: WasmBackendOptions) {
     this.#kernels = kernels;
     this.#team = team;
     this.#runner = new StepRunner(team);
-    this.#relaxed = relaxed;
+    this.#relaxed = options.relaxed;
+    this.kernels = options.report;
     this.#staging = new StagingBuffer(kernels);
   }
 
@@ -147,16 +154,18 @@ export class WasmBackend implements Backend {
     const module = await compileKernels(source);
     const { threads, maximumBytes = LARGEST_MEMORY_BYTES } = options;
     const kernels = instantiateKernels(module, maximumBytes, threads !== undefined);
-    if (options.relaxed && !productsAgree(kernels)) {
+    const methods =
+      options.dotMethod === undefined ? agreeingDotMethods(kernels) : [options.dotMethod];
+    if (methods.length === 0) {
       throw new AppError(
         'engine/backend-unavailable',
-        'Relaxed SIMD gives wrong results in this browser. The plain kernels can be used instead.',
+        'The kernels give wrong results in this browser. Update the browser.',
       );
     }
-    if (options.relaxed) chooseDotMethod(kernels);
+    chooseDotMethod(kernels, methods);
     const team = new ThreadTeam(kernels);
     if (threads !== undefined) await team.grow(threads.most, threads.spawn);
-    return new WasmBackend(kernels, team, options.relaxed);
+    return new WasmBackend(kernels, team, options);
   }
 
   setThreads(threads: ThreadChoice): void {
@@ -228,30 +237,54 @@ export class WasmBackend implements Backend {
     const { heap } = this.#kernels;
     const { tokens, position, outputs, precision, signal } = input;
     throwIfAborted(signal);
-    heap.i32(compiled.tokens, tokens.length).set(tokens);
-    for (const table of compiled.ropeTables) this.#fillRopeTable(table, position, tokens.length);
+    const kind = tokens.length === 1 ? 'decode' : 'prefill';
+    const list = compiled[kind];
+    const parts = this.#attendParts(list, cache.spec);
+    heap.i32(list.tokens, tokens.length).set(tokens);
+    for (const table of list.ropeTables) this.#fillRopeTable(table, position, tokens.length);
     heap
-      .u32(compiled.step, STEP_WORDS)
+      .u32(list.step, STEP_WORDS)
       .set([
-        compiled.tokens,
+        list.tokens,
         tokens.length,
         position,
         outputs,
         precision,
         cache.address,
-        compiled.scratch,
-        compiled.scratchBytes,
+        list.scratch,
+        list.scratchBytes,
+        parts,
       ]);
-    await this.#runner.run(compiled, {
-      kind: tokens.length === 1 ? 'decode' : 'prefill',
-      mostThreads: compiled.threads,
+    await this.#runner.run(list, {
+      kind,
+      mostThreads: list.threads,
+      prepare: () => {
+        // Counters of a step that was stopped or in which a thread died.
+        if (parts !== 0) heap.u32(parts, MOST_SHARED_KV_HEADS).fill(0);
+      },
       signal,
       check: () => {
         this.#checkAlive();
         this.#checkStep(executable, input); // nothing it needs was released meanwhile
       },
     });
-    return heap.f32(compiled.result, outputs * compiled.resultColumns);
+    return heap.f32(list.result, outputs * list.resultColumns);
+  }
+
+  /**
+   * Where threads that share one token's attention leave what they found, large enough for the whole
+   * context, so that memory runs out at the first token and not in the middle of an answer.
+   */
+  #attendParts({ sharedHeads }: CommandList, { headDim, capacity }: KvCacheSpec): number {
+    if (sharedHeads === 0) return 0;
+    const { heap, call } = this.#kernels;
+    const bytes = call('attend_parts_bytes', sharedHeads, headDim, capacity);
+    if (bytes > this.#parts.bytes) {
+      if (this.#parts.bytes > 0) heap.free(this.#parts.address);
+      this.#parts = { address: 0, bytes: 0 };
+      this.#parts = { address: heap.allocate(bytes), bytes };
+    }
+    return this.#parts.address;
   }
 
   memory(): BackendMemory {
