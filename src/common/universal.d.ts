@@ -31,6 +31,8 @@ declare class TextDecoder {
 declare const performance: { now(): number };
 declare function setTimeout(callback: () => void, milliseconds?: number): number;
 declare function clearTimeout(timer: number | undefined): void;
+/** Bytes of a base64 text, as characters. */
+declare function atob(encoded: string): string;
 declare function queueMicrotask(callback: () => void): void;
 
 declare const console: Record<'debug' | 'info' | 'warn' | 'error', (...values: unknown[]) => void>;

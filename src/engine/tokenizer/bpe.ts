@@ -11,6 +11,7 @@ import { isPlainText } from './special-tokens.ts';
 import { SpellingTrie } from './spelling-trie.ts';
 import type { TextSegmenter } from './text-segmenter.ts';
 import type { TokenKind } from './tokenizer.ts';
+import { escapedSpace } from './sentencepiece-normalizer.ts';
 import { byteOfSpelling, malformedVocabulary, mergesKey, type Vocabulary } from './vocabulary.ts';
 import { WordCache } from './word-cache.ts';
 
@@ -113,8 +114,17 @@ function isOrdinary(kind: TokenKind | undefined): boolean {
 }
 
 export interface BpeOptions {
-  readonly preTokenizer: PreTokenizer;
+  readonly preTokenizer: Pick<PreTokenizer, 'stages' | 'prefersWholeWords'>;
   readonly unknown: number | null;
+  /**
+   * What merges begin with. `bytes`: the bytes of the text in the byte-level alphabet; `characters`: the
+   * characters themselves, spelled with U+2581 for a space, and bytes for those without a token.
+   */
+  readonly alphabet?: 'bytes' | 'characters';
+  /** Whether unknown characters in a row are one unknown token. */
+  readonly fusesUnknown?: boolean;
+  /** Written behind the last character of every word ("</w>"). */
+  readonly endOfWord?: string;
 }
 
 export class BpeSegmenter implements TextSegmenter {
@@ -123,6 +133,7 @@ export class BpeSegmenter implements TextSegmenter {
   readonly #merges: MergeTable;
   readonly #options: BpeOptions;
   readonly #byteTokens: Int32Array;
+  readonly #isByteLevel: boolean;
   readonly #plain: SpellingTrie;
   readonly #merger = new PairMerger();
   readonly #words = new WordCache();
@@ -139,9 +150,12 @@ export class BpeSegmenter implements TextSegmenter {
     this.#kinds = kinds;
     this.#merges = merges;
     this.#options = options;
-    this.#byteTokens = Int32Array.from(byteCharacters, (character) => {
-      const id = vocabulary.ids.get(character);
-      return id !== undefined && isOrdinary(kinds[id]) ? id : noToken;
+    this.#isByteLevel = options.alphabet !== 'characters';
+    this.#byteTokens = Int32Array.from(byteCharacters, (character, byte) => {
+      const spelling = this.#isByteLevel ? character : byteSpelling(byte);
+      const id = vocabulary.ids.get(spelling);
+      const fits = id !== undefined && (!this.#isByteLevel || isOrdinary(kinds[id]));
+      return fits ? id : noToken;
     });
     this.#plain = new SpellingTrie(
       [...vocabulary.ids].filter(
@@ -150,7 +164,8 @@ export class BpeSegmenter implements TextSegmenter {
     );
   }
 
-  encode(text: string, _isStart: boolean, output: number[]): void {
+  encode(given: string, _isStart: boolean, output: number[]): void {
+    const text = this.#isByteLevel ? given : given.replaceAll(' ', escapedSpace);
     if (this.#plain.isEmpty) {
       this.#encodeText(text, output);
       return;
@@ -172,22 +187,29 @@ export class BpeSegmenter implements TextSegmenter {
     const kind = this.#kinds[token];
     if (kind === 'byte') return Uint8Array.of(byteOfSpelling(spelling) ?? 0);
     // Added tokens are stored as they are read, not in the byte-level alphabet.
-    return kind === 'user-defined' ? this.#encoder.encode(spelling) : unspellBytes(spelling);
+    if (kind === 'user-defined') return this.#encoder.encode(spelling);
+    if (this.#isByteLevel) return unspellBytes(spelling);
+    return this.#encoder.encode(spelling.replaceAll(escapedSpace, ' '));
   }
 
   #encodeText(text: string, output: number[]): void {
     splitIntoWords(text, this.#options.preTokenizer, (word) => {
-      for (const id of this.#words.get(word, () => this.#encodeWord(word))) output.push(id);
+      this.encodeWord(word, output);
     });
   }
 
-  #encodeWord(word: string): readonly number[] {
-    const bytes = this.#encoder.encode(word);
+  /** Appends the ids of a word: nothing merges with what stands around it. */
+  encodeWord(word: string, output: number[]): void {
+    for (const id of this.#words.get(word, () => this.#merge(word))) output.push(id);
+  }
+
+  #merge(word: string): readonly number[] {
     if (this.#options.preTokenizer.prefersWholeWords) {
-      const id = this.#vocabulary.ids.get(spellBytes(bytes));
+      const spelling = this.#isByteLevel ? spellBytes(this.#encoder.encode(word)) : word;
+      const id = this.#vocabulary.ids.get(spelling);
       if (id !== undefined && isOrdinary(this.#kinds[id])) return [id];
     }
-    const ids = Int32Array.from(bytes, (byte) => this.#byteTokens[byte] ?? noToken);
+    const ids = this.#symbols(word);
     const merges = this.#merges;
     const rules: MergeRules = {
       rank: (left, middle) => merges.rank(ids[left] ?? noToken, ids[middle] ?? noToken),
@@ -196,11 +218,43 @@ export class BpeSegmenter implements TextSegmenter {
       },
     };
     const output: number[] = [];
-    this.#merger.merge(bytes.length, rules, (start) => {
+    const { unknown, fusesUnknown = false } = this.#options;
+    this.#merger.merge(ids.length, rules, (start) => {
       const id = ids[start] ?? noToken;
       if (id !== noToken) output.push(id);
-      else if (this.#options.unknown !== null) output.push(this.#options.unknown);
+      else if (unknown !== null && !(fusesUnknown && output.at(-1) === unknown)) {
+        output.push(unknown);
+      }
     });
     return output;
   }
+
+  /** The tokens that merges begin with; `noToken` for what has none. */
+  #symbols(word: string): Int32Array {
+    const { endOfWord = '' } = this.#options;
+    if (this.#isByteLevel && endOfWord === '') {
+      return Int32Array.from(
+        this.#encoder.encode(word),
+        (byte) => this.#byteTokens[byte] ?? noToken,
+      );
+    }
+    const spelled = this.#isByteLevel ? spellBytes(this.#encoder.encode(word)) : word;
+    const characters = Array.from(spelled);
+    const last = characters.length - 1;
+    return Int32Array.from(
+      characters.flatMap((character, index) => {
+        const id = this.#vocabulary.ids.get(index === last ? character + endOfWord : character);
+        if (id !== undefined && isOrdinary(this.#kinds[id])) return [id];
+        const bytes = Array.from(
+          this.#encoder.encode(character),
+          (byte) => this.#byteTokens[byte] ?? noToken,
+        );
+        return this.#isByteLevel || bytes.includes(noToken) ? [noToken] : bytes;
+      }),
+    );
+  }
+}
+
+function byteSpelling(byte: number): string {
+  return `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`;
 }

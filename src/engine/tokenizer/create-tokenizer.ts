@@ -2,7 +2,7 @@
 import { ModelFileError } from '../../common/errors.ts';
 import type { Metadata } from '../formats/gguf/metadata.ts';
 import { BpeSegmenter, readMerges } from './bpe.ts';
-import { GgufTokenizer } from './gguf-tokenizer.ts';
+import { VocabularyTokenizer } from './vocabulary-tokenizer.ts';
 import { NoTokenizer } from './no-tokenizer.ts';
 import { findPreTokenizer } from './pre-tokenizers.ts';
 import { PrecompiledCharsmap } from './precompiled-charsmap.ts';
@@ -99,7 +99,7 @@ function assemble(
   const parsed = parsedTokens(vocabulary, kinds);
   const adds = (name: string, byDefault: boolean): boolean =>
     metadata.getBoolean(`tokenizer.ggml.add_${name}_token`, byDefault);
-  return new GgufTokenizer({
+  return new VocabularyTokenizer({
     ...parts,
     vocabulary,
     kinds,

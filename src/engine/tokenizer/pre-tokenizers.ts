@@ -162,7 +162,7 @@ export function findPreTokenizer(name: string | undefined): {
 /** Calls `report` for every word of `text`, from left to right; the words together are the text. */
 export function splitIntoWords(
   text: string,
-  preTokenizer: PreTokenizer,
+  preTokenizer: Pick<PreTokenizer, 'stages'>,
   report: (word: string) => void,
 ): void {
   const splitFrom = (piece: string, stageIndex: number): void => {

@@ -30,7 +30,7 @@ export class SentencePieceNormalizer {
   }
 
   normalize(text: string): string {
-    const replaced = this.#replace(text);
+    const replaced = this.replace(text);
     const { removeExtraSpaces, addSpacePrefix } = this.#options;
     if (!removeExtraSpaces) return escape(addSpacePrefix && replaced !== '', replaced);
     // At the end SentencePiece takes away the escaped form too, at the start it does not.
@@ -41,7 +41,8 @@ export class SentencePieceNormalizer {
     return escape(addSpacePrefix && trimmed !== '', trimmed);
   }
 
-  #replace(text: string): string {
+  /** The text with its characters replaced and its spaces as they were. */
+  replace(text: string): string {
     const { charsmap } = this.#options;
     if (charsmap === null) return text;
     const bytes = this.#encoder.encode(text);

@@ -1,6 +1,6 @@
 /**
  * Ordinary text to ids and back: the part in which tokenizer families differ. Special tokens,
- * boundaries and streams are the same for all and live in `gguf-tokenizer.ts`.
+ * boundaries and streams are the same for all and live in `vocabulary-tokenizer.ts`.
  */
 export interface TextSegmenter {
   /**

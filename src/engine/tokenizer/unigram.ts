@@ -53,7 +53,11 @@ export class UnigramSegmenter implements TextSegmenter {
   }
 
   encode(text: string, _isStart: boolean, output: number[]): void {
-    const normalized = this.#normalizer.normalize(text);
+    this.encodeWord(this.#normalizer.normalize(text), output);
+  }
+
+  /** Appends the ids of a text that is normalised already. */
+  encodeWord(normalized: string, output: number[]): void {
     if (normalized === '') return;
     const { tokens, starts } = this.#bestPath(normalized);
     const ends: number[] = [];

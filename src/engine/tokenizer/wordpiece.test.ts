@@ -2,6 +2,7 @@ import { Tokenizer as OtherTokenizer } from '@huggingface/tokenizers';
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
+import { randomTexts } from '../../../test/fixtures/random-texts.ts';
 import { sharedModelPath, sharedModels } from '../../../test/fixtures/shared-models.ts';
 import {
   flag,
@@ -129,41 +130,6 @@ describe('WordPiece vocabularies', () => {
     }
   });
 });
-
-/** Scripts, marks, symbols, controls, spaces and capitals in words of many lengths. */
-function randomTexts(count: number): string[] {
-  const ranges = [
-    [0x20, 0x7f],
-    [0x20, 0x7f],
-    [0x00, 0x20],
-    [0xa0, 0x180],
-    [0x2b0, 0x400],
-    [0x400, 0x460],
-    [0x5d0, 0x660],
-    [0x900, 0x950],
-    [0xe00, 0xe40],
-    [0x1e00, 0x2070],
-    [0x20a0, 0x20c0],
-    [0x3000, 0x3100],
-    [0x4e00, 0x4f00],
-    [0xac00, 0xac80],
-    [0xff00, 0xffe0],
-    [0x1f600, 0x1f640],
-  ] as const;
-  let state = 3;
-  const next = (limit: number): number => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * limit);
-  };
-  const words = 'the Quick brown FOX jumps over embeddings unaffable caf\u00e9'.split(' ');
-  return Array.from({ length: count }, () =>
-    Array.from({ length: next(20) }, () => {
-      if (next(3) === 0) return ` ${words[next(words.length)] ?? ''}`;
-      const [low, high] = ranges[next(ranges.length)] ?? [0x20, 0x7f];
-      return String.fromCodePoint(low + next(high - low));
-    }).join(''),
-  );
-}
 
 describe.skipIf(sharedModels === null)('a published vocabulary', () => {
   it('encodes as another implementation reads its tokenizer.json', async () => {

@@ -50,8 +50,13 @@ export class WordPieceSegmenter implements TextSegmenter {
 
   encode(text: string, _isStart: boolean, output: number[]): void {
     splitBertWords(normalizeForBert(text, this.#options.words), (word) => {
-      for (const id of this.#words.get(word, () => this.#encodeWord(word))) output.push(id);
+      this.encodeWord(word, output);
     });
+  }
+
+  /** Appends the ids of a word, which has no white space. */
+  encodeWord(word: string, output: number[]): void {
+    for (const id of this.#words.get(word, () => this.#cut(word))) output.push(id);
   }
 
   /** Pieces that begin a word bring the space before it. */
@@ -65,7 +70,7 @@ export class WordPieceSegmenter implements TextSegmenter {
     return this.#encoder.encode(` ${spelling.slice(firstPrefix.length)}`);
   }
 
-  #encodeWord(word: string): readonly number[] {
+  #cut(word: string): readonly number[] {
     const { firstPrefix, restPrefix, unknown, longestWord } = this.#options;
     const none = unknown === null ? [] : [unknown];
     const isTooLong = word.length > longestWord && Array.from(word).length > longestWord;

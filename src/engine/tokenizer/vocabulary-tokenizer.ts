@@ -1,4 +1,4 @@
-/** A tokenizer from a GGUF vocabulary: special tokens and boundaries around a family's segmenter. */
+/** A tokenizer from a vocabulary: special tokens and boundaries around a family's segmenter. */
 import { AppError } from '../../common/errors.ts';
 import { StreamingDetokenizer } from './detokenizer.ts';
 import { SpellingTrie } from './spelling-trie.ts';
@@ -15,7 +15,7 @@ import {
 } from './tokenizer.ts';
 import type { Vocabulary } from './vocabulary.ts';
 
-export interface GgufTokenizerParts {
+export interface VocabularyTokenizerParts {
   readonly kind: Exclude<Tokenizer['kind'], 'none'>;
   readonly vocabulary: Vocabulary;
   /** The corrected kinds, see `correctKinds`. */
@@ -28,6 +28,10 @@ export interface GgufTokenizerParts {
   readonly parsed: readonly (readonly [spelling: string, id: number])[];
   /** Special tokens that swallow the white space after them. */
   readonly stripping: ReadonlySet<number>;
+  /** Special tokens that swallow the white space before them. */
+  readonly strippingBefore?: ReadonlySet<number>;
+  /** What stands around a text where that is not BOS and EOS alone. */
+  readonly boundary?: { readonly before: readonly number[]; readonly after: readonly number[] };
   /** Whether encoding puts a space before the text, which decoding takes away again. */
   readonly addsSpacePrefix: boolean;
   /** Tokens are words, and decoding takes away the spaces before punctuation (WordPiece). */
@@ -38,20 +42,22 @@ export interface GgufTokenizerParts {
 const noBytes = new Uint8Array(0);
 const asciiWhiteSpace = /[ \t\n\v\f\r]*/y;
 
-export class GgufTokenizer implements Tokenizer {
-  readonly kind: GgufTokenizerParts['kind'];
+export class VocabularyTokenizer implements Tokenizer {
+  readonly kind: VocabularyTokenizerParts['kind'];
   readonly vocabularySize: number;
   readonly special: SpecialTokens;
   readonly addBos: boolean;
   readonly addEos: boolean;
   readonly specialSpellings: readonly string[];
   readonly warnings: readonly string[];
-  readonly #parts: GgufTokenizerParts;
+  readonly #parts: VocabularyTokenizerParts;
   readonly #parsed: SpellingTrie;
+  readonly #before: readonly number[];
+  readonly #after: readonly number[];
   /** Filled on demand: most tokens of a vocabulary are never shown. */
   readonly #bytes = new Map<number, Uint8Array>();
 
-  constructor(parts: GgufTokenizerParts) {
+  constructor(parts: VocabularyTokenizerParts) {
     this.kind = parts.kind;
     this.vocabularySize = parts.vocabulary.size;
     this.special = parts.special;
@@ -61,15 +67,17 @@ export class GgufTokenizer implements Tokenizer {
     this.warnings = parts.warnings;
     this.#parts = parts;
     this.#parsed = new SpellingTrie(parts.parsed);
+    const { bos, eos } = parts.special;
+    this.#before = parts.boundary?.before ?? (this.addBos && bos !== null ? [bos] : []);
+    this.#after = parts.boundary?.after ?? (this.addEos && eos !== null ? [eos] : []);
   }
 
   encode(text: string, options: EncodeOptions): number[] {
     const output: number[] = [];
-    const { bos, eos } = this.special;
-    if (options.addBoundary === true && this.addBos && bos !== null) output.push(bos);
+    if (options.addBoundary === true) output.push(...this.#before);
     if (options.special === 'parse') this.#parse(text, output);
     else if (text !== '') this.#parts.segmenter.encode(text, true, output);
-    if (options.addBoundary === true && this.addEos && eos !== null) output.push(eos);
+    if (options.addBoundary === true) output.push(...this.#after);
     return output;
   }
 
@@ -116,21 +124,28 @@ export class GgufTokenizer implements Tokenizer {
 
   /** Splits at special tokens, and only then lets the shield fall. */
   #parse(text: string, output: number[]): void {
+    const { segmenter, stripping, strippingBefore } = this.#parts;
     let isStart = true;
+    let pending = '';
+    const finish = (): void => {
+      if (pending !== '') segmenter.encode(pending, isStart, output);
+      isStart &&= pending === '';
+      pending = '';
+    };
     this.#parsed.split(
       text,
       (start, end) => {
-        const ordinary = text.slice(start, end).replaceAll(specialTokenShield, '');
-        if (ordinary === '') return;
-        this.#parts.segmenter.encode(ordinary, isStart, output);
-        isStart = false;
+        pending = text.slice(start, end).replaceAll(specialTokenShield, '');
       },
       (id, end) => {
+        if (strippingBefore?.has(id) === true) pending = pending.trimEnd();
+        finish();
         output.push(id);
         isStart = true;
-        return this.#parts.stripping.has(id) ? skipWhiteSpace(text, end) : end;
+        return stripping.has(id) ? skipWhiteSpace(text, end) : end;
       },
     );
+    finish();
   }
 
   #isHidden(token: number): boolean {
