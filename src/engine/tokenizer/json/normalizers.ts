@@ -67,13 +67,25 @@ function stepOf(step: JsonRecord, path: string): Normalize {
     case 'Nmt':
       return (text) =>
         text
-          .replace(/[\u0001-\u0008\u000b\u000e-\u001f\u007f\u008f\u009f]/g, '')
+          .replace(/\p{Cc}/gu, (control) => (isDroppedByNmt(control.charCodeAt(0)) ? '' : control))
           .replace(/[\t\n\f\r\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]/g, ' ');
     case 'Precompiled':
       return readCharsmap(step['precompiled_charsmap'], `${path}.precompiled_charsmap`);
     default:
       throw unsupportedJson(path, type);
   }
+}
+
+/** The controls that SentencePiece's rules for translation leave out. */
+function isDroppedByNmt(unit: number): boolean {
+  return (
+    (unit >= 0x01 && unit <= 0x08) ||
+    unit === 0x0b ||
+    (unit >= 0x0e && unit <= 0x1f) ||
+    unit === 0x7f ||
+    unit === 0x8f ||
+    unit === 0x9f
+  );
 }
 
 function readCharsmap(value: unknown, path: string): Normalize {
