@@ -101,7 +101,7 @@ async function works(): Promise<string> {
       .map((name) => `\`${name}\` (${note(tokenizerNotes, name)})`)
       .join(', ')}.`,
     '',
-    `Byte-level BPE knows ${knownPreTokenizers.length} names of pre-tokenizers; a file with another name is read with the default one and says so. \`tokenizer.json\` files are read through the same interface.`,
+    `Byte-level BPE knows ${knownPreTokenizers.length} names of pre-tokenizers; a file with another name is read with the default one and says so. Tokenizer files of Hugging Face (JSON) are read through the same interface.`,
   ].join('\n');
 }
 
