@@ -61,6 +61,7 @@ const architectureNotes: Readonly<Record<string, Readonly<Record<string, string>
 const tokenizerNotes: Readonly<Record<string, string>> = {
   llama: 'SentencePiece BPE with byte fallback',
   gpt2: 'byte-level BPE',
+  gemma4: 'BPE of characters with byte fallback',
   bert: 'WordPiece',
   t5: 'SentencePiece unigram with compiled normalisation and byte fallback',
   rwkv: "longest match over bytes, RWKV's vocabulary",

@@ -204,7 +204,9 @@ export class BpeSegmenter implements TextSegmenter {
   }
 
   #merge(word: string): readonly number[] {
-    if (this.#options.preTokenizer.prefersWholeWords) {
+    // Line ends of these vocabularies are tokens that no merge makes.
+    const isWhole = !this.#isByteLevel && /^\n+$/.test(word);
+    if (isWhole || this.#options.preTokenizer.prefersWholeWords) {
       const spelling = this.#isByteLevel ? spellBytes(this.#encoder.encode(word)) : word;
       const id = this.#vocabulary.ids.get(spelling);
       if (id !== undefined && isOrdinary(this.#kinds[id])) return [id];

@@ -38,6 +38,7 @@ type Create = (metadata: Metadata) => Tokenizer;
 const families: ReadonlyMap<string, Create> = new Map<string, Create>([
   ['llama', createSpm],
   ['gpt2', createBpe],
+  ['gemma4', createBpe],
   ['bert', createWordPiece],
   ['t5', createUnigram],
   ['rwkv', createRwkv],
@@ -88,7 +89,7 @@ interface Differences {
 
 function basisOf(vocabulary: Vocabulary, ids: SpecialIds, kinds: readonly TokenKind[]): Basis {
   const special = resolveSpecialTokens(vocabulary, kinds, ids);
-  return { vocabulary, kinds, special, unknown: harmlessUnknown(special) };
+  return { vocabulary, kinds, special, unknown: harmlessUnknown(vocabulary, kinds, special) };
 }
 
 function assemble(
@@ -135,13 +136,16 @@ function createBpe(metadata: Metadata): Tokenizer {
   const ids = readSpecialIds(metadata, vocabulary.size, { bos: null, eos: null, unknown: null });
   const basis = basisOf(vocabulary, ids, correctKinds(vocabulary, ids));
   const merges = readMerges(metadata, vocabulary, basis.kinds);
-  const name = metadata.findString(preKey);
+  // This family has a name of its own, and files that leave the other one out.
+  const isGemma4 = metadata.getString(modelKey) === 'gemma4';
+  const name = isGemma4 ? 'gemma4' : metadata.findString(preKey);
   const { preTokenizer, isKnown } = findPreTokenizer(name);
   return assemble(metadata, basis, {
     kind: 'bpe',
     segmenter: new BpeSegmenter(vocabulary, basis.kinds, merges, {
       preTokenizer,
       unknown: basis.unknown,
+      alphabet: preTokenizer.alphabet,
     }),
     addsBos: preTokenizer.addsBos,
     addsEos: false,
@@ -261,14 +265,21 @@ function createNone(metadata: Metadata): Tokenizer {
 }
 
 /**
- * What stands for text that the vocabulary cannot spell. Some files name their end token here; text
- * must not be able to end a turn, so such text is left out instead.
+ * What stands for text that the vocabulary cannot spell. Some files name their end token here, or
+ * another control token; text must not be able to end a turn, so such text is left out instead.
  */
-function harmlessUnknown(special: SpecialTokens): number | null {
+function harmlessUnknown(
+  { spellings }: Vocabulary,
+  kinds: readonly TokenKind[],
+  special: SpecialTokens,
+): number | null {
   const { unknown } = special;
-  const isBoundary =
-    unknown !== null && (unknown === special.bos || special.endOfGeneration.has(unknown));
-  return isBoundary ? null : unknown;
+  if (unknown === null || unknown === special.bos || special.endOfGeneration.has(unknown)) {
+    return null;
+  }
+  // Many files call "[UNK]" itself a control token.
+  const isControl = kinds[unknown] === 'control' && !/unk/i.test(spellings[unknown] ?? '');
+  return isControl ? null : unknown;
 }
 
 function unknownPreTokenizer(name: string | undefined): string {

@@ -13,6 +13,8 @@ export interface PreTokenizer {
   readonly prefersWholeWords: boolean;
   /** Texts start with BOS unless the file says otherwise. */
   readonly addsBos: boolean;
+  /** Merges begin with characters, spaces written as U+2581, and not with bytes (Gemma 4). */
+  readonly alphabet: 'bytes' | 'characters';
 }
 
 const white = '\\p{White_Space}';
@@ -68,14 +70,42 @@ const deepSeekIdeographs = '[\\u4E00-\\u9FA5\\u0800-\\u4E00\\uAC00-\\uD7FF]+';
 const bloom = ` ?[^(${white}|.,!?\\u2026\\u3002\\uFF0C\\u3001\\u0964\\u06D4\\u060C)]+`;
 const falconMarks = '\\p{P}$+<=>^~|';
 
+/** Numbers in groups of three from their end, so that the first group has what is left over. */
+const thousands = '\\p{Nd}{1,3}(?=(?:\\p{Nd}{3})*(?!\\p{Nd}))';
+/** The same where letters may follow: then no group ends before them, and the whole is left alone. */
+const thousandsOfWords = '\\p{Nd}{1,3}(?=(?:\\p{Nd}{3})*(?![\\p{L}\\p{M}\\p{Nd}\\p{Pc}]))';
+/** Spaces in runs of powers of two, each leaving one to the word behind it. */
+const powersOfTwo = [512, 256, 128, 64, 32, 16, 8, 4, '1,2']
+  .map((count) => `${white}{${count}}(?!${notWhite})`)
+  .join('|');
+
+const notHan = (classes: string): string => `(?:(?!\\p{Script=Han})[${classes}])`;
+const kimiUpper = notHan('\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}');
+const kimiLower = notHan('\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}');
+const kimiLead = '[^\\r\\n\\p{L}\\p{N}]?';
+const kimi =
+  `\\p{Script=Han}+|${kimiLead}${kimiUpper}*${kimiLower}+(?:${contractions})?` +
+  `|${kimiLead}${kimiUpper}+${kimiLower}*(?:${contractions})?|\\p{N}{1,3}` +
+  `|${symbols}[\\r\\n]*|${lines}|${spaces}`;
+
+/** Scripts that Arcee's models cut from the rest: ideographs, kana, Hangul, Thai, Lao, Khmer, Burmese. */
+const asianScripts =
+  '[\\u4E00-\\u9FFF\\u3400-\\u4DBF\\uF900-\\uFAFF\\u3040-\\u30FF\\uFF65-\\uFF9F\\u2F00-\\u2FDF\\u0E40-\\u0EFF' +
+  '\\u1780-\\u17FF\\u1000-\\u109F\\uAA60-\\uAA7F\\uA9E0-\\uA9FF\\uAC00-\\uD7AF\\u1100-\\u11FF]+';
+const youtuScripts =
+  '[\\uAC00-\\uD7A3\\u3131-\\u318E]+|[\\uFF01\\u2026\\u201C\\u201D\\u2018\\u2019\\u2014\\uFF1A\\uFF1B\\uFF0C' +
+  '\\u3001-\\u303F\\uFE30-\\uFE4F]+|[\\u3105-\\u312F]+|[\\u4E00-\\u9FA5\\u3040-\\u30FF]+';
+const linesApart = '[^\\n]+|\\n+';
+
 function define(
   patterns: readonly string[],
-  flags: { readonly prefersWholeWords?: boolean; readonly addsBos?: boolean } = {},
+  flags: Partial<Omit<PreTokenizer, 'stages'>> = {},
 ): PreTokenizer {
   return {
     stages: patterns.map((pattern) => new RegExp(pattern, 'gu')),
     prefersWholeWords: flags.prefersWholeWords ?? false,
     addsBos: flags.addsBos ?? false,
+    alphabet: flags.alphabet ?? 'bytes',
   };
 }
 
@@ -110,7 +140,10 @@ const families: readonly (readonly [names: string, preTokenizer: PreTokenizer])[
     ]),
   ],
   ['tekken', define([gpt4o('\\p{N}', '')], { prefersWholeWords: true, addsBos: true })],
-  ['gpt-4o llama4 kanana2 minimax-m2', define([gpt4o('\\p{N}{1,3}', `(?:${contractions})?`)])],
+  [
+    'gpt-4o llama4 kanana2 minimax-m2 talkie',
+    define([gpt4o('\\p{N}{1,3}', `(?:${contractions})?`)]),
+  ],
   [
     'deepseek-llm',
     define([
@@ -127,7 +160,7 @@ const families: readonly (readonly [names: string, preTokenizer: PreTokenizer])[
     'deepseek-coder',
     define(['[\\r\\n]', `${white}?\\p{L}+`, `${white}?\\p{P}+`, deepSeekIdeographs, '\\p{N}']),
   ],
-  ['deepseek-v3 hunyuan-dense', define(['\\p{N}{1,3}', chineseAndKana, deepSeek3])],
+  ['deepseek-v3 hunyuan-dense hy_v4 joyai-llm', define(['\\p{N}{1,3}', chineseAndKana, deepSeek3])],
   ['falcon', define([`[${falconMarks}\`]+`, gpt2, '[0-9][0-9][0-9]'])],
   ['bloom poro-chat gpt3-finnish', define([bloom])],
   ['viking', define([bloom, '\\p{N}'])],
@@ -135,6 +168,64 @@ const families: readonly (readonly [names: string, preTokenizer: PreTokenizer])[
     'bailingmoe bailingmoe2 llada-moe',
     define([`${contractions}|${word}|\\p{N}|${symbols}[\\r\\n]*|${white}*[\\r\\n]|${spaces}`]),
   ],
+  [
+    'granite-embed-multi-97m',
+    define([gpt4o('\\p{N}{1,3}', `(?:${contractions})?`)], { prefersWholeWords: true }),
+  ],
+  ['minicpm5', define(['\\p{N}{1,3}', gpt4('\\p{N}+')], { prefersWholeWords: true })],
+  [
+    'spark2_5',
+    define([
+      '\\p{N}{1,3}',
+      chineseAndKana,
+      `${asciiPunctuation}[A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+` +
+        `| ?[\\p{P}\\p{S}]+|[\\r\\n]|${spaces}`,
+      '\\p{N}',
+    ]),
+  ],
+  [
+    'youtu',
+    define([youtuScripts, gpt4o('\\p{N}', `(?:${contractions})?`)], { prefersWholeWords: true }),
+  ],
+  [
+    'jais-2',
+    define([
+      `${contractions}|${word}|\\p{N}{1,3}|${symbols}[\\r\\n]*|${lines}|${powersOfTwo}|${white}`,
+    ]),
+  ],
+  ['tiny_aya cohere2moe', define([thousandsOfWords, gpt4o('\\p{N}{1,3}', `(?:${contractions})?`)])],
+  ['superbpe', define(['\\p{N}+', thousands])],
+  [
+    'exaone-moe',
+    define([
+      `${contractions}|[^\\r\\n\\p{L}\\p{N}]?(?:\\p{L}\\p{M}*(?: \\p{L}\\p{M}*)*)+|\\p{N}` +
+        `|${symbols}[\\r\\n/]?|${white}*[\\r\\n]|${spaces}`,
+    ]),
+  ],
+  // Turkish puts its suffixes behind an apostrophe.
+  ['ufakzeka', define([`${word}|\\p{N}|${symbols}[\\r\\n]*|${lines}|${spaces}`])],
+  ['afmoe', define([thousands, asianScripts, deepSeek3])],
+  ['laguna', define([linesApart, gpt4('\\p{N}')])],
+  [
+    'chameleon',
+    define(
+      [
+        '<sentinel:[0-9]+>',
+        'IMGIMG[A-I]{1,4}Z',
+        '[\\t\\n]| {4}| {2}',
+        '\\p{N}',
+        '[\\p{P}!-\\/:-@\\[-`\\{-~]',
+        gpt2,
+      ],
+      { addsBos: true },
+    ),
+  ],
+  ['kimi-k2', define([kimi])],
+  [
+    'gemma4 granite-embed-multi-311m',
+    define([linesApart], { alphabet: 'characters', addsBos: true }),
+  ],
+  ['sarvam-moe', define([linesApart], { alphabet: 'characters' })],
   [
     'seed-coder',
     define([`${contractions}|${word}|\\p{N}| ?[^${white}\\p{L}\\p{N}\\r\\n]+|${lines}|${spaces}`]),
