@@ -53,7 +53,7 @@ export async function writeAnswer(
       stop: prepared.stop,
       markedTokens: prepared.format.markedTokens,
     },
-    { signal, modelId },
+    { signal, modelId, urgency: 'high' },
   );
   const parser = new AnswerParser(prepared.format);
   for await (const event of events) {
@@ -101,7 +101,7 @@ async function preparePrompt(
     const known = rendered.get(part);
     if (known !== undefined) return known;
     const prompt = await prompts.render(part, { variables });
-    const made = { ...prompt, tokens: await runtime.promptTokens(prompt.prompt, signal) };
+    const made = { ...prompt, tokens: await runtime.promptTokens(prompt.prompt, signal, 'high') };
     rendered.set(part, made);
     return made;
   };

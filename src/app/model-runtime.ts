@@ -22,7 +22,7 @@ import { consumeStream } from '../rpc/stream-channel.ts';
 import { transfer } from '../rpc/transfer.ts';
 import type { WorkerOwner } from '../rpc/worker-owner.ts';
 import { loadIntoWorker, type ModelAccess } from './load-into-worker.ts';
-import { Turns } from './turns.ts';
+import { Turns, type Urgency } from './turns.ts';
 
 export type RuntimeState =
   | { readonly kind: 'none' }
@@ -65,6 +65,13 @@ export type RuntimeLoadOptions = Pick<
   EngineLoadOptions,
   'precision' | 'contextLength' | 'threads' | 'backend'
 >;
+
+export interface GenerateOptions {
+  readonly signal?: AbortSignal;
+  readonly modelId?: string;
+  /** The person's chat goes before what scripts ask. */
+  readonly urgency?: Urgency;
+}
 
 type ReadyState = Extract<RuntimeState, { kind: 'ready' }>;
 
@@ -185,7 +192,7 @@ export class ModelRuntime {
     this.#answers.abort();
     this.#answers = new AbortController();
     // Ending the worker is the one way that surely gives its WASM memory back.
-    const finish = await this.#turns.take();
+    const finish = await this.#turns.take(undefined, 'high');
     this.#end();
     if (this.#loading === null) this.#state.set({ kind: 'none' });
     finish();
@@ -227,11 +234,11 @@ export class ModelRuntime {
    */
   async *generate(
     request: GenerationRequest,
-    { signal, modelId }: { readonly signal?: AbortSignal; readonly modelId?: string } = {},
+    { signal, modelId, urgency }: GenerateOptions = {},
   ): AsyncGenerator<EngineEvent> {
     const signals = [this.#answers.signal, ...(signal === undefined ? [] : [signal])];
     const stop = AbortSignal.any(signals);
-    const finish = await this.#turns.take(stop);
+    const finish = await this.#turns.take(stop, urgency);
     // The turn ends with the engine's work and not with its reader, who may never read to the end.
     const work = async (port: MessagePort): Promise<void> => {
       try {
@@ -275,10 +282,11 @@ export class ModelRuntime {
     );
   }
 
-  promptTokens(prompt: EnginePrompt, signal?: AbortSignal): Promise<number[]> {
+  promptTokens(prompt: EnginePrompt, signal?: AbortSignal, urgency?: Urgency): Promise<number[]> {
     return this.#turns.run(
       () => this.#options.engine.use((engine) => engine.promptTokens(prompt)),
       signal,
+      urgency,
     );
   }
 

@@ -36,6 +36,35 @@ describe('turns', () => {
     expect(turns.busy.value).toBe(false);
   });
 
+  it('go to the more urgent first', async () => {
+    const turns = new Turns();
+    const finish = await turns.take();
+    const order: string[] = [];
+    const asked = (['low', 'normal', 'high', 'normal', 'high', 'low'] as const).map(
+      (urgency, index) =>
+        turns.run(() => Promise.resolve(order.push(`${urgency} ${index}`)), undefined, urgency),
+    );
+    finish();
+    await Promise.all(asked);
+    expect(order).toEqual(['high 2', 'high 4', 'normal 1', 'normal 3', 'low 0', 'low 5']);
+  });
+
+  it('are refused when as many wait as may, and given again when fewer do', async () => {
+    const turns = new Turns({ mostWaiting: 2 });
+    const finish = await turns.take();
+    const controller = new AbortController();
+    const first = turns.take();
+    const second = turns.take(controller.signal);
+    await expect(turns.take()).rejects.toMatchObject({ code: 'engine/busy' });
+    controller.abort();
+    await expect(second).rejects.toMatchObject({ code: 'aborted' });
+    const third = turns.take();
+    finish();
+    (await first)();
+    (await third)();
+    expect(turns.busy.value).toBe(false);
+  });
+
   it('tell when they are taken, and finishing twice changes nothing', async () => {
     const turns = new Turns();
     const seen: boolean[] = [];

@@ -21,6 +21,11 @@ function text(details: ErrorDetails, name: string): string {
   return typeof value === 'object' ? value.join(', ') : String(value);
 }
 
+/** The words of the template alone; only the whole message is stored with a chat. */
+function refusal({ reason }: ErrorDetails, message: string): string {
+  return typeof reason === 'string' ? reason : message;
+}
+
 /** The first of several detail names that holds a number of bytes, as text; null where none does. */
 function bytes(details: ErrorDetails, ...names: readonly string[]): string | null {
   for (const name of names) {
@@ -165,9 +170,9 @@ const sentences: Record<ErrorCode, Sentence> = {
     msg('Hermit was updated only in part. Reload the page; your chats and models are safe.', {
       id: 'error.engine/asset-mismatch',
     }),
-  'template/refused': (_details, message) =>
+  'template/refused': (details, message) =>
     msg(
-      str`The model’s chat format refused these messages: ${message} Start a new chat or change the system prompt.`,
+      str`The model’s chat format refused these messages: ${refusal(details, message)} Start a new chat or change the system prompt.`,
       { id: 'error.template/refused' },
     ),
   'template/broken': () =>

@@ -7,9 +7,10 @@ import type { GrammarSpec } from '../../engine/generation/grammar/json-schema.ts
 import type { GenerationStats } from '../../engine/generation/stats.ts';
 import type { ModelRuntime } from '../model-runtime.ts';
 import type { PromptRenderer, RenderedPrompt } from '../prompt-renderer.ts';
-import type { Turns } from '../turns.ts';
+import type { Turns, Urgency } from '../turns.ts';
 import { addedUsage, ChoiceWriter, collectChat, type ChatChoice } from './chat-choices.ts';
 import { chatPlanOf, type ChatPlan, type ForcedPlan } from './chat-plan.ts';
+import { requirePriority } from './request-checks.ts';
 import { createdNow, responseId, usageOf } from './generation-params.ts';
 import type {
   ChatCompletion,
@@ -20,6 +21,11 @@ import type {
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
+  /**
+   * Among the requests of scripts that wait, but for the next one, which is prepared already. The
+   * person's own chat goes before all of them.
+   */
+  readonly priority?: Urgency;
 }
 
 export interface CompletionDependencies {
@@ -54,23 +60,24 @@ export class ChatCompletions {
    * Refuses a bad request at once; a stream begins to work, and tells of other failures, when it is
    * iterated over.
    * @throws AppError `invalid-argument`, `not-supported`, `engine/not-loaded`, `store/not-found`,
-   * `template/refused`, `engine/context-overflow`, `aborted` and what loading a model throws
+   * `template/refused`, `engine/context-overflow`, `engine/busy`, `aborted` and what loading a model throws
    */
   async create(
     request: ChatCompletionRequest,
-    { signal }: CallOptions = {},
+    { signal, priority }: CallOptions = {},
   ): Promise<ChatCompletion | AsyncIterable<ChatCompletionChunk>> {
     const plan = chatPlanOf(request);
     throwIfAborted(signal);
-    const chunks = this.#chunks(plan, signal);
+    const chunks = this.#chunks(plan, signal, requirePriority(priority));
     return plan.stream ? chunks : collectChat(chunks);
   }
 
   async *#chunks(
     plan: ChatPlan,
     signal: AbortSignal | undefined,
+    priority: Urgency,
   ): AsyncGenerator<ChatCompletionChunk> {
-    const finish = await this.#dependencies.turns.take(signal);
+    const finish = await this.#dependencies.turns.take(signal, priority);
     try {
       yield* this.#answers(plan, signal, finish);
     } finally {

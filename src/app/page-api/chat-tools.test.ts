@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   loadedModel,
   ScriptedEngine,
@@ -302,5 +302,38 @@ describe('an answer of a form', () => {
   ])('that cannot be is refused: %s %s', async (code, field, change) => {
     const asked = { messages: request.messages, ...(change as object) };
     await expect(chat.create(asked)).rejects.toMatchObject({ code, details: { field } });
+  });
+});
+
+describe('requests that wait', () => {
+  it('are answered by their priority, but for the one that is prepared already', async () => {
+    const running = engine.nextAnswer();
+    const { messages } = request;
+    const first = chat.create({ messages });
+    await vi.waitFor(() => {
+      expect(engine.requests).toHaveLength(1);
+    });
+    const asked = (content: string, priority: 'high' | 'normal' | 'low') =>
+      chat.create({ messages: [{ role: 'user', content }] }, { priority });
+    const all = [
+      asked('next', 'normal'),
+      asked('later', 'low'),
+      asked('soon', 'normal'),
+      asked('now', 'high'),
+    ];
+    running.end();
+    await Promise.all([first, ...all]);
+    const prompts = [1, 2, 3, 4].map((index) => engine.promptText(index));
+    expect(prompts).toEqual(
+      ['next', 'now', 'soon', 'later'].map((text) => `[user]${text}[assistant]`),
+    );
+  });
+
+  it('have a priority that is known', async () => {
+    const options = { priority: 'urgent' } as unknown as { priority: 'high' };
+    await expect(chat.create({ messages: request.messages }, options)).rejects.toMatchObject({
+      code: 'invalid-argument',
+      details: { field: 'priority' },
+    });
   });
 });

@@ -5,6 +5,7 @@
 import { throwIfAborted, untilAborted } from '../../common/abort.ts';
 import { AppError } from '../../common/errors.ts';
 import type { EnginePrompt, GenerationRequest, TokenReport } from '../../engine/engine.ts';
+import type { Urgency } from '../turns.ts';
 import type { CallOptions, CompletionDependencies } from './chat-completions.ts';
 import {
   createdNow,
@@ -21,6 +22,7 @@ import {
   refuseUnsupported,
   requireBoolean,
   requireModel,
+  requirePriority,
   requireRequest,
   requireWhole,
 } from './request-checks.ts';
@@ -70,16 +72,20 @@ export class Completions {
    */
   async create(
     request: CompletionRequest,
-    { signal }: CallOptions = {},
+    { signal, priority }: CallOptions = {},
   ): Promise<Completion | AsyncIterable<Completion>> {
     const plan = planOf(request);
     throwIfAborted(signal);
-    const parts = this.#parts(plan, signal);
+    const parts = this.#parts(plan, signal, requirePriority(priority));
     return plan.stream ? parts : collect(parts);
   }
 
-  async *#parts(plan: CompletionPlan, signal: AbortSignal | undefined): AsyncGenerator<Completion> {
-    const finish = await this.#dependencies.turns.take(signal);
+  async *#parts(
+    plan: CompletionPlan,
+    signal: AbortSignal | undefined,
+    priority: Urgency,
+  ): AsyncGenerator<Completion> {
+    const finish = await this.#dependencies.turns.take(signal, priority);
     try {
       yield* this.#complete(plan, signal, finish);
     } finally {

@@ -73,6 +73,9 @@ export interface HermitDependencies extends Omit<CompletionDependencies, 'turns'
   readonly version: string;
 }
 
+/** Requests of scripts that may wait; more are a mistake of the script. */
+const MOST_WAITING = 256;
+
 export class Hermit {
   readonly version: string;
   readonly models: HermitModels;
@@ -90,7 +93,7 @@ export class Hermit {
     this.#dependencies = { ...dependencies, ensureModel };
     this.version = dependencies.version;
     this.models = new HermitModels(dependencies);
-    const completing = { ...this.#dependencies, turns: new Turns() };
+    const completing = { ...this.#dependencies, turns: new Turns({ mostWaiting: MOST_WAITING }) };
     this.chat = { completions: new ChatCompletions(completing) };
     this.completions = new Completions(completing);
     this.embeddings = new Embeddings({

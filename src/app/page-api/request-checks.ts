@@ -2,6 +2,7 @@
  * Checks of what scripts hand in: they need not be typed, so every field is looked at, and what is
  * wrong is named. All throw AppError `invalid-argument` with the field in `details.field`.
  */
+import type { Urgency } from '../turns.ts';
 import { AppError, type ErrorDetails } from '../../common/errors.ts';
 
 /** The error for a field; `must` completes the sentence `"field" must be ...`. */
@@ -52,6 +53,12 @@ export function requireBoolean(value: unknown, field: string): boolean {
 export function requireText(value: unknown, field: string): string {
   if (typeof value === 'string') return value;
   throw invalidField(field, 'a text', value);
+}
+
+export function requirePriority(value: unknown): Urgency {
+  if (isAbsent(value)) return 'normal';
+  if (value === 'high' || value === 'normal' || value === 'low') return value;
+  throw invalidField('priority', 'high, normal or low', value);
 }
 
 /** Id of a model; undefined means the loaded one. */
