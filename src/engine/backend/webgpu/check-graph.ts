@@ -12,6 +12,9 @@ import { GpuWeight } from './gpu-weight.ts';
 /** Components of the largest head that `attention_cache` holds in workgroup memory. */
 const LARGEST_HEAD = 512;
 
+/** What `route_f32` keeps a bit for. */
+const MOST_EXPERTS = 1024;
+
 /** Why this backend cannot compute `op`, or null. */
 export function unsupportedReason(op: Op): string | null {
   switch (op.op) {
@@ -20,9 +23,10 @@ export function unsupportedReason(op: Op): string | null {
       if (op.headDim > LARGEST_HEAD) return `a head of ${op.headDim} components`;
       return null;
     case 'route':
+      return Math.max(op.groups, op.used) > MOST_EXPERTS ? `${op.used} of many experts` : null;
     case 'expert-matmul':
+      return op.experts > MOST_EXPERTS ? `${op.experts} experts` : null;
     case 'expert-sum':
-      return 'experts';
     case 'embed':
     case 'norm':
     case 'matmul':

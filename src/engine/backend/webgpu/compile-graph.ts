@@ -14,11 +14,13 @@ import type {
   AttentionOp,
   CacheWriteOp,
   EmbedOp,
+  ExpertMatmulOp,
   Graph,
   MatmulOp,
   NormOp,
   Op,
   RopeOp,
+  RouteOp,
   RowExtent,
   WeightId,
 } from '../../graph/ops.ts';
@@ -102,8 +104,9 @@ class GraphCompiler {
   readonly #buffers: GPUBuffer[] = [];
   readonly #step: Slice;
   readonly #tokens: Slice;
-  /** Stands in for a bias or weight that is absent. */
+  /** Stand in for a bias, a weight or routes that are absent. */
   readonly #nothing: Slice;
+  readonly #nothingWritable: Slice;
   #cache: CacheNeeds | null = null;
   #vocabularySize = Infinity;
   #sliceable = true;
@@ -118,6 +121,7 @@ class GraphCompiler {
     this.#step = this.#whole('step', STEP_BYTES, uniform | copyTarget);
     this.#tokens = this.#whole('tokens', options.maxTokens * WORD, storage | copyTarget);
     this.#nothing = this.#whole('nothing', 16, storage);
+    this.#nothingWritable = this.#whole('nothing', 16, storage);
   }
 
   compile(): CompiledGraph {
@@ -183,9 +187,28 @@ class GraphCompiler {
         return;
       }
       case 'route':
+        this.#addRoute(op);
+        return;
       case 'expert-matmul':
-      case 'expert-sum':
-        throw inconsistent(`the operator ${op.op} was said to be unsupported`);
+        this.#addExpertMatmul(op);
+        return;
+      case 'expert-sum': {
+        const { rows, columns } = this.#activation(op.out);
+        const [x, routes] = [this.#read(op.x), this.#read(op.routes)];
+        const out = this.#write(op.out);
+        this.#add({
+          label: 'expert-sum',
+          kernel: 'expert_sum_f32',
+          parameters: [columns, areOutputs(rows), op.used],
+          places: [{ buffer: x }, { buffer: routes }, { buffer: out }],
+          grid: (step) => flatGrid(Math.ceil((rowsOf(step, rows) * columns) / 256)),
+          cost: (step) => {
+            const elements = rowsOf(step, rows) * columns;
+            return moved(op.used * elements, elements);
+          },
+        });
+        return;
+      }
       default:
         op satisfies never;
     }
@@ -405,6 +428,7 @@ class GraphCompiler {
       this.#add({
         ...shared,
         kernel: vector,
+        places: [...shared.places, this.#nothingWritable],
         grid: (step) =>
           few(step) ? flatGrid(Math.ceil(part.rows / vectorRows), rowsOf(step, rows)) : null,
       });
@@ -415,6 +439,80 @@ class GraphCompiler {
           few(step)
             ? null
             : flatGrid(Math.ceil(part.rows / tileRows), Math.ceil(rowsOf(step, rows) / tileTokens)),
+      });
+    }
+  }
+
+  #addRoute(op: RouteOp): void {
+    const { rows, columns } = this.#activation(op.scores);
+    const scores = this.#read(op.scores);
+    const out = this.#write(op.out);
+    this.#add({
+      label: 'route',
+      kernel: 'route_f32',
+      parameters: [
+        columns,
+        areOutputs(rows),
+        gatingCodes[op.gating],
+        op.groups,
+        op.groupsUsed,
+        op.groupTop,
+        op.used,
+        op.normalise ? 1 : 0,
+        floatWord(op.scale),
+        op.bias === null ? 0 : 1,
+      ],
+      places: [{ buffer: scores }, this.#vector(op.bias), { buffer: out }],
+      grid: (step) => flatGrid(Math.ceil(rowsOf(step, rows) / 64)),
+      cost: (step) => moved(rowsOf(step, rows) * columns, rowsOf(step, rows) * 2 * op.used),
+    });
+  }
+
+  /** One matrix-vector product for each expert of each row; which matrix, the kernel reads itself. */
+  #addExpertMatmul(op: ExpertMatmulOp): void {
+    const { rows, columns } = this.#activation(op.x);
+    const weight = this.#weight(op.weight);
+    const { spec } = weight;
+    const isPlanes = spec.storage === 'planes';
+    const expertRows = spec.rows / op.experts;
+    const ownInputs = columns === spec.columns ? 0 : 1;
+    const [x, routes] = [this.#read(op.x), this.#read(op.routes)];
+    const quantized = isPlanes && this.#on.features.packedDot ? this.#quantize(op.x, x) : null;
+    const out = this.#write(op.out);
+    const inputs =
+      quantized === null
+        ? [{ buffer: x }]
+        : [{ buffer: quantized.digits }, { buffer: quantized.scales }];
+    const { vector, vectorRows } = this.#matmulKernels(isPlanes);
+    const hasBias = op.bias === null ? 0 : 1;
+    const tail = [op.used * expertRows, areOutputs(rows), hasBias];
+    const choice = [op.used, expertRows, ownInputs];
+    const share = (op.used * expertRows) / spec.rows;
+    for (const part of weight.parts) {
+      this.#add({
+        label: `experts ${spec.name}`,
+        kernel: vector,
+        planes: isPlanes ? planesOf(weight) : null,
+        parameters: isPlanes
+          ? [...matrixWords(weight, part), ...tail, ...choice]
+          : [spec.columns, ...tail, part.firstRow, part.rows, ...choice],
+        places: [
+          isPlanes ? wholeSlab(part) : part.slice,
+          ...inputs,
+          this.#vector(op.bias),
+          { buffer: out },
+          { buffer: routes },
+        ],
+        grid: (step) => flatGrid(Math.ceil(expertRows / vectorRows), rowsOf(step, rows) * op.used),
+        cost: (step, precision) => {
+          const whole = matmulCost(weight, part, 1, precision, quantized !== null);
+          const count = rowsOf(step, rows) * share;
+          return {
+            bytesRead: whole.bytesRead * count,
+            bytesWritten: whole.bytesWritten * count,
+            multiplyAdds: whole.multiplyAdds * count,
+          };
+        },
       });
     }
   }
@@ -648,6 +746,9 @@ class GraphCompiler {
     return { 8: planes.hasLow ? pipelines.get(kernel, true) : four, 4: four };
   }
 }
+
+/** `gating` in wgsl/route_f32.wgsl. */
+const gatingCodes = { softmax: 0, sigmoid: 1, 'softmax-of-chosen': 2 } as const;
 
 function areOutputs(rows: RowExtent): number {
   return rows === 'outputs' ? 1 : 0;

@@ -25,6 +25,9 @@ import matvec_planes_f32 from './wgsl/matvec_planes_f32.wgsl?raw';
 import matvec_planes_i8 from './wgsl/matvec_planes_i8.wgsl?raw';
 import norm_f32 from './wgsl/norm_f32.wgsl?raw';
 import quantize_i8 from './wgsl/quantize_i8.wgsl?raw';
+import expert_sum_f32 from './wgsl/expert_sum_f32.wgsl?raw';
+import route_f32 from './wgsl/route_f32.wgsl?raw';
+import row_place from './wgsl/row_place.wgsl?raw';
 import rope_f32 from './wgsl/rope_f32.wgsl?raw';
 import scale_f32 from './wgsl/scale_f32.wgsl?raw';
 import take_outputs_f32 from './wgsl/take_outputs_f32.wgsl?raw';
@@ -50,17 +53,19 @@ const parts = {
   cache_write_q8: [cache, cache_write_q8],
   embed_f32: [embed_f32],
   embed_planes: [matrix, embed_planes],
+  expert_sum_f32: [expert_sum_f32],
   gate_f32: [gate_f32],
   matmat_dense_f32: [matmat_dense_f32],
   matmat_planes_f16: [float16, matrix, matmat_planes_float],
   matmat_planes_f32: [float32, matrix, matmat_planes_float],
   matmat_planes_i8: [matrix, matmat_planes_i8],
-  matvec_dense_f32: [matvec_dense_f32],
-  matvec_planes_f32: [matrix, 'lane-sums', matvec_planes_f32],
-  matvec_planes_i8: [matrix, 'lane-sums', matvec_planes_i8],
+  matvec_dense_f32: [row_place, matvec_dense_f32],
+  matvec_planes_f32: [matrix, row_place, 'lane-sums', matvec_planes_f32],
+  matvec_planes_i8: [matrix, row_place, 'lane-sums', matvec_planes_i8],
   norm_f32: [norm_f32],
   quantize_i8: [quantize_i8],
   rope_f32: [rope_f32],
+  route_f32: [route_f32],
   scale_f32: [scale_f32],
   take_outputs_f32: [take_outputs_f32],
 } as const satisfies Readonly<Record<string, readonly string[]>>;

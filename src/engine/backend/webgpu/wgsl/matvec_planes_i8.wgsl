@@ -6,6 +6,10 @@ struct Params {
   out_columns: u32,
   are_outputs: u32,
   has_bias: u32,
+  // Experts of a row, 0 for an ordinary matrix, see row_place.wgsl.
+  experts_used: u32,
+  expert_rows: u32,
+  own_inputs: u32,
 };
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<uniform> params: Params;
@@ -14,6 +18,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> x_scales: array<vec2<f32>>;
 @group(0) @binding(5) var<storage, read> bias: array<f32>;
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
+@group(0) @binding(7) var<storage, read_write> routes: array<f32>;
 
 // Blocks whose activations are held in workgroup memory at a time: 4096 columns, 5 KiB.
 const CHUNK = 128u;
@@ -29,9 +34,14 @@ fn dots(bytes: vec4<u32>, x: u32) -> vec4<i32> {
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) local: u32 SUBGROUP_INPUT) {
   let m = params.matrix;
-  let token = workgroup.z;
+  let place = place_of(workgroup.z, params.experts_used, params.own_inputs, m.first_row, m.rows,
+                       params.expert_rows, params.out_columns);
+  let x_row = place.x_row;
+  // The first of the 32 rows, counted from the first of the place; groups count from the part's first.
   let first_row = 32u * (workgroup.y * grid.x + workgroup.x);
-  let group = first_row / 8u + local / 32u;
+  let slice_row = place.first_row + first_row + 8u * (local / 32u);
+  let is_here = slice_row >= m.first_row && slice_row - m.first_row < m.rows;
+  let group = (slice_row - m.first_row) / 8u;
   let lane = local % 32u;
   let word = lane % 4u;
   // With both planes a byte is 16 hi + lo; minus 128 it is a signed one.
@@ -43,13 +53,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) gr
   for (var chunk = 0u; chunk < m.blocks; chunk += CHUNK) {
     let count = min(CHUNK, m.blocks - chunk);
     for (var i = local; i < 8u * count; i += 128u) {
-      chunk_digits[i] = x_digits[8u * (token * m.blocks + chunk) + i];
+      chunk_digits[i] = x_digits[8u * (x_row * m.blocks + chunk) + i];
     }
     if (local < count) {
-      chunk_scales[local] = x_scales[token * m.blocks + chunk + local];
+      chunk_scales[local] = x_scales[x_row * m.blocks + chunk + local];
     }
     workgroupBarrier();
-    if (8u * group < m.rows) {
+    if (is_here) {
       for (var b = lane / 4u; b < count; b += 8u) {
         let block = group * m.blocks + chunk + b;
         let unit = 8u * block + 2u * word;
@@ -82,12 +92,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) gr
     workgroupBarrier();
   }
   sum_lanes(local, SUBGROUP_SIZE, low, high);
-  let row = first_row + local;
-  if (local < 32u && row < m.rows) {
+  let row = place.first_row + first_row + local;
+  if (local < 32u && first_row + local < place.rows && row >= m.first_row &&
+      row - m.first_row < m.rows) {
     var value = factor_of(m) * totals[local];
     if (params.has_bias == 1u) {
-      value += bias[m.first_row + row];
+      value += bias[row];
     }
-    out[token * params.out_columns + m.first_row + row] = value;
+    out[place.out + first_row + local] = value;
   }
 }
