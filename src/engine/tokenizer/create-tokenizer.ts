@@ -79,6 +79,8 @@ interface Basis {
 interface Differences {
   readonly kind: Exclude<Tokenizer['kind'], 'none'>;
   readonly segmenter: TextSegmenter;
+  /** Whether the file's own wishes about BOS and EOS are passed over. */
+  readonly alwaysAdds?: boolean;
   /** Where the file does not say. */
   readonly addsBos: boolean;
   readonly addsEos: boolean;
@@ -95,11 +97,11 @@ function basisOf(vocabulary: Vocabulary, ids: SpecialIds, kinds: readonly TokenK
 function assemble(
   metadata: Metadata,
   { vocabulary, kinds, special }: Basis,
-  { addsBos, addsEos, warnings = [], ...parts }: Differences,
+  { addsBos, addsEos, alwaysAdds = false, warnings = [], ...parts }: Differences,
 ): Tokenizer {
   const parsed = parsedTokens(vocabulary, kinds);
   const adds = (name: string, byDefault: boolean): boolean =>
-    metadata.getBoolean(`tokenizer.ggml.add_${name}_token`, byDefault);
+    alwaysAdds || metadata.getBoolean(`tokenizer.ggml.add_${name}_token`, byDefault);
   return new VocabularyTokenizer({
     ...parts,
     vocabulary,
@@ -192,6 +194,8 @@ function createWordPiece(metadata: Metadata): Tokenizer {
       unknown: basis.unknown,
       longestWord: longestBertWord,
     }),
+    // Some conversions deny them; without [CLS] and [SEP] the vectors of such a model are wrong.
+    alwaysAdds: true,
     addsBos: true,
     addsEos: true,
     addsSpacePrefix: true,

@@ -93,6 +93,7 @@ describe('WordPiece vocabularies', () => {
     const around = (more: Values): number[] =>
       wordpiece(['▁a'], more).encode('a', { special: 'as-text', addBoundary: true });
     expect(around({})).toEqual([2, 5, 3]);
+    expect(around({ add_bos_token: flag(false), add_eos_token: flag(false) })).toEqual([2, 5, 3]);
     expect(around({ cls_token_id: unsigned(4), seperator_token_id: unsigned(0) })).toEqual([
       4, 5, 0,
     ]);
