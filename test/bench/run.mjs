@@ -2,7 +2,7 @@
  * `npm run bench [-- --json]`: measures the kernels in headless Chromium, on one thread, and prints a
  * Markdown table (or JSON). Ratios compare candidates of one run; absolute numbers belong to the
  * machine they were measured on. `--storage` measures downloading and loading instead, see
- * `run-storage.mjs`; `--grammar` measures bounding an answer by a JSON schema.
+ * `run-storage.mjs`; `--models` whole models, see `run-model.mjs`; `--grammar` measures bounding an answer by a JSON schema.
  */
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
@@ -11,6 +11,7 @@ import { chromium } from 'playwright-core';
 import { ensureChromium } from '../../scripts/find-chromium.mjs';
 import { buildWasm, builtFile, compileC } from '../../wasm/build.mjs';
 import { bundleForPage } from './bundle.mjs';
+import { runModels } from './run-model.mjs';
 import { runStorage } from './run-storage.mjs';
 
 const pathOf = (relative) => fileURLToPath(new URL(relative, import.meta.url));
@@ -120,4 +121,5 @@ async function runGrammar() {
 
 if (process.argv.includes('--storage')) await runStorage();
 else if (process.argv.includes('--grammar')) await runGrammar();
+else if (process.argv.includes('--models')) await runModels();
 else await runKernels();

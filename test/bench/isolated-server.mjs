@@ -1,0 +1,67 @@
+/** A cross-origin isolated page with the kernels and one worker, for what needs no more of Hermit. */
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import { buildWasm, builtFile } from '../../wasm/build.mjs';
+import { bundleForPage } from './bundle.mjs';
+
+const kernelThread = fileURLToPath(
+  new URL('../../workers/kernel-thread.worker.ts', import.meta.url),
+);
+
+/**
+ * @param {string} worker TypeScript module that becomes `/worker.js`; absolute path
+ * @param {Record<string, { type: string, body: string | Uint8Array }>} [more] further files, by path
+ * @returns {Promise<{ url: string, close: () => void }>}
+ */
+export async function serveIsolated(worker, more = {}) {
+  const files = new Map(Object.entries(more));
+  files.set('/', { type: 'text/html', body: '<!doctype html><title>Hermit</title>' });
+  for (const { file } of (await buildWasm()).files) {
+    files.set(`/${file}`, { type: 'application/wasm', body: await readFile(builtFile(file)) });
+  }
+  const script = async (entry) => ({
+    type: 'text/javascript',
+    body: await bundleForPage(entry, 'bundled'),
+  });
+  files.set('/worker.js', await script(worker));
+  files.set('/kernel-thread.worker.js', await script(kernelThread));
+  const server = createServer((request, response) => {
+    const file = files.get(request.url ?? '');
+    response.writeHead(file === undefined ? 404 : 200, {
+      'Content-Type': file?.type ?? 'text/plain',
+      'Cross-Origin-Opener-Policy': 'same-origin',
+      'Cross-Origin-Embedder-Policy': 'require-corp',
+    });
+    response.end(file?.body);
+  });
+  await new Promise((resolve) => {
+    server.listen(0, '127.0.0.1', () => resolve(undefined));
+  });
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  return { url: `http://127.0.0.1:${port}/`, close: () => server.close() };
+}
+
+/**
+ * Starts the page's worker, sends it `data` and waits for its one answer, `{ result }` or `{ error }`.
+ * @param {import('playwright-core').Page} page
+ * @param {unknown} data
+ * @returns {Promise<any>}
+ */
+export function runInWorker(page, data) {
+  return page.evaluate(
+    (message) =>
+      new Promise((resolve, reject) => {
+        const worker = new Worker('/worker.js');
+        worker.onmessage = ({ data: { result, error } }) => {
+          worker.terminate();
+          if (error === undefined) resolve(result);
+          else reject(new Error(error));
+        };
+        worker.onerror = (event) => reject(new Error(event.message));
+        worker.postMessage(message);
+      }),
+    data,
+  );
+}

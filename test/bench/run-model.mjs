@@ -1,0 +1,90 @@
+/**
+ * `npm run bench -- --models [--model NAME] [--type Q4_0] [--plain] [--threads 1,2] [--json]`: whole
+ * models in headless Chromium, on an isolated page.
+ */
+import { readFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { chromium } from 'playwright-core';
+import { ensureChromium } from '../../scripts/find-chromium.mjs';
+import { compileC } from '../../wasm/build.mjs';
+import { runInWorker, serveIsolated } from './isolated-server.mjs';
+
+const pathOf = (relative) => fileURLToPath(new URL(relative, import.meta.url));
+
+const streamFlags = [
+  '--target=wasm32',
+  '-std=c17',
+  '-O3',
+  '-nostdlib',
+  '-ffreestanding',
+  '-mbulk-memory',
+  '-msimd128',
+  '-Wl,--no-entry',
+  '-Wl,--import-memory',
+  '-Wl,--export=__heap_base',
+  '-Wl,--max-memory=4294967296',
+];
+
+async function compileStream() {
+  const source = await readFile(pathOf('../../wasm/bench/stream.c'), 'utf8');
+  return compileC({ 'stream.c': source }, streamFlags);
+}
+
+function toMarkdown({ browser, machine, results }) {
+  const lines = results.flatMap(({ ceiling, error, rows }) =>
+    rows.map((row) => {
+      const spread = `${row.lowest.toFixed(1)} to ${row.highest.toFixed(1)}`;
+      const speed = row.gigabytesPerSecond?.toFixed(1) ?? '';
+      const share = row.ceilingShare === null ? '' : `${Math.round(100 * row.ceilingShare)} %`;
+      const cells = [row.model, row.type, row.backend, row.measure, row.tokensPerSecond.toFixed(1)];
+      return `| ${[...cells, spread, `${row.timesFirst.toFixed(2)} x`, speed, share, ceiling.toFixed(1), error.toExponential(1)].join(' | ')} |`;
+    }),
+  );
+  return [
+    `Whole models in headless ${browser}, ${machine}.`,
+    '',
+    '| model | weights | backend | measure | tokens/s | lowest to highest | against 1 thread | GB/s | of the read ceiling | ceiling GB/s | error |',
+    '| --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |',
+    ...lines,
+  ].join('\n');
+}
+
+export async function runModels() {
+  const { values } = parseArgs({
+    options: {
+      models: { type: 'boolean' },
+      model: { type: 'string', multiple: true, default: ['SmolLM2-135M', 'Qwen2.5-0.5B'] },
+      type: { type: 'string', multiple: true, default: ['Q4_0', 'Q8_0'] },
+      threads: { type: 'string', default: '1,2' },
+      plain: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+    },
+  });
+  const site = await serveIsolated(pathOf('./model-worker.ts'), {
+    '/stream.wasm': { type: 'application/wasm', body: await compileStream() },
+  });
+  const browser = await chromium.launch({
+    executablePath: await ensureChromium(),
+    args: ['--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking'],
+  });
+  try {
+    const results = [];
+    for (const model of values.model) {
+      for (const type of values.type) {
+        const page = await browser.newPage();
+        await page.goto(site.url);
+        const threads = values.threads.split(',').map(Number);
+        results.push(await runInWorker(page, { model, type, threads, plain: values.plain }));
+        await page.close();
+      }
+    }
+    const machine = `${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown processor'}`;
+    const report = { browser: `Chromium ${browser.version()}`, machine, results };
+    console.log(values.json ? JSON.stringify(report, null, 2) : toMarkdown(report));
+  } finally {
+    await browser.close();
+    site.close();
+  }
+}
