@@ -21,7 +21,6 @@ const catalog = {
       bytes: null,
       approximateBytes: 1_000_000,
       sha256: null,
-      files: [],
       architecture: 'llama',
       parameters: '1M',
       quantization: 'Q8_0',
