@@ -385,6 +385,14 @@ describe('reasoning', () => {
     });
   });
 
+  it('is followed by JSON without the white space between', () => {
+    expect(parse('<think>A</think>\n\n{"b": 1}', {})).toEqual({
+      reasoning: 'A',
+      text: '{"b": 1}',
+      calls: [],
+    });
+  });
+
   it('that is cut off is all there is', () => {
     expect(parse('<think>Hm, </thi', {})).toEqual({ reasoning: 'Hm, </thi', text: '', calls: [] });
   });

@@ -121,11 +121,11 @@ export class AnswerParser {
     if (!ended && marks.some((mark) => mark.length > text.length && mark.startsWith(text))) {
       return false;
     }
+    if (this.#trimsStart) this.#held = text;
     if (this.#bare !== null && /^[{[`]/u.test(text)) {
       this.#state = this.#callState(this.#bare, '');
       return true;
     }
-    if (this.#trimsStart) this.#held = text;
     this.#state = { kind: 'text' };
     return true;
   }

@@ -11,6 +11,8 @@ export interface AnswerChoice {
   readonly before: string;
   readonly schema: boolean | Readonly<Record<string, unknown>>;
   readonly after: string;
+  /** Overlooks what no grammar can promise, instead of refusing it. */
+  readonly lenient?: boolean;
 }
 
 export interface ForcedAnswer {
@@ -30,7 +32,9 @@ export function forcedCall(format: AnswerFormat, tools: readonly ToolDefinition[
   const dialect = format.dialects.find(({ open }) => beginnings.has(open));
   const write = beginnings.get(dialect?.open ?? '') ?? bareCall;
   const { beginning, choice } = write;
-  return begun(format, beginning, tools.map(choice));
+  // A tool checks its arguments itself; a "minimum" among them is no reason to refuse the call.
+  const choices = tools.map((tool) => ({ ...choice(tool), lenient: true }));
+  return begun(format, beginning, choices);
 }
 
 function begun(

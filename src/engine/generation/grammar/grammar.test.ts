@@ -224,6 +224,15 @@ describe('a schema', () => {
     );
   });
 
+  it('overlooks what it cannot promise where it is lenient', () => {
+    const schema = { properties: { a: { type: 'integer', minimum: 1 } }, required: ['a'] };
+    const spec = [{ before: '<', schema, after: '>', lenient: true }];
+    const matcher = new GrammarMatcher(compileAutomaton(grammarOf(spec)), table);
+    expect(accepts(matcher, '<{"a": 0}>')).toBe(true);
+    expect(accepts(matcher, '<{"a": "0"}>')).toBe(false);
+    expect(() => grammarOf([{ ...spec[0]!, lenient: false }])).toThrow(/minimum/);
+  });
+
   it('takes the greatest count and nothing deeper than the limit', () => {
     expect(accepts(schemaMatcher({ type: 'string', maxLength: 1000 }), '"a"')).toBe(true);
     const nested = (depth: number): JsonSchema =>

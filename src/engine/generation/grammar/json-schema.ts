@@ -4,7 +4,8 @@
  *
  * Properties come in the order of the schema. Where it says nothing of `additionalProperties`, there
  * are none: a model asked for certain fields is not to invent others. `format` and descriptions say
- * nothing here. What a grammar cannot promise (`pattern`, `minimum`, `not`...) is refused by name.
+ * nothing here. What a grammar cannot promise (`pattern`, `minimum`, `not`...) is refused by name, or
+ * overlooked where the choice is lenient.
  */
 import { AppError } from '../../../common/errors.ts';
 import {
@@ -25,6 +26,8 @@ export interface GrammarChoice {
   readonly before: string;
   readonly schema: JsonSchema;
   readonly after: string;
+  /** Overlooks what no grammar can promise, instead of refusing it: whoever reads the value checks it. */
+  readonly lenient?: boolean;
 }
 
 /** Plain data, so that it can be sent to a worker. */
@@ -47,8 +50,8 @@ const types = ['object', 'array', 'string', 'number', 'integer', 'boolean', 'nul
 /** @throws AppError `not-supported` or `invalid-argument` that names the place in the schema */
 export function grammarOf(spec: GrammarSpec): Grammar {
   const rules = new Map(jsonRules);
-  const items = spec.map(({ before, schema, after }, index) => {
-    const reader = new SchemaReader(schema, rules, `${index}`);
+  const items = spec.map(({ before, schema, after, lenient = false }, index) => {
+    const reader = new SchemaReader(schema, rules, `${index}`, lenient);
     return sequence(literal(before), reader.expression(schema, '#', 0), literal(after));
   });
   return { root: choice(...items), rules };
@@ -58,11 +61,18 @@ class SchemaReader {
   readonly #document: JsonSchema;
   readonly #rules: Map<string, Expression>;
   readonly #prefix: string;
+  readonly #lenient: boolean;
 
-  constructor(document: JsonSchema, rules: Map<string, Expression>, prefix: string) {
+  constructor(
+    document: JsonSchema,
+    rules: Map<string, Expression>,
+    prefix: string,
+    lenient: boolean,
+  ) {
     this.#document = document;
     this.#rules = rules;
     this.#prefix = prefix;
+    this.#lenient = lenient;
   }
 
   expression(schema: unknown, place: string, depth: number): Expression {
@@ -73,7 +83,8 @@ class SchemaReader {
     }
     const fields = schema as Readonly<Record<string, unknown>>;
     for (const key of Object.keys(fields)) {
-      if (!known.has(key) && !ignored.has(key)) throw unsupported(`${place}/${key}`);
+      if (this.#lenient || known.has(key) || ignored.has(key)) continue;
+      throw unsupported(`${place}/${key}`);
     }
     if (fields['$ref'] !== undefined) return this.#reference(fields['$ref'], place);
     if (fields['const'] !== undefined) return literal(JSON.stringify(fields['const']));

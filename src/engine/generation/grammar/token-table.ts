@@ -19,7 +19,7 @@ export interface TokenTable {
 
 const tables = new WeakMap<Tokenizer, TokenTable>();
 
-/** Made once for a tokenizer: 150,000 tokens take some 0.2 seconds. */
+/** Made once for a tokenizer, at the first request for a form: 150,000 tokens take some tenths of a second. */
 export function tokenTable(tokenizer: Tokenizer): TokenTable {
   const known = tables.get(tokenizer);
   if (known !== undefined) return known;
