@@ -1,7 +1,9 @@
-/** What the quantise worker offers, over whatever opens models and converts rows. */
+/** What the quantise worker offers, over whatever opens models, converts rows and computes. */
 import type { ByteSource } from '../src/common/byte-source.ts';
+import type { ObservableBackend } from '../src/engine/backend/backend.ts';
 import type { GgufFile } from '../src/engine/formats/gguf/gguf-file.ts';
 import * as wire from '../src/engine/formats/gguf/header-message.ts';
+import { calibrationOf } from '../src/engine/quantise/calibration-of.ts';
 import { estimateRecipes } from '../src/engine/quantise/estimate.ts';
 import { runQuantiseJob } from '../src/engine/quantise/quantise-job.ts';
 import type { RowCodec } from '../src/engine/quantise/row-codec.ts';
@@ -12,24 +14,19 @@ import { produceCallbackStream, receiveOne } from '../src/rpc/stream-channel.ts'
 export interface QuantiseParts {
   readonly open: (model: contracts.ModelReference) => Promise<ByteSource & { close(): void }>;
   readonly createCodec: () => Promise<RowCodec>;
+  readonly createBackend: () => Promise<ObservableBackend>;
 }
 
-interface Parts {
-  readonly source: ByteSource;
-  readonly file: GgufFile;
-  readonly codec: RowCodec;
-}
-
-export function quantiseApi({ open, createCodec }: QuantiseParts): contracts.QuantiseApi {
+export function quantiseApi(parts: QuantiseParts): contracts.QuantiseApi {
   const using = async <T>(
     model: contracts.ModelReference,
     header: MessagePort,
-    work: (parts: Parts) => Promise<T>,
+    work: (read: { source: ByteSource; file: GgufFile; codec: RowCodec }) => Promise<T>,
   ): Promise<T> => {
     const file = wire.headerFromMessage(await receiveOne<wire.GgufHeaderMessage>(header));
-    const source = await open(model);
+    const source = await parts.open(model);
     try {
-      return await work({ source, file, codec: await createCodec() });
+      return await work({ source, file, codec: await parts.createCodec() });
     } finally {
       source.close();
     }
@@ -40,16 +37,17 @@ export function quantiseApi({ open, createCodec }: QuantiseParts): contracts.Qua
         const onProgress = (done: number, total: number): void => {
           emit({ kind: 'progress', fraction: done / total });
         };
-        const recipes = await using(model, header, (parts) =>
-          estimateRecipes({ ...parts, signal, onProgress }),
+        const recipes = await using(model, header, (read) =>
+          estimateRecipes({ ...read, signal, onProgress }),
         );
         emit({ kind: 'done', recipes });
       }),
-    quantise: ({ model, recipe }, header, bytes, events) =>
+    quantise: ({ model, recipe, calibration: given }, header, bytes, events) =>
       produceCallbackStream<contracts.QuantiseEvent>(events, async (emit, signal) => {
+        const calibration = given && calibrationOf(given);
         const report = await giveBytes(bytes, signal, (write) =>
-          using(model, header, (parts) =>
-            runQuantiseJob({ ...parts, recipe, importance: null, signal, write, emit }),
+          using(model, header, (read) =>
+            runQuantiseJob({ ...parts, ...read, recipe, calibration, signal, write, emit }),
           ),
         );
         emit({ kind: 'done', report });

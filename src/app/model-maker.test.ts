@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Device, sha256Of } from '../../test/fixtures/library-device.ts';
 import { makerOver } from '../../test/fixtures/model-maker.ts';
 import { storeOwner } from '../../test/fixtures/store-worker.ts';
+import { syntheticLlama } from '../../test/fixtures/synthetic-llama.ts';
 import { tinyLlama } from '../../test/fixtures/tiny-llama.ts';
 import { BufferByteSource } from '../common/byte-source.ts';
 import { AppError } from '../common/errors.ts';
@@ -47,6 +48,19 @@ function readyEntry(id: string): Promise<LibraryEntry> {
     check(entries.value);
   });
 }
+
+/** A model with a vocabulary. */
+const spelled = (): Uint8Array<ArrayBuffer> =>
+  syntheticLlama({
+    width: 64,
+    layers: 2,
+    heads: 4,
+    kvHeads: 2,
+    feedForward: 128,
+    vocabularySize: 512,
+    contextLength: 512,
+    type: 'Q8_0',
+  });
 
 /** Several blocks of the store, so that what is stored piece by piece is seen. */
 const model = (): Uint8Array<ArrayBuffer> =>
@@ -95,6 +109,30 @@ describe('making a smaller model', () => {
     quantizer('Q8_0')(values, expected);
     expect(Buffer.from(expected).equals(written)).toBe(true);
     source.close();
+  });
+
+  it('can be told on a text first which weights matter', async () => {
+    const id = await install('Tiny-F32.gguf', spelled());
+    const phases = new Set<string>();
+    const { id: made } = await maker.make(id, {
+      recipe: 'Q4_0',
+      calibration: true,
+      onProgress: ({ phase }) => phases.add(phase),
+    });
+    expect([...phases]).toEqual(['calibrating', 'measuring', 'writing']);
+    const source = await device.store.open(made);
+    const { metadata } = await readGguf(source);
+    expect(metadata.getString('hermit.quantise.calibration')).toMatch(
+      /^built-in text, \d+ tokens$/,
+    );
+    source.close();
+    device.clock.time += 1000;
+    const own = await maker.make(id, { recipe: 'Q4_0', calibration: 'words of my own' });
+    expect(own.report.tensors.length).toBeGreaterThan(0);
+    const wrong = maker.make(id, { recipe: 'Q4_0', calibration: new Blob(['GGUF nonsense']) });
+    await expect(wrong).rejects.toMatchObject({
+      code: expect.stringMatching(/^model-file/) as string,
+    });
   });
 
   it('can be done twice, which shares the bytes', async () => {

@@ -4,17 +4,20 @@
  *
  * What is being made shows as a job until it is complete; then it is a model like any other.
  */
+import { MEBIBYTE } from '../common/bytes.ts';
 import { AppError, toAppError } from '../common/errors.ts';
 import { ObservableValue, type Observable } from '../common/observable.ts';
 import type { LibraryEntry } from '../download/library-entry.ts';
 import type { MadeModel } from '../download/model-request.ts';
 import type { RecipeEstimate } from '../engine/quantise/estimate.ts';
 import type { QuantiseReport } from '../engine/quantise/quantise-model.ts';
+import type { QuantisePhase } from '../engine/quantise/quantise-job.ts';
 import { recipeLabel, type Recipe } from '../engine/quantise/recipe.ts';
 import type {
   EstimateEvent,
   ModelReference,
   QuantiseApi,
+  QuantiseCalibration,
   QuantiseEvent,
   StoreApi,
 } from '../rpc/contracts.ts';
@@ -30,6 +33,10 @@ export interface ModelMakerOptions {
   readonly createWorker: () => Worker;
   readonly refer: (modelId: string) => Promise<ModelReference>;
   readonly readHeader: (model: ModelReference, header: MessagePort) => Promise<void>;
+  /** The text to measure on when the person has none. */
+  readonly calibrationText: () => Promise<string>;
+  /** Memory a model may use in all, in bytes. */
+  readonly budgetBytes: number;
   /** What is installed, for names and licences. */
   readonly entries: () => Observable<readonly LibraryEntry[]>;
 }
@@ -37,7 +44,7 @@ export interface ModelMakerOptions {
 export interface MakingState {
   readonly from: string;
   readonly recipe: string;
-  readonly phase: 'measuring' | 'writing';
+  readonly phase: QuantisePhase;
   /** Of the phase, 0 to 1. */
   readonly fraction: number;
   readonly secondsLeft: number | null;
@@ -50,8 +57,16 @@ export interface MadeResult {
   readonly report: QuantiseReport;
 }
 
+export type CalibrationChoice = boolean | string | Blob;
+
 export interface MakeOptions {
   readonly recipe: Recipe;
+  /**
+   * Whether, and on what, the importance of weights is measured first: `true` on a text of Hermit's,
+   * else on this text, or a file with a text or with importances (llama-imatrix). It needs the memory
+   * that using the model needs.
+   */
+  readonly calibration?: CalibrationChoice | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((state: MakingState) => void) | undefined;
 }
@@ -121,16 +136,17 @@ export class ModelMaker {
 
   async #make(
     source: LibraryEntry,
-    { recipe, signal, onProgress }: MakeOptions,
+    { recipe, signal, onProgress, calibration: choice }: MakeOptions,
     worker: WorkerOwner<QuantiseApi>,
     model: ModelReference,
     header: MessagePort,
   ): Promise<MadeResult> {
+    const calibration = await this.#calibration(choice);
     const time = new TimeLeft(() => performance.now());
     let state: MakingState = {
       from: source.name,
       recipe: recipeLabel(recipe),
-      phase: 'measuring',
+      phase: calibration === null ? 'measuring' : 'calibrating',
       fraction: 0,
       secondsLeft: null,
       modelId: null,
@@ -145,7 +161,7 @@ export class ModelMaker {
     const events = consumeStream<QuantiseEvent>(signal);
     const call = worker.use((remote) =>
       remote.quantise(
-        transferred({ model, recipe }, model),
+        transferred({ model, recipe, calibration }, model),
         transfer(header, [header]),
         transfer(bytes.port1, [bytes.port1]),
         transfer(events.producerPort, [events.producerPort]),
@@ -188,6 +204,16 @@ export class ModelMaker {
         .catch(() => undefined);
       throw error;
     }
+  }
+
+  async #calibration(choice: CalibrationChoice = false): Promise<QuantiseCalibration | null> {
+    const { budgetBytes, calibrationText } = this.#options;
+    if (choice === false) return null;
+    if (choice === true) {
+      return { name: 'built-in text', from: await calibrationText(), budgetBytes };
+    }
+    const name = typeof choice !== 'string' && 'name' in choice ? String(choice.name) : 'own text';
+    return { name, from: await contentOf(choice, name), budgetBytes };
   }
 
   #entry(id: string): LibraryEntry {
@@ -245,6 +271,19 @@ function describe(source: LibraryEntry, recipe: Recipe): Omit<MadeModel, 'sizeBy
 
 /** The names of types that files of models end with. */
 const typeSuffix = /[-._ ](f32|f16|fp16|bf16|i?q\d\w*|tq\d\w*|mxfp4)$/iu;
+
+/** Importance files of the largest models have 20 MB; texts that long would take days. */
+const largestCalibrationBytes = 256 * MEBIBYTE;
+
+async function contentOf(choice: string | Blob, name: string): Promise<string | Uint8Array> {
+  if (typeof choice === 'string') return choice;
+  if (choice.size <= largestCalibrationBytes) return new Uint8Array(await choice.arrayBuffer());
+  throw new AppError(
+    'invalid-argument',
+    `"${name}" is too large to be a text or an importance file.`,
+    { details: { sizeBytes: choice.size, largestBytes: largestCalibrationBytes } },
+  );
+}
 
 function ended(): AppError {
   return new AppError('internal', 'The model was not made: its worker ended too early.');

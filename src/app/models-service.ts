@@ -202,9 +202,13 @@ export class LibraryModelsService implements ModelsService {
     return this.#options.maker.estimate(id, signal, onProgress);
   }
 
-  async makeSmaller(id: string, recipe: RecipeView): Promise<string> {
+  async makeSmaller(id: string, recipe: RecipeView, calibration: boolean): Promise<string> {
     const { signal } = this.#stopMaking;
-    const made = await this.#options.maker.make(id, { recipe: recipeOf(recipe), signal });
+    const made = await this.#options.maker.make(id, {
+      recipe: recipeOf(recipe),
+      calibration,
+      signal,
+    });
     return made.id;
   }
 

@@ -142,6 +142,8 @@ export async function createApplication(version: string): Promise<Application> {
     createWorker: createQuantiseWorker,
     refer,
     readHeader,
+    calibrationText: readCalibrationText,
+    budgetBytes: memoryBudget(memoryHints()),
     entries: () => models.entries,
   });
   const models = new LibraryModelsService({
@@ -308,6 +310,22 @@ function inSandbox<T>(
     late,
     (sandbox) => look(sandbox, reference),
   );
+}
+
+/** The text that importances are measured on: same origin, precached. */
+async function readCalibrationText(): Promise<string> {
+  const response = await fetch('/calibration.json');
+  const content: unknown = response.ok ? await response.json() : null;
+  const texts =
+    content !== null && typeof content === 'object' && 'texts' in content ? content.texts : null;
+  if (!Array.isArray(texts)) {
+    throw new AppError(
+      'engine/asset-mismatch',
+      'A part of the application is missing, probably because an update is under way. Reload the page.',
+      { details: { status: response.status } },
+    );
+  }
+  return texts.join('\n\n');
 }
 
 /** The bundled catalogue: same origin, precached. */

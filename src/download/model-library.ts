@@ -5,6 +5,7 @@
  * over when the holder dies. A model that is neither complete nor worked on is "interrupted" and
  * waits for `resume`. Entries are plain data.
  */
+import { AppError } from '../common/errors.ts';
 import { Emitter } from '../common/events.ts';
 import { modelLockName } from '../store/locks.ts';
 import type { ModelManifest } from '../store/manifest.ts';
@@ -327,6 +328,8 @@ export class ModelLibrary {
       },
     }).run(reason);
     this.#produced.delete(job.id);
+    // Whatever was not taken is not wanted: its maker must not wait for ever.
+    produced?.cancel(new AppError('aborted', 'The model was not needed.'));
   }
 
   #sourceOf(model: ModelManifest): ReturnType<typeof sourceOf> {

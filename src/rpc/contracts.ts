@@ -117,6 +117,15 @@ export interface StoreApi {
 export interface QuantiseRequest {
   readonly model: ModelReference;
   readonly recipe: Recipe;
+  readonly calibration: QuantiseCalibration | null;
+}
+
+/** A text to run through the model, or a text or importance file of the person's. */
+export interface QuantiseCalibration {
+  readonly name: string;
+  readonly from: string | Uint8Array;
+  /** Memory the model may use while it reads the text. */
+  readonly budgetBytes: number;
 }
 
 /** Values on the port of `quantise`; once it is planned, bytes can be taken. */

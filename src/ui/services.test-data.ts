@@ -108,7 +108,8 @@ export function makeServices(): TestServices {
       select: does('select', undefined),
       making,
       estimateSmaller: (id) => does('estimateSmaller', smaller)(id),
-      makeSmaller: (id, recipe) => does('makeSmaller', 'm2')(id, JSON.stringify(recipe)),
+      makeSmaller: (id, recipe, calibration) =>
+        does('makeSmaller', 'm2')(id, JSON.stringify(recipe), calibration),
       stopMaking: () => calls.push('stopMaking'),
       exportFiles: does('exportFiles', [new File(['GGUF'], 'small.gguf')]),
     },

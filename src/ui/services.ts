@@ -142,7 +142,7 @@ export interface SmallerModelView {
 export interface MakingView {
   readonly from: string;
   readonly recipe: string;
-  readonly phase: 'measuring' | 'writing';
+  readonly phase: 'calibrating' | 'measuring' | 'writing';
   /** Of the phase, 0 to 1. */
   readonly fraction: number;
   readonly secondsLeft: number | null;
@@ -174,8 +174,11 @@ export interface ModelsService {
     signal: AbortSignal,
     onProgress: (fraction: number) => void,
   ): Promise<readonly SmallerModelView[]>;
-  /** Makes a smaller model and resolves with its id when it can be used. */
-  makeSmaller(id: string, recipe: RecipeView): Promise<string>;
+  /**
+   * Makes a smaller model and resolves with its id when it can be used. `calibration`: a text is run
+   * through the model first, which needs the memory of using it.
+   */
+  makeSmaller(id: string, recipe: RecipeView, calibration: boolean): Promise<string>;
   /** Gives up what is being made; nothing of it is kept. */
   stopMaking(): void;
   /** The model's files, checked, to be saved. */

@@ -12,7 +12,7 @@ import { recipeOf, type Recipe } from '../../engine/quantise/recipe.ts';
 import type { Capabilities } from '../../platform/capabilities.ts';
 import type { StoreApi } from '../../rpc/contracts.ts';
 import type { WorkerOwner } from '../../rpc/worker-owner.ts';
-import type { MadeResult, MakingState, ModelMaker } from '../model-maker.ts';
+import type { CalibrationChoice, MadeResult, MakingState, ModelMaker } from '../model-maker.ts';
 import { wrongPurpose, type EmbeddingRuntime } from '../embedding-runtime.ts';
 import type { ModelPurposes } from '../model-purposes.ts';
 import type { ModelRuntime, RuntimeLoadOptions } from '../model-runtime.ts';
@@ -57,6 +57,8 @@ export interface LoadOptions extends Partial<RuntimeLoadOptions>, CallOptions {
 
 export interface QuantiseOptions extends CallOptions {
   readonly recipe: Recipe;
+  /** As `MakeOptions.calibration`. */
+  readonly calibration?: CalibrationChoice;
   readonly onProgress?: (state: MakingState) => void;
 }
 
@@ -242,10 +244,11 @@ class HermitModels {
    */
   async quantise(id: string, options: QuantiseOptions): Promise<MadeResult> {
     requireRequest(options);
-    const { signal, onProgress } = options;
+    const { signal, onProgress, calibration } = options;
+    requireCalibration(calibration);
     const recipe = recipeOf(options.recipe);
     await this.requireInstalled(requireText(id, 'id'));
-    return this.#dependencies.maker.make(id, { recipe, signal, onProgress });
+    return this.#dependencies.maker.make(id, { recipe, calibration, signal, onProgress });
   }
 
   /**
@@ -293,6 +296,11 @@ class HermitModels {
     await this.unload(id);
     await this.#dependencies.store.use((store) => store.remove(id));
   }
+}
+
+function requireCalibration(value: unknown): void {
+  if (value === undefined || typeof value === 'boolean' || typeof value === 'string') return;
+  if (!(value instanceof Blob)) throw invalidField('calibration', 'true, a text or a file', value);
 }
 
 function requestOf(source: InstallSource): AddModelRequest {

@@ -131,6 +131,21 @@ export interface KernelReport {
 
 export type ThreadChoice = 'auto' | number;
 
+/**
+ * Sees what matrices are multiplied with, while a step runs: `values` are whole rows of `columns`,
+ * a view that is valid during the call; `weights` names the matrices that read them.
+ */
+export type InputObserver = (
+  weights: readonly string[],
+  values: Float32Array,
+  columns: number,
+) => void;
+
+/** A backend that can be watched; without an observer it computes as if there was no such thing. */
+export interface ObservableBackend extends Backend {
+  observer: InputObserver | null;
+}
+
 export interface Backend {
   readonly kind: BackendKind;
   /** One line for people and reports, for example "WASM relaxed SIMD, 1 thread". */

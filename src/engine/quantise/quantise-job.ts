@@ -1,6 +1,9 @@
 /** One model made smaller, from its header to the last byte: measure, choose, write. */
 import type { ByteSource } from '../../common/byte-source.ts';
 import type { GgufFile } from '../formats/gguf/gguf-file.ts';
+import type { ObservableBackend } from '../backend/backend.ts';
+import { calibrate, type CalibrationText } from './calibrate.ts';
+import { readImportanceFile } from './importance-file.ts';
 import type { ImportanceOfModel } from './importance.ts';
 import { candidateTypes, planQuantisation } from './plan.ts';
 import { layoutOf, quantiseModel, type QuantiseReport } from './quantise-model.ts';
@@ -8,7 +11,12 @@ import type { Recipe } from './recipe.ts';
 import type { RowCodec } from './row-codec.ts';
 import { surveyTensors } from './survey.ts';
 
-export type QuantisePhase = 'measuring' | 'writing';
+/** How the importance of columns is found: from a text, or from a file that says it. */
+export type Calibration =
+  | (CalibrationText & { readonly kind: 'text'; readonly budgetBytes: number })
+  | { readonly kind: 'file'; readonly name: string; readonly source: ByteSource };
+
+export type QuantisePhase = 'calibrating' | 'measuring' | 'writing';
 
 export type QuantiseJobEvent =
   | {
@@ -25,7 +33,9 @@ export interface QuantiseJob {
   readonly file: GgufFile;
   readonly recipe: Recipe;
   readonly codec: RowCodec;
-  readonly importance: ImportanceOfModel | null;
+  readonly calibration: Calibration | null;
+  /** For measuring on a text. */
+  readonly createBackend: () => Promise<ObservableBackend>;
   readonly signal: AbortSignal;
   readonly emit: (event: QuantiseJobEvent) => void;
   readonly write: (bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
@@ -33,12 +43,13 @@ export interface QuantiseJob {
 
 /** @throws as `surveyTensors`, `planQuantisation` and `quantiseModel` */
 export async function runQuantiseJob(job: QuantiseJob): Promise<QuantiseReport> {
-  const { file, recipe, importance, emit } = job;
+  const { file, recipe, emit } = job;
   const report =
     (phase: QuantisePhase) =>
     (done: number, total: number): void => {
       emit({ kind: 'progress', phase, fraction: total === 0 ? 1 : done / total });
     };
+  const importance = await findImportance(job, report('calibrating'));
   const survey = await surveyTensors({
     ...job,
     importance: importance?.columns ?? null,
@@ -48,5 +59,19 @@ export async function runQuantiseJob(job: QuantiseJob): Promise<QuantiseReport> 
   const plan = planQuantisation(file, recipe, survey);
   const { sizeBytes } = layoutOf(file, plan, importance);
   emit({ kind: 'planned', sizeBytes, fromQuantised: plan.fromQuantised });
-  return quantiseModel({ ...job, plan, onProgress: report('writing') });
+  return quantiseModel({ ...job, plan, importance, onProgress: report('writing') });
+}
+
+async function findImportance(
+  { calibration, ...job }: QuantiseJob,
+  onProgress: (done: number, total: number) => void,
+): Promise<ImportanceOfModel | null> {
+  switch (calibration?.kind) {
+    case undefined:
+      return null;
+    case 'text':
+      return calibrate({ ...job, ...calibration, onProgress });
+    case 'file':
+      return readImportanceFile(calibration.source, calibration.name);
+  }
 }

@@ -28,6 +28,9 @@ export const templates: TemplateMap = {
   'smaller.recommended': '推荐',
   'smaller.rounded':
     '这个版本以前已经舍入过，那部分损失无法找回。用该模型的 F16 或 BF16 版本来制作，效果更好。',
+  'smaller.calibrate': '先找出哪些权重重要',
+  'smaller.calibrateHint':
+    '模型会先读一小段多语言文字。效果更好，但耗时更长，并需要与使用该模型相同的内存。',
   'smaller.busy': '正在制作另一个模型，请等它完成。',
   'smaller.start': '开始制作',
   'smaller.ready': '更小的模型已就绪。',
@@ -43,6 +46,7 @@ export const templates: TemplateMap = {
   'smaller.lossSome': str`细节上有些损失（权重变化 ${0}）`,
   'making.heading': str`正在制作“${0}”的更小版本：${1}`,
   'making.left': str`大约还需 ${0}`,
+  'making.calibrating': str`正在读一段文字，找出哪些权重重要… ${0}`,
   'making.measuring': str`正在测量会损失多少… ${0}`,
   'making.writing': str`正在写入… ${0}`,
   'making.stopHeading': '停止制作这个模型？',

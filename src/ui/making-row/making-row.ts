@@ -66,6 +66,10 @@ export class MakingRow extends HermitElement {
 function phaseText({ phase, fraction }: MakingView): string {
   const percent = formatPercent(fraction);
   switch (phase) {
+    case 'calibrating':
+      return msg(str`Reading a text to see which weights matter… ${percent}`, {
+        id: 'making.calibrating',
+      });
     case 'measuring':
       return msg(str`Measuring what would be lost… ${percent}`, { id: 'making.measuring' });
     case 'writing':

@@ -37,6 +37,9 @@ export const smallerModelDialogStyles = css`
     margin: 0;
     accent-color: var(--accent);
   }
+  fieldset + .choice {
+    margin-top: var(--space-4);
+  }
   .name {
     font-weight: 550;
   }

@@ -53,10 +53,10 @@ it('offers what was measured, recommends bits by measurement and makes what was 
   expect(text()).toContain('A small loss (weights change by 4.2 %) · Recommended');
   expect(text()).toContain('Some loss in details (weights change by 9 %)');
   expect(text()).not.toContain('rounded before');
-  const radios = [...dialog.renderRoot.querySelectorAll<HTMLInputElement>('input')];
+  const radios = [...dialog.renderRoot.querySelectorAll<HTMLInputElement>('[type=radio]')];
   expect(radios.map(({ checked }) => checked)).toEqual([false, true, false]);
   start().click();
-  expect(test.calls).toContain('makeSmaller m {"bitsPerWeight":4.9}');
+  expect(test.calls).toContain('makeSmaller m {"bitsPerWeight":4.9} false');
 });
 
 it('says so when nothing would be gained', async () => {

@@ -30,6 +30,7 @@ export class SmallerModelDialog extends HermitElement {
     chosen: { state: true },
     measured: { state: true },
     failure: { state: true },
+    calibration: { state: true },
   };
 
   declare private model: ModelView | null;
@@ -39,6 +40,8 @@ export class SmallerModelDialog extends HermitElement {
   /** How much of the model was looked at, 0 to 1. */
   declare private measured: number;
   declare private failure: ErrorView | null;
+  /** Whether a text is run through the model first. */
+  declare private calibration: boolean;
 
   readonly #making = new Observed(this, (services) => services.models.making);
   #looking = new AbortController();
@@ -50,6 +53,7 @@ export class SmallerModelDialog extends HermitElement {
     this.chosen = 0;
     this.measured = 0;
     this.failure = null;
+    this.calibration = false;
   }
 
   override disconnectedCallback(): void {
@@ -62,6 +66,7 @@ export class SmallerModelDialog extends HermitElement {
     this.choices = null;
     this.measured = 0;
     this.failure = null;
+    this.calibration = (model.bytesTotal ?? Infinity) <= calibratedAtMost;
     await this.updateComplete;
     this.renderRoot.querySelector('dialog')?.showModal();
     this.#looking.abort();
@@ -140,6 +145,24 @@ export class SmallerModelDialog extends HermitElement {
         <legend class="label">${msg('How small?', { id: 'smaller.choose' })}</legend>
         ${choices.map((choice, index) => this.#choice(choice, index, index === best))}
       </fieldset>
+      <label class="choice">
+        <input
+          type="checkbox"
+          .checked=${this.calibration}
+          @change=${(event: Event) => {
+            this.calibration = (event.target as HTMLInputElement).checked;
+          }}
+        />
+        <span class="name"
+          >${msg('Find out first which weights matter', { id: 'smaller.calibrate' })}</span
+        >
+        <span class="loss"
+          >${msg(
+            'The model reads a short text in several languages. The result is better; it takes longer and needs as much memory as using the model.',
+            { id: 'smaller.calibrateHint' },
+          )}</span
+        >
+      </label>
       ${
         choices.some(({ fromQuantised }) => fromQuantised)
           ? html`<p class="note">
@@ -192,15 +215,19 @@ export class SmallerModelDialog extends HermitElement {
     const choice = this.choices?.[this.chosen];
     if (this.model === null || choice === undefined) return;
     this.#close();
-    void this.#make(this.model.id, choice.recipe);
+    void this.#make(this.model.id, choice.recipe, this.calibration);
   };
 
-  async #make(id: string, recipe: RecipeView): Promise<void> {
-    const made = await perform(this, this.services.models.makeSmaller(id, recipe));
+  async #make(id: string, recipe: RecipeView, calibration: boolean): Promise<void> {
+    const making = this.services.models.makeSmaller(id, recipe, calibration);
+    const made = await perform(this, making);
     if (made === undefined) return;
     announce(this, msg('The smaller model is ready.', { id: 'smaller.ready' }));
   }
 }
+
+/** Larger models are not run through a text unless asked: it would take minutes and gigabytes. */
+const calibratedAtMost = 1.5e9;
 
 /** The bits spent where they matter, where there is that choice; else the middle of what there is. */
 function recommended(choices: readonly SmallerModelView[]): number {

@@ -44,6 +44,7 @@ import type {
   CacheNeeds,
   CommandList,
   CompiledGraph,
+  ObservableInput,
   RopeTable,
 } from './compiled-graph.ts';
 import { fuseForDecode, type AttendOp, type FusedGraph, type ProjectOp } from './decode-fusion.ts';
@@ -61,10 +62,18 @@ import type { WasmWeight } from './wasm-weight.ts';
 
 const ALIGNMENT = 64;
 
+interface MatrixInput {
+  readonly step: number;
+  readonly x: ActivationId;
+  readonly columns: number;
+  readonly weights: string[];
+}
+
 interface QuantizedBuffer {
   readonly id: BufferId;
   readonly scalesOffset: number;
   readonly sumsOffset: number;
+  readonly input: MatrixInput;
 }
 
 interface SharedParts {
@@ -86,6 +95,7 @@ class ListCompiler {
   readonly #steps: Step[] = [];
   readonly #bufferBytes: number[];
   readonly #quantized = new Map<ActivationId, QuantizedBuffer>();
+  readonly #inputs: MatrixInput[] = [];
   readonly #ropeTables: RopeTable[] = [];
   #allocatedBytes = 0;
   #scratchBytes = ALIGNMENT;
@@ -311,6 +321,7 @@ class ListCompiler {
     if ((spec.experts ?? 1) > 1) throw inconsistent(`"${spec.name}" is a matrix of experts`);
     if (op.out === op.x) throw inconsistent('a product overwrites its input');
     if (denseAddress !== 0) {
+      this.#noteInput(op.x, columns).weights.push(spec.name);
       this.#add('matmul', rows, [op.x], op.out, (at) => [
         address,
         at(op.x),
@@ -322,7 +333,8 @@ class ListCompiler {
       ]);
       return;
     }
-    const quantized = this.#quantize(op.x);
+    const quantized = this.#quantize(op.x, columns);
+    quantized.input.weights.push(spec.name);
     this.#needScratch(this.#kernels.call('scratch_matmul_bytes', this.#rowCount(rows), columns));
     this.#add('matmul', rows, [quantized.id], op.out, (at) => {
       const digits = at(quantized.id);
@@ -371,12 +383,14 @@ class ListCompiler {
       ),
     );
     if (denseAddress !== 0) {
+      this.#noteInput(op.x, spec.columns).weights.push(spec.name);
       this.#add('expert-matmul', rows, [op.x, op.routes], op.out, (at) => {
         return [address, at(op.x), 0, 0, 0, bias, at(op.routes), ...tail, at(op.out)];
       });
       return;
     }
-    const quantized = this.#quantize(op.x);
+    const quantized = this.#quantize(op.x, spec.columns);
+    quantized.input.weights.push(spec.name);
     this.#add('expert-matmul', rows, [quantized.id, op.routes], op.out, (at) => {
       const digits = at(quantized.id);
       const { scalesOffset, sumsOffset } = quantized;
@@ -385,8 +399,15 @@ class ListCompiler {
     });
   }
 
+  /** What the next step reads, for those who want to see it; tell the matrices. */
+  #noteInput(x: ActivationId, columns: number): MatrixInput {
+    const input = { step: this.#steps.length, x, columns, weights: [] };
+    this.#inputs.push(input);
+    return input;
+  }
+
   /** The quantised copy of an activation's present value, made at its first use. */
-  #quantize(x: ActivationId): QuantizedBuffer {
+  #quantize(x: ActivationId, matrixColumns: number): QuantizedBuffer {
     const known = this.#quantized.get(x);
     if (known !== undefined) return known;
     const { rows, columns } = this.#activation(x);
@@ -397,6 +418,7 @@ class ListCompiler {
       id: this.#bufferBytes.length,
       scalesOffset: digitBytes,
       sumsOffset: digitBytes + blockBytes,
+      input: this.#noteInput(x, matrixColumns),
     };
     this.#bufferBytes.push(digitBytes + 2 * blockBytes);
     this.#add('quantize', rows, [x], quantized.id, (at) => {
@@ -546,9 +568,27 @@ class ListCompiler {
       result: address(result),
       resultColumns: this.#activation(result).columns,
       ropeTables: this.#ropeTables,
+      inputs: this.#observableInputs(
+        scheduled.map((entry) => entry.step),
+        address,
+      ),
       sharedHeads: this.#heads,
       bytes: this.#allocatedBytes,
     };
+  }
+
+  /** Steps may run in another order than they were described in. */
+  #observableInputs(
+    order: readonly Step[],
+    address: (buffer: BufferId) => number,
+  ): readonly ObservableInput[] {
+    return this.#inputs
+      .map(({ step, x, columns, weights }) => {
+        const command = order.indexOf(this.#steps[step] as Step);
+        const { rows, columns: elements } = this.#activation(x);
+        return { command, address: address(x), rows, elements, columns, weights };
+      })
+      .sort((a, b) => a.command - b.command);
   }
 }
 

@@ -1,4 +1,5 @@
 /** What the graph compiler leaves in WASM memory, and what `run` must know about it. */
+import type { RowExtent } from '../../graph/ops.ts';
 import type { WasmWeight } from './wasm-weight.ts';
 
 /** A table of cosines and sines, filled at every step, shared by equal rotations. */
@@ -20,6 +21,17 @@ export interface CacheNeeds {
   readonly heads: CacheHeads | null;
 }
 
+/** Where the inputs of matrices lie, before the command of this number runs. */
+export interface ObservableInput {
+  readonly command: number;
+  readonly address: number;
+  readonly rows: RowExtent;
+  /** Of a row of the activation, which may be several rows of the matrices. */
+  readonly elements: number;
+  readonly columns: number;
+  readonly weights: readonly string[];
+}
+
 /** Commands with the memory they work in; all numbers are addresses, bytes or counts. */
 export interface CommandList {
   readonly commands: number;
@@ -36,6 +48,8 @@ export interface CommandList {
   readonly result: number;
   readonly resultColumns: number;
   readonly ropeTables: readonly RopeTable[];
+  /** In the order of the commands. */
+  readonly inputs: readonly ObservableInput[];
   /** Query heads whose attention threads share by positions; 0 where there is none. */
   readonly sharedHeads: number;
   readonly bytes: number;

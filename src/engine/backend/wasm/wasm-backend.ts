@@ -10,13 +10,14 @@ import { throwIfAborted } from '../../../common/abort.ts';
 import { AppError } from '../../../common/errors.ts';
 import type { Graph, Op } from '../../graph/ops.ts';
 import type {
-  Backend,
   BackendMemory,
   CompileOptions,
   Executable,
+  InputObserver,
   KernelReport,
   KvCacheHandle,
   KvCacheSpec,
+  ObservableBackend,
   StepInput,
   ThreadChoice,
   WeightHandle,
@@ -24,14 +25,20 @@ import type {
   WeightWriter,
 } from '../backend.ts';
 import { checkPositions } from '../learned-positions.ts';
-import { CACHE_WORDS, kvTypeCodes, MOST_SHARED_KV_HEADS, STEP_WORDS } from './command-layout.ts';
+import {
+  CACHE_WORDS,
+  COMMAND_WORDS,
+  kvTypeCodes,
+  MOST_SHARED_KV_HEADS,
+  STEP_WORDS,
+} from './command-layout.ts';
 import { compileGraph } from './compile-graph.ts';
 import type { CommandList, CompiledGraph, RopeTable } from './compiled-graph.ts';
 import { chooseDotMethod } from './dot-method.ts';
 import { unsupportedReason } from './graph-inputs.ts';
 import { compileKernels, instantiateKernels, type Kernels } from './kernel-module.ts';
 import { agreeingDotMethods } from './relaxed-probe.ts';
-import { StepRunner } from './step-runner.ts';
+import { StepRunner, type StepOptions } from './step-runner.ts';
 import type { SpawnKernelThread } from './threads/kernel-thread.ts';
 import { ThreadTeam } from './threads/thread-team.ts';
 import { LARGEST_MEMORY_BYTES } from './wasm-heap.ts';
@@ -113,8 +120,9 @@ class WasmCache implements KvCacheHandle {
   }
 }
 
-export class WasmBackend implements Backend {
+export class WasmBackend implements ObservableBackend {
   readonly kind = 'wasm';
+  observer: InputObserver | null = null;
   readonly kernels: KernelReport | undefined;
   readonly #kernels: Kernels;
   readonly #team: ThreadTeam;
@@ -237,7 +245,9 @@ export class WasmBackend implements Backend {
     const { heap } = this.#kernels;
     const { tokens, position, outputs, precision, signal } = input;
     throwIfAborted(signal);
-    const kind = tokens.length === 1 ? 'decode' : 'prefill';
+    const { observer } = this;
+    // a fused list has no place to look between
+    const kind = tokens.length === 1 && observer === null ? 'decode' : 'prefill';
     const list = compiled[kind];
     const parts = this.#attendParts(list, cache.spec);
     heap.i32(list.tokens, tokens.length).set(tokens);
@@ -255,7 +265,7 @@ export class WasmBackend implements Backend {
         list.scratchBytes,
         parts,
       ]);
-    await this.#runner.run(list, {
+    const options: StepOptions = {
       kind,
       mostThreads: list.threads,
       prepare: () => {
@@ -267,8 +277,32 @@ export class WasmBackend implements Backend {
         this.#checkAlive();
         this.#checkStep(executable, input); // nothing it needs was released meanwhile
       },
-    });
+    };
+    if (observer === null) await this.#runner.run(list, options);
+    else await this.#runObserved(list, input, options, observer);
     return heap.f32(list.result, outputs * list.resultColumns);
+  }
+
+  /** The same commands in pieces, with a look at the inputs of matrices between them. */
+  async #runObserved(
+    list: CommandList,
+    input: StepInput,
+    options: StepOptions,
+    observer: InputObserver,
+  ): Promise<void> {
+    let done = 0;
+    const runTo = async (end: number): Promise<void> => {
+      const commands = list.commands + done * COMMAND_WORDS * 4;
+      const commandCount = end - done;
+      if (commandCount > 0) await this.#runner.run({ ...list, commands, commandCount }, options);
+      done = end;
+    };
+    for (const { command, address, rows, elements, columns, weights } of list.inputs) {
+      await runTo(command);
+      const count = (rows === 'outputs' ? input.outputs : input.tokens.length) * elements;
+      if (count > 0) observer(weights, this.#kernels.heap.f32(address, count), columns);
+    }
+    await runTo(list.commandCount);
   }
 
   /**
