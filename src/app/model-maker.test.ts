@@ -1,10 +1,12 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Device, sha256Of } from '../../test/fixtures/library-device.ts';
 import { makerOver } from '../../test/fixtures/model-maker.ts';
 import { storeOwner } from '../../test/fixtures/store-worker.ts';
 import { syntheticLlama } from '../../test/fixtures/synthetic-llama.ts';
 import { tinyLlama } from '../../test/fixtures/tiny-llama.ts';
 import { BufferByteSource } from '../common/byte-source.ts';
+import { kernelBuildTimeoutMs } from '../../test/fixtures/wasm-backend.ts';
+import { buildWasm } from '../../wasm/build.mjs';
 import { AppError } from '../common/errors.ts';
 import { ObservableValue } from '../common/observable.ts';
 import type { ModelLibrary } from '../download/model-library.ts';
@@ -67,6 +69,9 @@ const model = (): Uint8Array<ArrayBuffer> =>
   tinyLlama({ tensors: { 'token_embd.weight': [64, 4096] }, metadata: vocabulary });
 const vocabulary = { 'llama.vocab_size': { type: 'u32', value: 4096 } } as const;
 
+beforeAll(async () => {
+  await buildWasm();
+}, kernelBuildTimeoutMs);
 beforeEach(async () => {
   device = new Device();
   await open();
