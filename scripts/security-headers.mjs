@@ -52,7 +52,7 @@ const WORKERS = [
   {
     name: /(^|\/)store\.worker\b/,
     connect: ["'self'", 'https:', 'http://localhost:*', 'http://127.0.0.1:*'],
-    startsWorkers: false,
+    startsWorkers: true,
   },
   { name: /(^|\/)engine\.worker\b/, connect: ["'self'"], startsWorkers: true },
   { name: /(^|\/)quantise\.worker\b/, connect: ["'self'"], startsWorkers: false },

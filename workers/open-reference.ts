@@ -8,5 +8,6 @@ export async function openReference(
   model: ModelReference,
 ): Promise<ByteSource & { close(): void }> {
   if (model.kind === 'port') return new PortByteSource(model.port, model.size, model.partSizes);
-  return openStoreForReading(navigator.locks).open(model.id);
+  const store = await openStoreForReading(navigator.locks);
+  return store.open(model.id);
 }

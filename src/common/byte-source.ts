@@ -12,10 +12,16 @@ export interface ByteSource {
   /** Where several files are read as one: their lengths, in order. */
   readonly partSizes?: readonly number[];
   /**
-   * Bytes `[offset, offset + length)`.
+   * Bytes `[offset, offset + length)`. `spare` is memory the caller has no use for any more (an older
+   * result's buffer); the source may fill and return it.
    * @throws AppError `store/damaged`, `download/local-file-changed`, `aborted`, `invalid-argument` (range outside the file)
    */
-  read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
+  read(
+    offset: number,
+    length: number,
+    signal?: AbortSignal,
+    spare?: ArrayBuffer,
+  ): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /** A `ByteSource` over bytes already in memory; reads are copies. */

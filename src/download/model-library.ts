@@ -53,7 +53,7 @@ export interface ModelLibraryOptions {
    * `engine/out-of-memory` where the model cannot be used. Without it nothing is refused early.
    */
   readonly readHeader?: HeaderReader;
-  /** Shortest time between two reports of progress; the default is five a second. */
+  /** Shortest time between two reports of progress; the default is two a second. */
   readonly reportEveryMs?: number;
 }
 
@@ -366,7 +366,7 @@ export class ModelLibrary {
     this.#reportTimer = setTimeout(() => {
       this.#reportTimer = null;
       void this.#report();
-    }, this.#options.reportEveryMs ?? 200);
+    }, this.#options.reportEveryMs ?? 500);
   }
 
   async #report(): Promise<void> {

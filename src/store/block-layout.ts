@@ -5,22 +5,26 @@
  * file   |----------- chunk 0 ------------|----------- chunk 1 ------------|-- ...
  * blocks |  0  |  1  | ... |  11  | 12 (8) |  13  | ...
  * ```
- * A chunk is what one ranged request asks for, a block is one record in the database. Blocks never
+ * A chunk is what one ranged request asks for, a block is one file or one record. Blocks never
  * cross a chunk's border, so the last block of a chunk may be shorter. A single record of chunk size
- * would cost about 0.7 GB of extra memory while it is written. A block in flight is in memory about
- * six times (being filled, being hashed, in a Blob, on its way to the disk), so it is kept small.
+ * would cost about 0.7 GB of extra memory while it is written. A block in flight is in memory several
+ * times (being filled, being hashed, on its way to the disk), so it is kept small.
  */
 import { MEBIBYTE } from '../common/bytes.ts';
+import { hashPieceBytes } from './content-hash.ts';
 
 export interface BlockSizes {
   readonly chunkBytes: number;
   readonly blockBytes: number;
+  /** Blocks are hashed in pieces of this size: see `hashBlock`. Absent for a hash of whole blocks. */
+  readonly hashPieceBytes?: number;
 }
 
 /** The sizes for new files; the manifest keeps those a file was stored with. */
 export const defaultBlockSizes: BlockSizes = {
   chunkBytes: 200 * MEBIBYTE,
   blockBytes: 8 * MEBIBYTE,
+  hashPieceBytes,
 };
 
 export interface BlockRange {

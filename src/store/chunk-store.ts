@@ -6,7 +6,7 @@
  */
 export interface ChunkStore {
   /** `memory` is forgotten when the page closes. */
-  readonly kind: 'indexeddb' | 'memory';
+  readonly kind: 'opfs' | 'indexeddb' | 'memory';
 
   /**
    * Resolves after the block was committed; from then on `get` returns it. Overwrites. `bytes` may

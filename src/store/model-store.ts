@@ -9,6 +9,7 @@ import { Emitter } from '../common/events.ts';
 import { type BlockSizes, defaultBlockSizes } from './block-layout.ts';
 import type { ChangeChannel } from './change-channel.ts';
 import type { ChunkStore } from './chunk-store.ts';
+import { type OpenFileHash, openLocalFileHash } from './file-hash.ts';
 import { collectGarbage, deleteContent, releaseContent } from './garbage-collector.ts';
 import { LocalLocks, type Locks, modelLockName } from './locks.ts';
 import { findByOrigin, findReady, release, uniqueId } from './manifest-queries.ts';
@@ -57,6 +58,8 @@ export interface ModelStoreOptions {
   readonly chunks: ChunkStore;
   readonly locks?: Locks;
   readonly sizes?: BlockSizes;
+  /** Hashes files that arrive; unless given, in this thread. */
+  readonly openHash?: OpenFileHash;
   readonly now?: () => number;
   /** Connects the lists of several tabs and workers. */
   readonly channel?: ChangeChannel;
@@ -80,6 +83,7 @@ export class ModelStore {
       chunks: options.chunks,
       locks: this.locks,
       sizes: options.sizes ?? defaultBlockSizes,
+      openHash: options.openHash ?? openLocalFileHash,
       now: options.now ?? Date.now,
       changed: (modelId) => {
         const whole = wholeModelId(modelId);

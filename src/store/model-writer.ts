@@ -7,10 +7,12 @@
  */
 import { AppError, hasCode } from '../common/errors.ts';
 import { type BlockRange, blockCount, blockRange } from './block-layout.ts';
-import { hashBlock, StreamingHash } from './content-hash.ts';
+import { hashBlock } from './content-hash.ts';
 import { damagedError, markDamaged } from './damage.ts';
+import { type FileHash, LocalFileHash } from './file-hash.ts';
 import { deleteContent, releaseContent } from './garbage-collector.ts';
 import {
+  type BlockEntry,
   contentIn,
   type ContentRecord,
   inState,
@@ -25,17 +27,20 @@ import {
 } from './manifest.ts';
 import type { StoreContext } from './store-context.ts';
 
+/** So many are read back after a kill before the download goes on. */
+const catchUpBlocks = 4;
+
 export class ModelWriter {
   readonly modelId: string;
   readonly #context: StoreContext;
-  readonly #hash: StreamingHash;
+  readonly #hash: FileHash;
   #content: ContentRecord;
 
   private constructor(
     context: StoreContext,
     modelId: string,
     content: ContentRecord,
-    hash: StreamingHash,
+    hash: FileHash,
   ) {
     this.#context = context;
     this.modelId = modelId;
@@ -44,7 +49,7 @@ export class ModelWriter {
   }
 
   /**
-   * Takes an unfinished or damaged model for writing; hold its exclusive lock.
+   * Takes an unfinished or damaged model for writing; hold its exclusive lock, and `close` it.
    * @throws AppError `store/not-found`
    */
   static async open(context: StoreContext, modelId: string): Promise<ModelWriter> {
@@ -59,12 +64,16 @@ export class ModelWriter {
       return next;
     });
     context.changed(modelId);
-    return new ModelWriter(
-      context,
-      modelId,
-      content,
-      await StreamingHash.resume(content.hashProgress),
-    );
+    const hash =
+      content.sha256 === null
+        ? await context.openHash(content.hashProgress)
+        : // A repair compares its blocks with those of the verified file.
+          await LocalFileHash.open(null);
+    return new ModelWriter(context, modelId, content, hash);
+  }
+
+  close(): void {
+    this.#hash.close();
   }
 
   /** Length of the file, null until `setSize`. */
@@ -103,11 +112,15 @@ export class ModelWriter {
     return blockRange(this.#content.sizes, this.#content.size, index);
   }
 
-  /** The first block that has to be fetched; null when all are there. */
-  nextMissing(): BlockRange | null {
+  /**
+   * The first block that has to be fetched; null when all are there, or will be once `underWay` is
+   * written.
+   */
+  nextMissing(underWay?: number): BlockRange | null {
     const stored = new Set(
       this.#content.blocks.filter((block) => !block.damaged).map((block) => block.index),
     );
+    if (underWay !== undefined) stored.add(underWay);
     let index = 0;
     while (stored.has(index)) index++;
     const { size, sizes } = this.#content;
@@ -138,22 +151,12 @@ export class ModelWriter {
         details: { index, bytes: bytes.byteLength, expected: range.bytes },
       });
     }
-    const hashing = hashBlock(bytes);
+    const hashing = hashBlock(bytes, sizes.hashPieceBytes);
     if (this.#content.sha256 !== null) this.#checkRepair(index, await hashing);
-    const putting = this.#context.chunks.put(id, index, bytes);
-    // Should the hash fail first, nobody waits for the bytes any more.
-    putting.catch(() => undefined);
+    await this.#context.chunks.put(id, index, bytes);
     const sha256 = await hashing;
-    const before = this.#hash.save();
-    try {
-      // While the browser writes: by now the bytes are on their way to it.
-      if (range.offset === this.#hash.bytes) this.#hash.update(bytes);
-      await putting;
-    } catch (error) {
-      this.#hash.restore(before);
-      throw error;
-    }
-    const hashProgress = this.#hash.save();
+    if (this.#content.sha256 === null) await this.#hashOn(range.offset, bytes);
+    const hashProgress = this.#hash.progress;
     let halt: ModelRecord['halt'] = null;
     // A pause must not cost the block that was on its way to the disk.
     await this.#change((tables, content) => {
@@ -186,6 +189,19 @@ export class ModelWriter {
     return outcome.manifest;
   }
 
+  /**
+   * Adds a block to the hash of the whole file where it continues it. What a kill left out, at most
+   * a few blocks, is read back first; more than that is left for `finish`.
+   */
+  async #hashOn(offset: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    for (let count = 0; count <= catchUpBlocks && this.#hash.bytes !== offset; count++) {
+      const next = this.#blockToHash();
+      if (next === null) return;
+      await this.#hash.update(await this.#readBack(next));
+    }
+    if (this.#hash.bytes === offset) await this.#hash.update(bytes);
+  }
+
   /** A block fetched anew must be the block that the verified file had. */
   #checkRepair(index: number, sha256: string): void {
     const before = this.#content.blocks.find((block) => block.index === index);
@@ -198,32 +214,36 @@ export class ModelWriter {
   }
 
   async #hashAll(onProgress?: (bytesDone: number, bytesTotal: number) => void): Promise<string> {
-    const { id, blocks, sizes, size } = this.#content;
-    for (const block of blocks) {
-      const { offset } = blockRange(sizes, size, block.index);
-      if (offset < this.#hash.bytes) continue;
-      const bytes = await this.#readBack(id, block.index, block.sha256);
-      this.#hash.update(bytes);
-      onProgress?.(this.#hash.bytes, size ?? this.#hash.bytes);
+    for (;;) {
+      for (let next = this.#blockToHash(); next !== null; next = this.#blockToHash()) {
+        await this.#hash.update(await this.#readBack(next));
+        onProgress?.(this.#hash.bytes, this.#content.size ?? this.#hash.bytes);
+      }
+      const sha256 = await this.#hash.digest();
+      if (sha256 !== null) return sha256;
     }
-    return this.#hash.digest();
   }
 
-  async #readBack(
-    contentId: string,
-    index: number,
-    sha256: string,
-  ): Promise<Uint8Array<ArrayBuffer>> {
+  /** The stored block that continues the hash of the whole file. */
+  #blockToHash(): BlockEntry | null {
+    const { blocks, sizes, size } = this.#content;
+    const continues = (block: BlockEntry): boolean =>
+      blockRange(sizes, size, block.index).offset === this.#hash.bytes;
+    return blocks.find(continues) ?? null;
+  }
+
+  async #readBack(block: BlockEntry): Promise<Uint8Array<ArrayBuffer>> {
+    const { id, sizes } = this.#content;
     let cause: unknown;
     try {
-      const bytes = await this.#context.chunks.get(contentId, index);
-      if ((await hashBlock(bytes)) === sha256) return bytes;
+      const bytes = await this.#context.chunks.get(id, block.index);
+      if ((await hashBlock(bytes, sizes.hashPieceBytes)) === block.sha256) return bytes;
     } catch (error) {
       if (!hasCode(error, 'store/damaged', 'store/not-found')) throw error;
       cause = error;
     }
-    const problem = damagedError(this.modelId, this.blockBytes, [index], cause);
-    await markDamaged(this.#context, contentId, [index], problem);
+    const problem = damagedError(this.modelId, block.bytes, [block.index], cause);
+    await markDamaged(this.#context, id, [block.index], problem);
     throw problem;
   }
 

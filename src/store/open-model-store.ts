@@ -6,12 +6,15 @@ import { GIBIBYTE, MEBIBYTE } from '../common/bytes.ts';
 import { type AppError, hasCode, toAppError } from '../common/errors.ts';
 import { BroadcastChangeChannel } from './change-channel.ts';
 import type { ChunkStore } from './chunk-store.ts';
+import { type OpenFileHash, openLocalFileHash } from './file-hash.ts';
 import { IdbChunkStore } from './idb-chunk-store.ts';
 import { IdbManifestStore } from './idb-manifest-store.ts';
 import { LocalLocks, type LockManagerLike, WebLocks } from './locks.ts';
 import { MemoryChunkStore } from './memory-chunk-store.ts';
 import { MemoryManifestStore } from './memory-manifest-store.ts';
 import { ModelStore } from './model-store.ts';
+import { OpfsChunkStore, type WriteFile, writeFile } from './opfs-chunk-store.ts';
+import { PlacedChunkStore } from './placed-chunk-store.ts';
 import { probeContentId } from './store-context.ts';
 import { toStoreError } from './store-errors.ts';
 
@@ -24,34 +27,73 @@ export interface OpenedModelStore {
   readonly notKept: AppError | null;
 }
 
+/** Work that is done beside this thread where it can be. */
+export interface StoreThreads {
+  readonly openHash?: OpenFileHash;
+  readonly write?: WriteFile;
+}
+
 /** Never rejects: without storage the models live in memory. */
 export async function openModelStore(
   lockManager: LockManagerLike | undefined,
+  threads: StoreThreads = {},
 ): Promise<OpenedModelStore> {
   const locks = lockManager === undefined ? new LocalLocks() : new WebLocks(lockManager);
   const manifest = new IdbManifestStore();
-  const chunks = new IdbChunkStore();
+  const places = await placesForBlocks(threads.write);
+  const openHash = threads.openHash ?? openLocalFileHash;
   try {
     const { models } = await manifest.read();
     // One probe at a time: the tabs of a restored session all start together.
-    await locks
-      .hold('hermit-probe', 'exclusive', () => probeChunkStore(chunks))
-      .catch((error: unknown) => {
-        // A full disk keeps what it has, and only there can the person make room.
-        if (!hasCode(error, 'store/quota') || models.size === 0) throw error;
-      });
+    const chunks = await locks.hold('hermit-probe', 'exclusive', () =>
+      firstThatWorks(places, models.size > 0),
+    );
     const channel = new BroadcastChangeChannel();
-    return { store: new ModelStore({ manifest, chunks, locks, channel }), notKept: null };
+    return { store: new ModelStore({ manifest, chunks, locks, channel, openHash }), notKept: null };
   } catch (error) {
     manifest.close();
-    chunks.close();
+    for (const place of places) place.close();
     const store = new ModelStore({
       manifest: new MemoryManifestStore(),
       chunks: new MemoryChunkStore({ limitBytes: memoryLimitBytes }),
       locks: new LocalLocks(),
+      openHash,
     });
     return { store, notKept: toAppError(error) };
   }
+}
+
+/** What this browser has, the best first. */
+async function placesForBlocks(
+  write: WriteFile = writeFile,
+): Promise<readonly [ChunkStore, ...ChunkStore[]]> {
+  const files = new OpfsChunkStore({ write });
+  // A private window may refuse what it has by name.
+  const usable = await files.contents().then(
+    () => true,
+    () => false,
+  );
+  return usable ? [files, new IdbChunkStore()] : [new IdbChunkStore()];
+}
+
+/** @throws AppError `store/*`, of the last place, when none works */
+async function firstThatWorks(
+  places: readonly ChunkStore[],
+  hasModels: boolean,
+): Promise<ChunkStore> {
+  let problem: unknown;
+  for (const place of places) {
+    const others = places.filter((other) => other !== place);
+    try {
+      await probeChunkStore(place);
+      return new PlacedChunkStore(place, others);
+    } catch (error) {
+      // A full disk keeps what it has, and only there can the person make room.
+      if (hasCode(error, 'store/quota') && hasModels) return new PlacedChunkStore(place, others);
+      problem = error;
+    }
+  }
+  throw problem;
 }
 
 /** Writes, reads back and deletes 1 MiB. @throws AppError `store/*` */
@@ -74,10 +116,11 @@ export async function probeChunkStore(chunks: ChunkStore): Promise<void> {
  * The kept store for threads that only read models: without the probe, which the store worker has
  * passed by the time there is anything to read.
  */
-export function openStoreForReading(lockManager: LockManagerLike): ModelStore {
+export async function openStoreForReading(lockManager: LockManagerLike): Promise<ModelStore> {
+  const [preferred, ...others] = await placesForBlocks();
   return new ModelStore({
     manifest: new IdbManifestStore(),
-    chunks: new IdbChunkStore(),
+    chunks: new PlacedChunkStore(preferred, others),
     locks: new WebLocks(lockManager),
     channel: new BroadcastChangeChannel(),
   });

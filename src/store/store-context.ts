@@ -1,5 +1,6 @@
 import type { BlockSizes } from './block-layout.ts';
 import type { ChunkStore } from './chunk-store.ts';
+import type { OpenFileHash } from './file-hash.ts';
 import type { Locks } from './locks.ts';
 import type { ManifestStore } from './manifest-store.ts';
 
@@ -10,6 +11,8 @@ export interface StoreContext {
   readonly locks: Locks;
   /** For files stored from now on. */
   readonly sizes: BlockSizes;
+  /** For files that arrive from now on. */
+  readonly openHash: OpenFileHash;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** Tells everybody, here and in other tabs, that a model's record changed. */

@@ -26,12 +26,18 @@ export interface StoredByteSourceOptions {
   readonly release: () => void;
 }
 
+interface CachedBlock {
+  readonly bytes: Promise<Uint8Array<ArrayBuffer>>;
+  /** Reads that wait for it. */
+  readers: number;
+}
+
 export class StoredByteSource implements ByteSource {
   readonly size: number;
   readonly #options: StoredByteSourceOptions;
   readonly #entries: ReadonlyMap<number, BlockEntry>;
   /** In order of last use, the newest last. */
-  readonly #cache = new Map<number, Promise<Uint8Array<ArrayBuffer>>>();
+  readonly #cache = new Map<number, CachedBlock>();
   #lastIndex = -1;
   #closed = false;
 
@@ -45,19 +51,27 @@ export class StoredByteSource implements ByteSource {
     offset: number,
     length: number,
     signal?: AbortSignal,
+    spare?: ArrayBuffer,
   ): Promise<Uint8Array<ArrayBuffer>> {
     checkRange(this.size, offset, length);
     const { sizes } = this.#options.model;
-    const result = new Uint8Array(length);
+    const fits = spare !== undefined && spare.byteLength >= length;
+    const result = new Uint8Array(fits ? spare : new ArrayBuffer(length), 0, length);
     let done = 0;
     while (done < length) {
       throwIfAborted(signal);
       const position = offset + done;
       const range = blockRange(sizes, this.size, blockIndexAt(sizes, position));
-      const block = await this.#block(range.index);
       const from = position - range.offset;
       const count = Math.min(range.bytes - from, length - done);
-      result.set(block.subarray(from, from + count), done);
+      const block = this.#block(range.index);
+      block.readers++;
+      try {
+        result.set((await block.bytes).subarray(from, from + count), done);
+      } finally {
+        block.readers--;
+      }
+      this.#readAhead(range.index);
       done += count;
     }
     return result;
@@ -73,44 +87,55 @@ export class StoredByteSource implements ByteSource {
     void context.chunks.release(model.contentId);
   }
 
-  async #block(index: number): Promise<Uint8Array<ArrayBuffer>> {
+  #block(index: number): CachedBlock {
     if (this.#closed) {
       throw new AppError('store/closed', 'The model was closed. Load it again.');
     }
-    const block = this.#cached(index);
-    const sequential = index === this.#lastIndex + 1;
-    this.#lastIndex = index;
-    const bytes = await block;
-    if (sequential && this.#entries.has(index + 1) && !this.#closed) {
-      // A failure ahead is told when the block is really asked for.
-      this.#cached(index + 1).catch(() => undefined);
-    }
-    return bytes;
-  }
-
-  #cached(index: number): Promise<Uint8Array<ArrayBuffer>> {
     const known = this.#cache.get(index);
     this.#cache.delete(index);
-    const block = known ?? this.#load(index);
+    const block = known ?? { bytes: this.#load(index, this.#spareBlock()), readers: 0 };
     this.#cache.set(index, block);
     if (known === undefined) {
-      block.catch(() => {
+      block.bytes.catch(() => {
         if (this.#cache.get(index) === block) this.#cache.delete(index);
       });
-      for (const oldest of this.#cache.keys()) {
-        if (this.#cache.size <= cachedBlocks) break;
-        this.#cache.delete(oldest);
-      }
     }
     return block;
   }
 
-  async #load(index: number): Promise<Uint8Array<ArrayBuffer>> {
+  /** Begins to read the next block for whoever goes through the file from front to back. */
+  #readAhead(index: number): void {
+    const sequential = index === this.#lastIndex || index === this.#lastIndex + 1;
+    this.#lastIndex = index;
+    if (!sequential || this.#closed || !this.#entries.has(index + 1)) return;
+    // A failure ahead is told when the block is really asked for.
+    this.#block(index + 1).bytes.catch(() => undefined);
+  }
+
+  /** Makes room for one more block: the memory of the one that was not used for longest. */
+  #spareBlock(): Promise<ArrayBuffer | undefined> {
+    if (this.#cache.size < cachedBlocks) return Promise.resolve(undefined);
+    for (const [index, block] of this.#cache) {
+      this.#cache.delete(index);
+      // A reader that still waits for it will look into this memory.
+      if (block.readers > 0) break;
+      return block.bytes.then(
+        (bytes) => bytes.buffer,
+        () => undefined,
+      );
+    }
+    return Promise.resolve(undefined);
+  }
+
+  async #load(
+    index: number,
+    spare: Promise<ArrayBuffer | undefined>,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     const { context, model, checkedBlocks } = this.#options;
     const entry = this.#entries.get(index);
     let cause: unknown;
     try {
-      const bytes = await context.chunks.get(model.contentId, index);
+      const bytes = await context.chunks.get(model.contentId, index, await spare);
       if (entry !== undefined && (await this.#isIntact(bytes, entry))) return bytes;
     } catch (error) {
       // A store that cannot be reached says nothing about the bytes in it.
@@ -127,7 +152,8 @@ export class StoredByteSource implements ByteSource {
     if (bytes.byteLength !== entry.bytes) return false;
     const key = `${this.#options.model.contentId}:${entry.index}`;
     if (this.#options.checkedBlocks.has(key)) return true;
-    if ((await hashBlock(bytes)) !== entry.sha256) return false;
+    if ((await hashBlock(bytes, this.#options.model.sizes.hashPieceBytes)) !== entry.sha256)
+      return false;
     this.#options.checkedBlocks.add(key);
     return true;
   }

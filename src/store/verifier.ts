@@ -1,7 +1,14 @@
-/** Reads a whole stored model back and compares it with what was written down about it. */
+/**
+ * Reads a whole stored model back and compares it with what was written down about it.
+ *
+ * The hashes of the blocks were made of the very bytes whose SHA-256 was compared with the published
+ * one when the model became `ready`. So blocks that are unchanged and complete are that file, and it
+ * need not be hashed again as a whole, which takes five times as long.
+ */
 import { throwIfAborted } from '../common/abort.ts';
 import { AppError, hasCode } from '../common/errors.ts';
-import { hashBlock, StreamingHash } from './content-hash.ts';
+import { blockCount, blockRange } from './block-layout.ts';
+import { hashBlock } from './content-hash.ts';
 import { damagedError, markDamaged } from './damage.ts';
 import { type BlockEntry, contentIn, inState, type ModelManifest } from './manifest.ts';
 import type { StoreContext } from './store-context.ts';
@@ -27,7 +34,6 @@ export async function verifyContent(
       'This model is not complete yet, so there is nothing to check.',
     );
   }
-  const whole = await StreamingHash.resume(null);
   const damaged: number[] = [];
   let bytesDone = 0;
   // The next block is read, into the memory of the one before, while this one is hashed.
@@ -39,10 +45,8 @@ export async function verifyContent(
     next = readBlock(context, model.contentId, model.blocks[position + 1], spare);
     // Whoever leaves this loop early does not wait for it any more.
     next.catch(() => undefined);
-    const hashing = bytes === null ? null : hashBlock(bytes);
-    // With a damaged block among the rest this sum is not looked at.
-    if (bytes !== null) whole.update(bytes);
-    if ((await hashing) !== block.sha256) damaged.push(block.index);
+    const hash = bytes === null ? null : await hashBlock(bytes, model.sizes.hashPieceBytes);
+    if (hash !== block.sha256 || bytes?.byteLength !== block.bytes) damaged.push(block.index);
     spare = bytes?.buffer;
     bytesDone += block.bytes;
     options.onProgress?.(bytesDone, model.size);
@@ -55,14 +59,24 @@ export async function verifyContent(
     await markDamaged(context, model.contentId, damaged, problem);
     return damaged;
   }
-  if (whole.bytes !== model.size || whole.digest() !== model.sha256) {
-    // Every block is what was written down, but blocks are missing from the list.
-    const problem = damagedError(model.fileName, model.size - whole.bytes, []);
+  const missing = missingBytes(model, model.size);
+  if (missing > 0) {
+    const problem = damagedError(model.fileName, missing, []);
     await markDamaged(context, model.contentId, [], problem);
     throw problem;
   }
   if (model.state === 'damaged') await markIntact(context, model);
   return [];
+}
+
+/** How much of the file no block in the list holds. */
+function missingBytes({ blocks, sizes }: ModelManifest, size: number): number {
+  const listed = new Set(blocks.map((block) => block.index));
+  let missing = 0;
+  for (let index = 0; index < blockCount(sizes, size); index++) {
+    if (!listed.has(index)) missing += blockRange(sizes, size, index).bytes;
+  }
+  return missing;
 }
 
 /** The block's bytes, or null when they are lost or there is no such block. */

@@ -33,30 +33,20 @@ afterAll(async () => {
 /** Flips a bit in the first block of the only stored content, behind the application's back. */
 async function flipStoredBit(page: Page): Promise<void> {
   await page.evaluate(async () => {
-    const done = <T>(request: IDBRequest<T>): Promise<T> =>
-      new Promise((resolve, reject) => {
-        request.onsuccess = () => {
-          resolve(request.result);
-        };
-        request.onerror = () => {
-          reject(request.error ?? new Error('IndexedDB failed'));
-        };
+    const root = await navigator.storage.getDirectory();
+    const contents = await root.getDirectoryHandle('hermit-model-bytes');
+    for await (const content of contents.values()) {
+      const file = await (content as FileSystemDirectoryHandle).getFileHandle('0');
+      const last = (await file.getFile()).size - 1;
+      const byte = new Uint8Array(await (await file.getFile()).slice(last).arrayBuffer());
+      const writable = await file.createWritable({ keepExistingData: true });
+      await writable.write({
+        type: 'write',
+        position: last,
+        data: Uint8Array.of((byte[0] ?? 0) ^ 1),
       });
-    const databases = await indexedDB.databases();
-    const names = databases.map(({ name }) => name ?? '');
-    const name = names.find((each) => each.startsWith('hermit-model-bytes-'));
-    if (name === undefined) throw new Error(`No stored bytes in ${names.join(', ')}`);
-    const database = await done(indexedDB.open(name));
-    const read = database.transaction('blocks').objectStore('blocks');
-    const value: unknown = await done(read.get(0));
-    const bytes = new Uint8Array(
-      value instanceof Blob ? await value.arrayBuffer() : (value as ArrayBuffer),
-    );
-    const last = bytes.length - 1;
-    bytes[last] = (bytes[last] ?? 0) ^ 1;
-    const write = database.transaction('blocks', 'readwrite').objectStore('blocks');
-    await done(write.put(bytes.buffer, 0));
-    database.close();
+      await writable.close();
+    }
   });
 }
 

@@ -224,19 +224,24 @@ async function* readAhead(
       return { weight, offset: offsetBytes + start, length, last: start + length === sizeBytes };
     });
   });
-  const read = (index: number): Promise<Uint8Array<ArrayBuffer>> | undefined => {
+  const read = (index: number, spare?: ArrayBuffer): Promise<Uint8Array<ArrayBuffer>> | undefined => {
     const range = ranges[index];
-    const bytes = range && source.read(range.offset, range.length, signal);
+    const bytes = range && source.read(range.offset, range.length, signal, spare);
     // when the caller fails first nobody awaits this read any more
     bytes?.catch(() => undefined);
     return bytes;
   };
   let next = read(0);
+  // Of the piece before, whose last rows the caller may still hold; and of the one before that.
+  let previous: ArrayBuffer | undefined;
+  let spare: ArrayBuffer | undefined;
   for (const [index, { weight, last }] of ranges.entries()) {
     const bytes = await next;
     if (bytes === undefined) return;
-    next = read(index + 1);
+    next = read(index + 1, spare);
     yield { weight, bytes, last };
+    spare = previous;
+    previous = bytes.buffer;
   }
 }
 

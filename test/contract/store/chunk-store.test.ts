@@ -5,13 +5,26 @@ import { FaultyChunkStore } from '../../../src/store/faulty-chunk-store.ts';
 import { IdbChunkStore } from '../../../src/store/idb-chunk-store.ts';
 import { MemoryChunkStore } from '../../../src/store/memory-chunk-store.ts';
 import { probeChunkStore } from '../../../src/store/open-model-store.ts';
-import { describeChunkStore } from './chunk-store-contract.ts';
+import type { ChunkStore } from '../../../src/store/chunk-store.ts';
+import { PlacedChunkStore } from '../../../src/store/placed-chunk-store.ts';
+import { chunkStoreChecks } from './chunk-store-contract.ts';
+
+function describeChunkStore(name: string, open: () => ChunkStore): void {
+  describe(`chunk store contract: ${name}`, () => {
+    test.each(Object.entries(chunkStoreChecks))('%s', async (_name, check) => {
+      const store = open();
+      await check(store);
+      store.close();
+    });
+  });
+}
 
 let databases = 0;
 const openIdb = (): IdbChunkStore => new IdbChunkStore({ namePrefix: `contract-${databases++}-` });
 
 describeChunkStore('memory', () => new MemoryChunkStore());
 describeChunkStore('IndexedDB', openIdb);
+describeChunkStore('two places', () => new PlacedChunkStore(new MemoryChunkStore(), [openIdb()]));
 describeChunkStore('faulty without faults', () => new FaultyChunkStore(new MemoryChunkStore()));
 
 describe('IndexedDB chunk store', () => {
@@ -86,5 +99,22 @@ describe('memory chunk store', () => {
     expect(await store.list('a')).toEqual([0]);
     await store.removeContent('a');
     await store.put('a', 1, new Uint8Array(10));
+  });
+});
+
+describe('several places', () => {
+  test('new contents go to the first, and each stays where it is', async () => {
+    const [old, preferred] = [new MemoryChunkStore(), new MemoryChunkStore()];
+    await old.put('old', 0, Uint8Array.of(1));
+    const store = new PlacedChunkStore(preferred, [old]);
+    await store.put('old', 1, Uint8Array.of(2));
+    await store.put('new', 0, Uint8Array.of(3));
+    expect(await old.list('old')).toEqual([0, 1]);
+    expect(await preferred.contents()).toEqual(['new']);
+    expect(await store.get('old', 1)).toEqual(Uint8Array.of(2));
+    expect((await store.contents()).sort()).toEqual(['new', 'old']);
+    await store.removeContent('old');
+    expect(await old.contents()).toEqual([]);
+    store.close();
   });
 });
