@@ -17,6 +17,7 @@ export class JoinedByteSource<Part extends ByteSource = ByteSource> implements B
     offset: number,
     length: number,
     signal?: AbortSignal,
+    spare?: ArrayBuffer,
   ): Promise<Uint8Array<ArrayBuffer>> {
     checkRange(this.size, offset, length);
     let start = 0;
@@ -24,7 +25,9 @@ export class JoinedByteSource<Part extends ByteSource = ByteSource> implements B
     for (const part of this.parts) {
       const from = Math.max(offset, start);
       const to = Math.min(offset + length, start + part.size);
-      if (from < to) pieces.push(part.read(from - start, to - from, signal));
+      // Two parts must not fill the same memory.
+      const memory = to - from === length ? spare : undefined;
+      if (from < to) pieces.push(part.read(from - start, to - from, signal, memory));
       start += part.size;
     }
     const [first] = pieces;
@@ -58,8 +61,9 @@ export class SlicedByteSource implements ByteSource {
     offset: number,
     length: number,
     signal?: AbortSignal,
+    spare?: ArrayBuffer,
   ): Promise<Uint8Array<ArrayBuffer>> {
     checkRange(this.size, offset, length);
-    return this.#source.read(this.#start + offset, length, signal);
+    return this.#source.read(this.#start + offset, length, signal, spare);
   }
 }

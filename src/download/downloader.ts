@@ -65,7 +65,7 @@ interface StoringBlock {
 }
 
 /** Asked for at once of a server that is faster than the disk. */
-const blocksAtOnce = 2;
+const blocksAtOnce = 3;
 
 /** One run of one download. */
 export class Downloader {

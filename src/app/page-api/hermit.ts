@@ -286,6 +286,10 @@ class HermitModels {
       });
     }
     if (entry.state.kind === 'ready') return entry;
+    if (entry.state.kind === 'damaged') {
+      const { code, message, details } = entry.state.error;
+      throw new AppError(code, message, { details });
+    }
     throw new AppError('store/not-ready', `The model "${entry.name}" cannot be used yet.`, {
       details: { id, state: entry.state.kind },
     });
