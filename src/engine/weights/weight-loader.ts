@@ -224,7 +224,10 @@ async function* readAhead(
       return { weight, offset: offsetBytes + start, length, last: start + length === sizeBytes };
     });
   });
-  const read = (index: number, spare?: ArrayBuffer): Promise<Uint8Array<ArrayBuffer>> | undefined => {
+  const read = (
+    index: number,
+    spare?: ArrayBuffer,
+  ): Promise<Uint8Array<ArrayBuffer>> | undefined => {
     const range = ranges[index];
     const bytes = range && source.read(range.offset, range.length, signal, spare);
     // when the caller fails first nobody awaits this read any more
