@@ -2,30 +2,36 @@
  * Where untrusted files are read: made for one call and ended after it, without any connection. A
  * header or template that never ends costs its deadline and nothing else.
  */
+import type { ByteSource } from '../src/common/byte-source.ts';
 import { renderChatTemplate } from '../src/conversation/chat-template.ts';
 import { headerToMessage } from '../src/engine/formats/gguf/header-message.ts';
 import { readModel } from '../src/engine/formats/gguf/split.ts';
+import { inspectModel, refuseUnusable } from '../src/engine/inspection/inspect-model.ts';
 import { modelPurpose } from '../src/engine/models/registry.ts';
-import type { SandboxApi } from '../src/rpc/contracts.ts';
+import type { ModelReference, SandboxApi } from '../src/rpc/contracts.ts';
 import { exposeApi } from '../src/rpc/expose.ts';
 import { openReference } from './open-reference.ts';
 
+async function reading<T>(
+  model: ModelReference,
+  work: (source: ByteSource) => Promise<T>,
+): Promise<T> {
+  const source = await openReference(model);
+  try {
+    return await work(source);
+  } finally {
+    source.close();
+  }
+}
+
 exposeApi({
-  readHeader: async (model, header) => {
-    const source = await openReference(model);
-    try {
+  readHeader: (model, header) =>
+    reading(model, async (source) => {
       header.postMessage(headerToMessage(await readModel(source)));
-    } finally {
-      source.close();
-    }
-  },
-  readPurpose: async (model) => {
-    const source = await openReference(model);
-    try {
-      return modelPurpose(await readModel(source));
-    } finally {
-      source.close();
-    }
-  },
+    }),
+  readPurpose: (model) => reading(model, async (source) => modelPurpose(await readModel(source))),
+  inspect: (model) => reading(model, (source) => inspectModel(source)),
+  refuseUnusable: (model, budgetBytes) =>
+    reading(model, async (source) => refuseUnusable(await readModel(source), budgetBytes)),
   renderTemplate: (request) => Promise.resolve(renderChatTemplate(request)),
 } satisfies SandboxApi);

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Device, modelBytes, settled } from '../../test/fixtures/library-device.ts';
 import { makerOver } from '../../test/fixtures/model-maker.ts';
+import { headerSandbox, modelInspector } from '../../test/fixtures/header-sandbox.ts';
 import { startModelServer, type ModelServer } from '../../test/fixtures/model-server.ts';
 import { realEmbedder } from '../../test/fixtures/real-embedder.ts';
 import { ScriptedEngine, scriptedRuntime } from '../../test/fixtures/scripted-engine.ts';
@@ -63,6 +64,8 @@ async function setUp(fetchCatalog: () => Promise<unknown> = () => Promise.resolv
     purposes,
     language: () => language.value,
     fetchCatalog,
+    inspector: modelInspector(store, 1e9),
+    readHeader: (bytes, port) => headerSandbox(1e9).refuseUnusable(bytes, port),
     load: (id) => runtime.load(id, { precision: 'auto', contextLength: 512 }),
   });
   closers.push(close, closeEmbedder, () => {

@@ -19,6 +19,8 @@ import type {
   BackendReasonView,
   ActiveModelView,
   CatalogModelView,
+  InspectionTarget,
+  InspectionView,
   CatalogView,
   MakingView,
   ModelsService,
@@ -31,6 +33,7 @@ import { errorView } from './error-view.ts';
 import type { MakingState, ModelMaker } from './model-maker.ts';
 import type { EmbeddingRuntime } from './embedding-runtime.ts';
 import type { ModelPurposes } from './model-purposes.ts';
+import type { InspectionSource, ModelInspector } from './model-inspector.ts';
 import type { ModelRuntime } from './model-runtime.ts';
 
 export interface ModelsServiceOptions {
@@ -45,6 +48,9 @@ export interface ModelsServiceOptions {
   readonly maker: ModelMaker;
   /** Loads a model with the user's settings and remembers it as the one used last. */
   readonly load: (modelId: string) => Promise<unknown>;
+  readonly inspector: Pick<ModelInspector, 'inspect'>;
+  /** Says what a header tells, or rejects with why its model cannot be used here. */
+  readonly readHeader: Parameters<StoreApi['readHeadersWith']>[0];
 }
 
 export class LibraryModelsService implements ModelsService {
@@ -99,7 +105,8 @@ export class LibraryModelsService implements ModelsService {
 
   /** Begins to follow the store; resolves once the entries are known. */
   async start(): Promise<void> {
-    const { store } = this.#options;
+    const { store, readHeader } = this.#options;
+    await store.use((remote) => remote.readHeadersWith(callback(readHeader)));
     // The callback's messages travel on a port of their own and may come after the answer.
     const entries = await store.use((remote) => remote.list());
     this.#showEntries(entries);
@@ -158,13 +165,37 @@ export class LibraryModelsService implements ModelsService {
   }
 
   async addFromCatalog(catalogId: string): Promise<string> {
+    return this.#add({ kind: 'catalog', entry: this.#catalogEntry(catalogId) });
+  }
+
+  #catalogEntry(catalogId: string): CatalogEntry {
     const entry = this.#catalogEntries.find(({ id }) => id === catalogId);
-    if (entry === undefined) {
-      throw new AppError('store/not-found', 'The catalogue has no such model.', {
-        details: { id: catalogId },
-      });
+    if (entry !== undefined) return entry;
+    throw new AppError('store/not-found', 'The catalogue has no such model.', {
+      details: { id: catalogId },
+    });
+  }
+
+  async inspect(target: InspectionTarget, signal: AbortSignal): Promise<InspectionView> {
+    return this.#options.inspector.inspect(this.#inspectionSource(target), signal);
+  }
+
+  #inspectionSource(target: InspectionTarget): InspectionSource {
+    switch (target.kind) {
+      case 'installed':
+      case 'url':
+      case 'hub':
+        return target;
+      case 'files': {
+        const [file, ...more] = target.files;
+        if (file !== undefined) return { kind: 'file', file, more };
+        throw new AppError('invalid-argument', 'Choose a file.');
+      }
+      case 'catalog':
+        return { kind: 'catalog', entry: this.#catalogEntry(target.id) };
+      default:
+        return target satisfies never;
     }
-    return this.#add({ kind: 'catalog', entry });
   }
 
   pause(id: string): Promise<void> {

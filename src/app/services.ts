@@ -10,22 +10,18 @@ import type { LibraryEntry } from '../download/library-entry.ts';
 import { InstallPrompt } from '../pwa/install-prompt.ts';
 import { serviceWorkerOfThisPage } from '../pwa/service-worker-registration.ts';
 import { UpdateController } from '../pwa/update-controller.ts';
-import type {
-  EmbedderApi,
-  EngineApi,
-  ModelReference,
-  SandboxApi,
-  StoreApi,
-} from '../rpc/contracts.ts';
-import { transfer, type Remote } from '../rpc/transfer.ts';
-import { WorkerOwner, useOnce } from '../rpc/worker-owner.ts';
+import type { EmbedderApi, EngineApi, ModelReference, StoreApi } from '../rpc/contracts.ts';
+import { transfer } from '../rpc/transfer.ts';
+import { WorkerOwner } from '../rpc/worker-owner.ts';
 import { resolveLocale } from '../ui/localization.ts';
 import type { Services } from '../ui/services.ts';
 import { BrowserAppService } from './app-service.ts';
 import { StoredChatsService } from './chats-service.ts';
 import { EmbeddingRuntime } from './embedding-runtime.ts';
+import { HeaderSandbox } from './header-sandbox.ts';
 import { LastModel } from './last-model.ts';
-import { ModelPurposes, type ModelPurpose } from './model-purposes.ts';
+import { ModelInspector } from './model-inspector.ts';
+import { ModelPurposes } from './model-purposes.ts';
 import { ModelRuntime } from './model-runtime.ts';
 import { ModelMaker } from './model-maker.ts';
 import { LibraryModelsService } from './models-service.ts';
@@ -43,8 +39,6 @@ import {
 
 /** Silence after which a CPU worker counts as hung: a slice of a large prompt stays far below it. */
 const SILENCE_LIMIT_MS = 15_000;
-/** The largest headers of published models parse in well under a second. */
-const HEADER_DEADLINE_MS = 10_000;
 
 /** States of models in which the used storage changes all the time. */
 const changing: ReadonlySet<LibraryEntry['state']['kind']> = new Set([
@@ -99,6 +93,9 @@ export async function createApplication(version: string): Promise<Application> {
   const refer = async (id: string): Promise<ModelReference> =>
     (await kept()) ? { kind: 'stored', id } : serveFromMemory(store, id);
   const budgetBytes = memoryBudget(memoryHints());
+  const headers = new HeaderSandbox(createSandboxWorker, budgetBytes);
+  const readHeader = (model: ModelReference, header: MessagePort): Promise<void> =>
+    headers.readHeader(model, header);
   const embeddings = new EmbeddingRuntime({
     worker: new WorkerOwner<EmbedderApi>({
       name: 'embedder',
@@ -128,8 +125,9 @@ export async function createApplication(version: string): Promise<Application> {
   });
   const purposes = new ModelPurposes({
     storage,
-    read: async (id) => readPurpose(await refer(id)),
+    read: async (id) => headers.readPurpose(await refer(id)),
   });
+  const inspector = new ModelInspector({ store, sandbox: headers, refer, budgetBytes });
   const prompts = new PromptRenderer(runtime, createSandboxWorker);
   const load = async (id: string, onProgress?: (fraction: number) => void): Promise<void> => {
     const { contextLength, precision, backend } = settings.settings.value;
@@ -155,6 +153,8 @@ export async function createApplication(version: string): Promise<Application> {
     language: () => resolveLocale(settings.settings.value.language, navigator.languages),
     fetchCatalog: readCatalog,
     load,
+    inspector,
+    readHeader: (bytes, port) => headers.refuseUnusable(bytes, port),
   });
   // Without the list the page would greet a person of long standing like a stranger.
   const [conversations, listed] = await Promise.all([
@@ -234,6 +234,7 @@ export async function createApplication(version: string): Promise<Application> {
   const hermit = new Hermit({
     version,
     store,
+    inspector,
     entries: models.entries,
     maker,
     runtime,
@@ -281,35 +282,6 @@ async function serveFromMemory(store: WorkerOwner<StoreApi>, id: string): Promis
   const { port1, port2 } = new MessageChannel();
   const served = await store.use((remote) => remote.serveBytes(id, transfer(port1, [port1])));
   return { kind: 'port', port: port2, ...served };
-}
-
-function readHeader(model: ModelReference, header: MessagePort): Promise<void> {
-  return inSandbox(model, (sandbox, reference) =>
-    sandbox.readHeader(reference, transfer(header, [header])),
-  );
-}
-
-function readPurpose(model: ModelReference): Promise<ModelPurpose> {
-  return inSandbox(model, (sandbox, reference) => sandbox.readPurpose(reference));
-}
-
-/** One look at an untrusted header, in a worker that ends after it. */
-function inSandbox<T>(
-  model: ModelReference,
-  look: (sandbox: Remote<SandboxApi>, reference: ModelReference) => Promise<T>,
-): Promise<T> {
-  const late = (): AppError =>
-    new AppError(
-      'model-file/malformed',
-      'The header of this model file could not be read in a reasonable time. Choose another file.',
-      { details: { deadlineMs: HEADER_DEADLINE_MS } },
-    );
-  const reference = model.kind === 'port' ? transfer(model, [model.port]) : model;
-  return useOnce<SandboxApi, T>(
-    { name: 'sandbox', create: createSandboxWorker, deadlineMs: HEADER_DEADLINE_MS },
-    late,
-    (sandbox) => look(sandbox, reference),
-  );
 }
 
 /** The text that importances are measured on: same origin, precached. */

@@ -28,6 +28,8 @@ import {
 import { hubUrl } from './hub-source.ts';
 import type { Fetch } from './range-fetcher.ts';
 import { ProducedSource } from './produced-source.ts';
+import type { ModelSource } from './model-source.ts';
+import { openRemoteModel, type RemoteModel } from './remote-model.ts';
 import { type Clock, systemClock } from './retry.ts';
 
 export interface LibraryUsage {
@@ -132,6 +134,21 @@ export class ModelLibrary {
     return manifest.id;
   }
 
+  /**
+   * Opens a model where it is, for reading its header; nothing is stored. Close it afterwards.
+   * @throws AppError as `add`, `download/*`, `aborted`
+   */
+  openRemote(request: AddModelRequest, signal: AbortSignal): Promise<RemoteModel> {
+    const drafts = toDrafts(request);
+    const chosen = request.kind === 'file' ? localFiles(request) : [];
+    return openRemoteModel(
+      drafts,
+      (draft, index) => this.#sourceOf(draft, chosen[index]),
+      this.#clock,
+      signal,
+    );
+  }
+
   /** Stops fetching and keeps what is stored. */
   async pause(id: string): Promise<void> {
     await this.#started;
@@ -163,7 +180,7 @@ export class ModelLibrary {
     if (model.state === 'ready' || model.state === 'deleting') return;
     if (this.#jobs.has(id)) return;
     // Asked for the error it throws when a local file is missing.
-    for (const file of unfinished(model)) this.#sourceOf(file);
+    for (const file of unfinished(model)) this.#sourceOf(file, this.#files.get(file.id));
     this.#startJob(id, 'asked');
   }
 
@@ -321,7 +338,7 @@ export class ModelLibrary {
       network: this.#options.network,
       readHeader: produced === undefined ? (this.#options.readHeader ?? null) : null,
       maker: produced ?? null,
-      sourceOf: (file) => this.#sourceOf(file),
+      sourceOf: (file) => this.#sourceOf(file, this.#files.get(file.id), produced),
       complete: (fileId) => this.#files.delete(fileId),
       report: () => {
         this.#scheduleReport();
@@ -332,8 +349,11 @@ export class ModelLibrary {
     produced?.cancel(new AppError('aborted', 'The model was not needed.'));
   }
 
-  #sourceOf(model: ModelManifest): ReturnType<typeof sourceOf> {
-    const produced = this.#produced.get(model.id);
+  #sourceOf(
+    model: Pick<ModelManifest, 'origin' | 'fileName' | 'name'>,
+    file: File | undefined,
+    produced?: ProducedSource,
+  ): ModelSource {
     if (produced !== undefined) return produced;
     const options: SourceOptions = {
       fetch: this.#options.fetch,
@@ -341,7 +361,7 @@ export class ModelLibrary {
       now: () => this.#clock.now(),
       hubUrl: this.#options.hubUrl ?? hubUrl,
     };
-    return sourceOf(model, this.#files.get(model.id), options);
+    return sourceOf(model, file, options);
   }
 
   #showLive(job: LibraryJob, state: NonNullable<LibraryJob['live']>): void {

@@ -213,7 +213,7 @@ export interface SourceOptions {
  * @throws AppError `invalid-argument` when a local file is needed and not at hand
  */
 export function sourceOf(
-  model: ModelManifest,
+  model: Pick<ModelManifest, 'origin' | 'fileName' | 'name'>,
   file: File | undefined,
   options: SourceOptions,
 ): ModelSource {

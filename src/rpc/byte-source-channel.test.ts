@@ -7,7 +7,7 @@ function served() {
     close: vi.fn<() => void>(),
   });
   const { port1, port2 } = new MessageChannel();
-  serveByteSource(port1, source);
+  serveByteSource(port1, source, source.close);
   return { source, reader: new PortByteSource(port2, source.size) };
 }
 

@@ -21,11 +21,15 @@ type ReadReply =
   | { readonly id: number; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly id: number; readonly error: WireError };
 
-/** Answers reads on the port until the other side closes it or is gone, then closes the source. */
-export function serveByteSource(port: MessagePort, source: ByteSource & { close(): void }): void {
+/** Answers reads on the port until the other side closes it or is gone; `closed` is called then, once. */
+export function serveByteSource(
+  port: MessagePort,
+  source: ByteSource,
+  closed: () => void = () => undefined,
+): void {
   let open = true;
   const close = (): void => {
-    if (open) source.close();
+    if (open) closed();
     open = false;
     port.close();
   };

@@ -16,6 +16,8 @@ import type {
 import type { EmbedderLoadOptions, EmbeddingRequest, LoadedEmbedder } from '../engine/embedder.ts';
 import type { ModelPurpose } from '../engine/models/registry.ts';
 import type { GgufHeaderMessage } from '../engine/formats/gguf/header-message.ts';
+import type { HeaderFacts } from '../engine/inspection/inspect-model.ts';
+import type { ModelInspection } from '../engine/inspection/model-inspection.ts';
 import type { LibraryEntry } from '../download/library-entry.ts';
 import type { AddModelRequest, MadeModel } from '../download/model-request.ts';
 import type { Recipe } from '../engine/quantise/recipe.ts';
@@ -93,6 +95,13 @@ export interface EmbedderApi {
 
 export type { GgufHeaderMessage, LoadedEmbedder };
 
+/** A model that is not on this device, as far as its place tells. */
+export interface RemoteModelInfo extends ServedBytes {
+  readonly name: string;
+  readonly files: readonly { readonly fileName: string; readonly bytes: number | null }[];
+  readonly licence: string | null;
+}
+
 /** `workers/store.worker.ts`: the only worker that may connect elsewhere. */
 export interface StoreApi {
   list(): Promise<readonly LibraryEntry[]>;
@@ -110,6 +119,13 @@ export interface StoreApi {
   addMade(made: MadeModel, bytes: MessagePort): Promise<string>;
   /** The files of a ready model; their bytes stay where they are stored. */
   exportFiles(id: string): Promise<readonly File[]>;
+  /**
+   * Whom to ask whether a model can be used, as soon as its header is here: `read` parses it in the
+   * sandbox through the port, and rejects with why not.
+   */
+  readHeadersWith(read: (bytes: ServedBytes, port: MessagePort) => Promise<HeaderFacts>): void;
+  /** Opens a model elsewhere and answers reads of it on the port, until that is closed. */
+  serveRemote(request: AddModelRequest, port: MessagePort): Promise<RemoteModelInfo>;
   /** Answers reads of a ready model on the port. */
   serveBytes(id: string, port: MessagePort): Promise<ServedBytes>;
 }
@@ -156,5 +172,9 @@ export interface SandboxApi {
   readHeader(model: ModelReference, header: MessagePort): Promise<void>;
   /** What the header of a stored model says it is for. */
   readPurpose(model: ModelReference): Promise<ModelPurpose>;
+  /** Everything a header tells. */
+  inspect(model: ModelReference): Promise<ModelInspection>;
+  /** Rejects with why a model cannot be used with this much memory, in bytes. */
+  refuseUnusable(model: ModelReference, budgetBytes: number): Promise<HeaderFacts>;
   renderTemplate(request: ChatTemplateRequest): Promise<{ readonly text: string }>;
 }

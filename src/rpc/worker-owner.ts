@@ -5,6 +5,7 @@
  * under way instead of leaving them pending for ever. It does not queue: order is the caller's.
  */
 import { releaseProxy, wrap, type Remote } from 'comlink';
+import { untilAborted } from '../common/abort.ts';
 import { AppError } from '../common/errors.ts';
 import './errors-over-wire.ts';
 
@@ -169,10 +170,17 @@ const START_LIMIT_MS = 30_000;
 
 /**
  * Runs one call in a worker made for it, with a deadline, and ends the worker whatever happens. The
- * deadline begins when the worker answers: how long its start takes says nothing about the call. For untrusted input: a template that never ends costs `deadlineMs` and nothing else.
+ * deadline begins when the worker answers: how long its start takes says nothing about the call. For
+ * untrusted input: a template that never ends costs `deadlineMs` and nothing else. Without a deadline
+ * a worker that hangs is ended by its silence.
  */
 export async function useOnce<Api extends object, T>(
-  options: { readonly name: string; readonly create: () => Worker; readonly deadlineMs: number },
+  options: {
+    readonly name: string;
+    readonly create: () => Worker;
+    readonly deadlineMs: number | null;
+    readonly signal?: AbortSignal | undefined;
+  },
   late: () => AppError,
   call: (remote: Remote<Api & Pingable>) => Promise<T>,
 ): Promise<T> {
@@ -185,6 +193,7 @@ export async function useOnce<Api extends object, T>(
   try {
     await owner.use((remote) => remote.ping());
     const deadline = new Promise<never>((_, reject) => {
+      if (options.deadlineMs === null) return;
       timer = setTimeout(() => {
         reject(late());
       }, options.deadlineMs);
@@ -192,7 +201,7 @@ export async function useOnce<Api extends object, T>(
     const result = owner.use(call);
     // The loser of the race rejects when its worker ends; that was already reported or is not wanted.
     result.catch(() => undefined);
-    return await Promise.race([result, deadline]);
+    return await untilAborted(Promise.race([result, deadline]), options.signal);
   } finally {
     clearTimeout(timer);
     owner.terminate();

@@ -3,6 +3,7 @@ import type {
   ActiveModelView,
   ChatView,
   MakingView,
+  InspectionView,
   ModelView,
   ModelViewState,
   Services,
@@ -70,6 +71,44 @@ export function modelIn(state: ModelViewState, change: Partial<ModelView> = {}):
   };
 }
 
+/** What is told of a small model that fits. */
+export function makeInspection(change: Partial<InspectionView> = {}): InspectionView {
+  return {
+    name: 'Tiny',
+    architecture: 'llama',
+    parameters: 1_000_000,
+    quantization: 'Q8_0',
+    contextLength: 4096,
+    sizeBytes: 2e6,
+    headerBytes: 1000,
+    parts: 1,
+    version: 3,
+    licence: 'mit',
+    mix: [{ type: 'Q8_0', tensors: 2, elements: 1_000_000, bytes: 1_062_500 }],
+    tensors: [
+      { name: 'output.weight', type: 'Q8_0', shape: [64, 32], elements: 2048, bytes: 2176 },
+    ],
+    metadata: [{ key: 'general.architecture', type: 'string', text: 'llama' }],
+    hyperParameters: [{ key: 'block_count', type: 'u32', text: '2' }],
+    tokenizer: {
+      family: 'gpt2',
+      preTokenizer: 'qwen2',
+      size: 100,
+      merges: 50,
+      special: [{ role: 'eos', id: 2, text: '</s>' }],
+    },
+    chatTemplates: [{ name: '', source: '{{ messages }}' }],
+    memory: [
+      { precision: 8, weightBytes: 2e6, workBytes: 1e6, bytesPerPosition: 1000 },
+      { precision: 4, weightBytes: 2e6, workBytes: 1e6, bytesPerPosition: 1000 },
+    ],
+    problems: [],
+    files: [],
+    budgetBytes: 4e9,
+    ...change,
+  };
+}
+
 export function makeServices(): TestServices {
   const calls: string[] = [];
   const models = new ObservableValue<readonly ModelView[]>([]);
@@ -105,6 +144,7 @@ export function makeServices(): TestServices {
       cancel: does('cancel', undefined),
       remove: does('remove', undefined),
       verify: does('verify', undefined),
+      inspect: () => Promise.resolve(makeInspection()),
       select: does('select', undefined),
       making,
       estimateSmaller: (id) => does('estimateSmaller', smaller)(id),

@@ -166,6 +166,11 @@ export interface ModelsService {
   cancel(id: string): Promise<void>;
   remove(id: string): Promise<void>;
   verify(id: string): Promise<void>;
+  /**
+   * What the header of a model tells, without downloading it. Of a model elsewhere some hundred
+   * kilobytes are fetched, more where its vocabulary is large.
+   */
+  inspect(target: InspectionTarget, signal: AbortSignal): Promise<InspectionView>;
   /** Loads the model and makes it the one that answers. */
   select(id: string): Promise<void>;
   /** What can be made of the model, from large to small; nothing where it is small already. */
@@ -183,6 +188,82 @@ export interface ModelsService {
   stopMaking(): void;
   /** The model's files, checked, to be saved. */
   exportFiles(id: string): Promise<readonly File[]>;
+}
+
+// Looking into models
+
+/** A model to look into: of this device, the catalogue, an address, the hub, or files just chosen. */
+export type InspectionTarget =
+  | { readonly kind: 'installed'; readonly id: string }
+  | { readonly kind: 'catalog'; readonly id: string }
+  | { readonly kind: 'url'; readonly url: string }
+  | {
+      readonly kind: 'hub';
+      readonly repository: string;
+      readonly revision?: string;
+      readonly file: string;
+    }
+  | { readonly kind: 'files'; readonly files: readonly File[] };
+
+export interface InspectedEntryView {
+  readonly key: string;
+  readonly type: string;
+  readonly text: string;
+}
+
+export interface InspectedTensorView {
+  readonly name: string;
+  readonly type: string;
+  /** Fastest-varying first. */
+  readonly shape: readonly number[];
+  readonly elements: number;
+  readonly bytes: number;
+}
+
+/** Memory in use once loaded, when this many bits are read of each weight. */
+export interface InspectedMemoryView {
+  readonly precision: 8 | 4;
+  readonly weightBytes: number;
+  readonly workBytes: number;
+  readonly bytesPerPosition: number;
+}
+
+export interface InspectionView {
+  readonly name: string | null;
+  readonly architecture: string | null;
+  readonly parameters: number;
+  readonly quantization: string | null;
+  readonly contextLength: number | null;
+  readonly sizeBytes: number;
+  readonly headerBytes: number;
+  readonly parts: number;
+  readonly version: number;
+  readonly licence: string | null;
+  readonly mix: readonly {
+    readonly type: string;
+    readonly tensors: number;
+    readonly elements: number;
+    readonly bytes: number;
+  }[];
+  readonly tensors: readonly InspectedTensorView[];
+  readonly metadata: readonly InspectedEntryView[];
+  readonly hyperParameters: readonly InspectedEntryView[];
+  readonly tokenizer: {
+    readonly family: string;
+    readonly preTokenizer: string | null;
+    readonly size: number;
+    readonly merges: number;
+    readonly special: readonly {
+      readonly role: string;
+      readonly id: number;
+      readonly text: string;
+    }[];
+  } | null;
+  readonly chatTemplates: readonly { readonly name: string; readonly source: string }[];
+  readonly memory: readonly InspectedMemoryView[];
+  readonly problems: readonly (ErrorView & { readonly severity: 'error' | 'warning' })[];
+  readonly files: readonly { readonly fileName: string; readonly bytes: number | null }[];
+  readonly budgetBytes: number;
 }
 
 // Chats

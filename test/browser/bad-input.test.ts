@@ -73,7 +73,7 @@ describe('what is no model', () => {
   });
 
   it('a truncated file says that part of it is missing', async () => {
-    const added = await person.addAndUse('/half.gguf', {
+    const added = await person.addModel('/half.gguf', {
       bytes: sound.slice(0, sound.length >> 1),
     });
     expect(await sentence(problem(added))).toBe(
@@ -87,7 +87,7 @@ describe('what is no model', () => {
   });
 
   it('an unknown architecture is named', async () => {
-    const added = await person.addAndUse('/other.gguf', {
+    const added = await person.addModel('/other.gguf', {
       bytes: withArchitecture(sound, 'zebra'),
     });
     expect(await sentence(problem(added))).toBe(
@@ -97,7 +97,7 @@ describe('what is no model', () => {
 
   it('an unknown tensor type is named', async () => {
     const bytes = withTensorType(sound, 'blk.0.attn_q.weight', 99);
-    const added = await person.addAndUse('/packed.gguf', { bytes });
+    const added = await person.addModel('/packed.gguf', { bytes });
     expect(await sentence(problem(added))).toMatch(
       /^This file is stored in a way Hermit cannot read yet \(.*99.*\)\. Choose another file of the same model, for example Q4_0 or Q8_0\.$/,
     );

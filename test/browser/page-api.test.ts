@@ -91,7 +91,7 @@ describe('hermit.models', () => {
   });
 
   it('imports a file of this device', async () => {
-    const bytes = [...writeGguf({ metadata: [], tensors: [] })];
+    const bytes = [...syntheticLlama({ ...modelShape, layers: 1 })];
     const entry = await page.evaluate(async (given) => {
       const file = new File([Uint8Array.from(given)], 'mine.gguf');
       const id = await hermit.models.install(file);
@@ -182,8 +182,7 @@ describe('failures in the workers', () => {
   });
 
   it('of the sandbox keep the field and its place in the file', async () => {
-    await page.evaluate((url) => hermit.models.install(url), server.url('/strange.gguf'));
-    const failure = await failureOf(page, (id) => hermit.models.load(id), 'strange');
+    const failure = await failureOf(page, install, server.url('/strange.gguf'));
     expect(failure).toMatchObject({
       name: 'ModelFileError',
       code: 'model-file/unsupported-architecture',

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Device, modelBytes } from '../../../test/fixtures/library-device.ts';
 import { makerOver } from '../../../test/fixtures/model-maker.ts';
+import { headerSandbox, modelInspector } from '../../../test/fixtures/header-sandbox.ts';
 import { startModelServer, type ModelServer } from '../../../test/fixtures/model-server.ts';
 import { realEmbedder, tinyEmbedder } from '../../../test/fixtures/real-embedder.ts';
 import { ScriptedEngine, scriptedRuntime } from '../../../test/fixtures/scripted-engine.ts';
@@ -33,12 +34,15 @@ beforeEach(async () => {
     purposes,
     language: () => 'en',
     fetchCatalog: () => Promise.resolve({}),
+    inspector: modelInspector(store, 1e9),
+    readHeader: (bytes, port) => headerSandbox(1e9).refuseUnusable(bytes, port),
     load: (id) => runtime.load(id, loadDefaults()),
   });
   await models.start();
   hermit = new Hermit({
     version: '1.2.3',
     store,
+    inspector: modelInspector(store, 1e9),
     entries: models.entries,
     maker,
     runtime,

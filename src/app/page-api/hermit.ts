@@ -15,6 +15,7 @@ import type { WorkerOwner } from '../../rpc/worker-owner.ts';
 import type { CalibrationChoice, MadeResult, MakingState, ModelMaker } from '../model-maker.ts';
 import { wrongPurpose, type EmbeddingRuntime } from '../embedding-runtime.ts';
 import type { ModelPurposes } from '../model-purposes.ts';
+import type { InspectionReport, InspectionSource, ModelInspector } from '../model-inspector.ts';
 import type { ModelRuntime, RuntimeLoadOptions } from '../model-runtime.ts';
 import { Turns } from '../turns.ts';
 import { untilReady } from '../until-ready.ts';
@@ -61,9 +62,15 @@ export interface QuantiseOptions extends CallOptions {
   readonly calibration?: CalibrationChoice;
   readonly onProgress?: (state: MakingState) => void;
 }
+/** What `inspect` looks into: as for `install`, and an installed model by its id or a file of the hub. */
+export type InspectSource =
+  | InstallSource
+  | { readonly id: string }
+  | { readonly repository: string; readonly file: string; readonly revision?: string };
 
 export interface HermitDependencies extends Omit<CompletionDependencies, 'turns'> {
   readonly store: WorkerOwner<StoreApi>;
+  readonly inspector: Pick<ModelInspector, 'inspect'>;
   /** The library's entries, as they change. */
   readonly entries: Observable<readonly LibraryEntry[]>;
   readonly maker: ModelMaker;
@@ -187,6 +194,16 @@ class HermitModels {
     } finally {
       signal?.removeEventListener('abort', cancel);
     }
+  }
+
+  /**
+   * What the header of a model tells: metadata, tensors, tokenizer, chat template, memory need, and
+   * what keeps it from being used. Nothing is installed; of a model elsewhere its header is fetched
+   * and no weights. A text is an address, or the id of an installed model.
+   * @throws AppError `invalid-argument`, `model-file/*`, `download/*`, `store/*`, `aborted`
+   */
+  inspect(source: InspectSource, options: CallOptions = {}): Promise<InspectionReport> {
+    return this.#dependencies.inspector.inspect(inspectionOf(source), options.signal);
   }
 
   /**
@@ -325,8 +342,25 @@ function requestOf(source: InstallSource): AddModelRequest {
   };
 }
 
+function inspectionOf(source: InspectSource): InspectionSource {
+  if (typeof source === 'string' && !source.includes('://'))
+    return { kind: 'installed', id: source };
+  if (typeof source === 'string' || source instanceof File || isList(source)) {
+    return requestOf(source);
+  }
+  const { id, url, repository, file, revision } = requireRequest(source);
+  if (id !== undefined) return { kind: 'installed', id: requireText(id, 'id') };
+  if (url !== undefined) return requestOf({ url: requireText(url, 'url') });
+  return {
+    kind: 'hub',
+    repository: requireText(repository, 'repository'),
+    file: requireText(file, 'file'),
+    ...(revision === undefined ? {} : { revision: requireText(revision, 'revision') }),
+  };
+}
+
 /** `Array.isArray` does not know of read-only lists. */
-function isList(source: InstallSource): source is readonly File[] {
+function isList(source: InspectSource): source is readonly File[] {
   return Array.isArray(source);
 }
 

@@ -152,7 +152,7 @@ export function largestContext(plan: MemoryPlan, budgetBytes: number): number {
 }
 
 /** Below this a chat cannot be held. */
-const smallestUsefulContext = 64;
+export const smallestUsefulContext = 64;
 
 /** @throws AppError `engine/out-of-memory` with the numbers and the largest context that fits */
 export function checkBudget(plan: MemoryPlan, budgetBytes: number): void {

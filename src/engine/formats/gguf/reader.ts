@@ -11,6 +11,7 @@
  * Lengths and offsets stay bigints until they are proven small. Tensor data are never read.
  */
 import type { ByteSource } from '../../../common/byte-source.ts';
+import { alignUp } from '../../../common/bytes.ts';
 import { ModelFileError } from '../../../common/errors.ts';
 import { malformed, overLimit, type FilePlace } from './file-errors.ts';
 import type { GgufFile } from './gguf-file.ts';
@@ -38,6 +39,47 @@ export async function readGguf(
   source: ByteSource,
   options: ReadGgufOptions = {},
 ): Promise<GgufFile> {
+  const { cursor, limits, tensorCount, ...header } = await readBeginning(source, options);
+  const records = await readTensorRecords(cursor, tensorCount, limits);
+  const dataOffsetBytes = alignUp(cursor.offsetBytes, header.alignment);
+  return {
+    ...header,
+    tensors: placeTensors(records, dataOffsetBytes, header.alignment, source.size),
+    dataOffsetBytes,
+    sizeBytes: source.size,
+    parts: 1,
+  };
+}
+
+/** A header without its tensors: what is left to tell of a file whose tensors cannot be read. */
+export type GgufMetadata = Pick<GgufFile, 'version' | 'metadata' | 'alignment' | 'dataOffsetBytes'>;
+
+/**
+ * Reads the metadata alone; `dataOffsetBytes` is then where the list of tensors begins.
+ * @throws as `readGguf`
+ */
+export async function readGgufMetadata(
+  source: ByteSource,
+  options: ReadGgufOptions = {},
+): Promise<GgufMetadata> {
+  const { cursor, version, metadata, alignment } = await readBeginning(source, options);
+  return { version, metadata, alignment, dataOffsetBytes: cursor.offsetBytes };
+}
+
+interface HeaderBeginning {
+  /** In front of the first tensor's record. */
+  readonly cursor: HeaderCursor;
+  readonly limits: GgufLimits;
+  readonly tensorCount: number;
+  readonly version: GgufFile['version'];
+  readonly metadata: Metadata;
+  readonly alignment: number;
+}
+
+async function readBeginning(
+  source: ByteSource,
+  options: ReadGgufOptions,
+): Promise<HeaderBeginning> {
   const limits: GgufLimits = { ...ggufLimits, ...options.limits };
   const cursor = new HeaderCursor(source, limits.headerBytes, options.signal);
   await cursor.fill(Math.min(signatureBytes, source.size), 'the signature');
@@ -51,17 +93,7 @@ export async function readGguf(
   const metadata = new Metadata(await readMetadataEntries(cursor, entryCount, limits));
   const alignment = alignmentOf(metadata, limits);
   checkModelSize(metadata, limits);
-  const records = await readTensorRecords(cursor, tensorCount, limits);
-  const dataOffsetBytes = Math.ceil(cursor.offsetBytes / alignment) * alignment;
-  return {
-    version,
-    metadata,
-    tensors: placeTensors(records, dataOffsetBytes, alignment, source.size),
-    alignment,
-    dataOffsetBytes,
-    sizeBytes: source.size,
-    parts: 1,
-  };
+  return { cursor, limits, tensorCount, version, metadata, alignment };
 }
 
 function readVersion(cursor: HeaderCursor): 2 | 3 {
