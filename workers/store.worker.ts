@@ -4,14 +4,13 @@ import { ModelLibrary } from '../src/download/model-library.ts';
 import { serveByteSource } from '../src/rpc/byte-source-channel.ts';
 import { takeBytes } from '../src/rpc/bytes-channel.ts';
 import type { StoreApi } from '../src/rpc/contracts.ts';
-import { transfer } from '../src/rpc/transfer.ts';
+import { HeaderRequests, serveRemoteModel } from '../src/rpc/header-requests.ts';
 import { exposeApi } from '../src/rpc/expose.ts';
 import { threadedWrites } from '../src/store/block-thread.ts';
 import { threadedFileHash } from '../src/store/hash-thread.ts';
 import { openModelStore } from '../src/store/open-model-store.ts';
 
-type ReadHeaders = Parameters<StoreApi['readHeadersWith']>[0];
-let readHeaders: ReadHeaders | null = null;
+const headers = new HeaderRequests();
 
 const startHashing = (): Worker =>
   new Worker(new URL('./hash.worker.ts', import.meta.url), { type: 'module', name: 'hermit-hash' });
@@ -28,13 +27,7 @@ const opened = openModelStore(navigator.locks, threads).then(({ store }) => {
     fetch: (input, init) => fetch(input, init),
     network: browserNetwork(self),
     estimate: () => navigator.storage.estimate(),
-    readHeader: (source) => {
-      if (readHeaders === null) return Promise.reject(new Error('No page to read headers yet'));
-      const { port1, port2 } = new MessageChannel();
-      serveByteSource(port1, source);
-      const { size, partSizes = [] } = source;
-      return readHeaders({ size, partSizes }, transfer(port2, [port2]));
-    },
+    readHeader: (source) => headers.read(source),
   });
   return { store, library };
 });
@@ -56,18 +49,10 @@ exposeApi({
   kept: async () => (await opened).store.isPersistent,
   exportFiles: async (id) => (await opened).library.exportFiles(id),
   readHeadersWith: (read) => {
-    readHeaders = read;
+    headers.readWith(read);
   },
-  serveRemote: async (request, port) => {
-    const closed = new AbortController();
-    const model = await (await opened).library.openRemote(request, closed.signal);
-    const { name, files, licence, source } = model;
-    serveByteSource(port, source, () => {
-      closed.abort();
-      model.close();
-    });
-    return { name, files, licence, size: source.size, partSizes: source.partSizes };
-  },
+  serveRemote: async (request, port) =>
+    serveRemoteModel(await (await opened).library.openRemote(request), port),
   serveBytes: async (id, port) => {
     const source = await (await opened).store.open(id);
     serveByteSource(port, source, () => {

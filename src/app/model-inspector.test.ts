@@ -82,10 +82,7 @@ describe('looking into a model elsewhere', () => {
     // Node cannot send a File through a port as browsers do, so the store worker is left out.
     const file = new File([model], 'm.gguf');
     const [library] = device.libraries as [ModelLibrary];
-    const { source } = await library.openRemote(
-      { kind: 'file', file },
-      new AbortController().signal,
-    );
+    const { source } = await library.openRemote({ kind: 'file', file });
     const inspection = await inspectModel(source);
     expect(inspection).toMatchObject({ architecture: 'llama', sizeBytes: model.length });
   });

@@ -6,8 +6,10 @@ import { ModelPurposes } from './model-purposes.ts';
 import { LibraryModelsService, type ModelsServiceOptions } from './models-service.ts';
 
 function serviceOver(remote: { list: () => Promise<unknown>; observe: () => Promise<void> }) {
+  const readHeadersWith = (): Promise<void> => Promise.resolve();
   const options = {
-    store: { use: (call: (api: typeof remote) => unknown) => call(remote) },
+    store: { use: (call: (api: object) => unknown) => call({ readHeadersWith, ...remote }) },
+    readHeader: () => Promise.reject(new Error('No header is read here')),
     runtime: { state: new ObservableValue({ kind: 'none' }), setNames: () => undefined },
     maker: { job: new ObservableValue(null) },
     purposes: new ModelPurposes({ storage: null, read: () => Promise.resolve('chat') }),

@@ -138,7 +138,10 @@ export class ModelLibrary {
    * Opens a model where it is, for reading its header; nothing is stored. Close it afterwards.
    * @throws AppError as `add`, `download/*`, `aborted`
    */
-  openRemote(request: AddModelRequest, signal: AbortSignal): Promise<RemoteModel> {
+  async openRemote(
+    request: AddModelRequest,
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<RemoteModel> {
     const drafts = toDrafts(request);
     const chosen = request.kind === 'file' ? localFiles(request) : [];
     return openRemoteModel(

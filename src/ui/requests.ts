@@ -1,5 +1,5 @@
 import { toAppError } from '../common/errors.ts';
-import type { ErrorView, ModelView } from './services.ts';
+import type { ErrorView, InspectionTarget, ModelView } from './services.ts';
 
 /**
  * What a component may ask of the shell around it, as composed events: say something to a screen
@@ -18,6 +18,12 @@ export interface ConfirmationRequest extends ConfirmationOptions {
   readonly answer: (confirmed: boolean) => void;
 }
 
+/** A model to look into, and what to call it while it is being read. */
+export interface InspectionRequest {
+  readonly target: InspectionTarget;
+  readonly name: string;
+}
+
 export interface RequestEventMap {
   'hermit-announce': CustomEvent<string>;
   'hermit-problem': CustomEvent<ErrorView>;
@@ -27,6 +33,7 @@ export interface RequestEventMap {
   'hermit-model-added': CustomEvent<string>;
   'hermit-hint': CustomEvent<string>;
   'hermit-make-smaller': CustomEvent<ModelView>;
+  'hermit-inspect': CustomEvent<InspectionRequest>;
 }
 
 declare global {
@@ -79,6 +86,11 @@ export function askConfirmation(host: EventTarget, options: ConfirmationOptions)
 /** Opens the dialog that adds a model by URL. */
 export function requestAddUrl(host: EventTarget): void {
   request(host, 'hermit-add-url', null);
+}
+
+/** Opens the inspector for a model, here or elsewhere. */
+export function requestInspection(host: EventTarget, inspection: InspectionRequest): void {
+  request(host, 'hermit-inspect', inspection);
 }
 
 /** Opens the picker for a model file on this device. */

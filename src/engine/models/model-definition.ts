@@ -103,6 +103,15 @@ function matchTensors<H extends HyperParameters>(
   file: GgufFile,
   name: string,
 ): readonly ModelTensor[] {
+  // Every layer has tensors: a number of layers that cannot be true must not cost a list of them.
+  if (h.layers > file.tensors.size) {
+    const field = `${name}.block_count`;
+    throw new ModelFileError(
+      'model-file/missing-tensor',
+      `The model has ${h.layers} layers and its file only ${file.tensors.size} tensors. It may be one part of a split model or a damaged file: get the whole model again.`,
+      { field, offsetBytes: file.metadata.entries.get(field)?.offsetBytes ?? 0 },
+    );
+  }
   const matched: ModelTensor[] = [];
   const known = new Set<string>();
   for (const requirement of architecture.tensors(h)) {

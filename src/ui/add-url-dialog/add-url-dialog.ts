@@ -2,7 +2,7 @@ import { msg, str } from '@lit/localize';
 import { html, nothing } from 'lit';
 import { HermitElement } from '../hermit-element.ts';
 import { errorText } from '../error-text.ts';
-import { modelAdded, toErrorView } from '../requests.ts';
+import { modelAdded, requestInspection, toErrorView } from '../requests.ts';
 import type { ErrorView } from '../services.ts';
 import { baseStyles, buttonStyles, dialogStyles, fieldStyles } from '../shared.styles.ts';
 import { addUrlDialogStyles } from './add-url-dialog.styles.ts';
@@ -95,6 +95,14 @@ export class AddUrlDialog extends HermitElement {
           <button type="button" class="button" @click=${this.#close}>
             ${msg('Cancel', { id: 'common.cancel' })}
           </button>
+          <button
+            type="button"
+            class="button"
+            ?disabled=${this.check.kind !== 'valid'}
+            @click=${this.#inspect}
+          >
+            ${msg('Details…', { id: 'inspect.open' })}
+          </button>
           <button type="submit" class="button primary" ?disabled=${this.busy}>
             ${msg('Download', { id: 'common.download' })}
           </button>
@@ -120,6 +128,14 @@ export class AddUrlDialog extends HermitElement {
 
   readonly #onChange = (): void => {
     this.complain = this.check.kind !== 'empty';
+  };
+
+  /** Looks at the file's header first; the dialog waits behind. */
+  readonly #inspect = (): void => {
+    const { check } = this;
+    const url = this.renderRoot.querySelector('input')?.value.trim() ?? '';
+    if (check.kind !== 'valid') return;
+    requestInspection(this, { target: { kind: 'url', url }, name: check.fileName });
   };
 
   readonly #close = (): void => {

@@ -3,7 +3,7 @@ import { html, nothing } from 'lit';
 import { formatBytes, formatLanguage, formatList, formatTokens } from '../format.ts';
 import { HermitElement } from '../hermit-element.ts';
 import { checkIcon, downloadIcon, externalIcon, infoIcon } from '../icons.ts';
-import { modelAdded, perform } from '../requests.ts';
+import { modelAdded, perform, requestInspection } from '../requests.ts';
 import type { CatalogModelView } from '../services.ts';
 import { baseStyles, buttonStyles } from '../shared.styles.ts';
 import { catalogCardStyles } from './catalog-card.styles.ts';
@@ -104,6 +104,23 @@ export class CatalogCard extends HermitElement {
       }
       <footer>
         ${this.#action(model)}
+        ${
+          model.licence.gated
+            ? nothing
+            : html`<button
+                type="button"
+                class="button quiet small"
+                aria-describedby="name"
+                @click=${() => {
+                  requestInspection(this, {
+                    target: { kind: 'catalog', id: model.id },
+                    name: model.name,
+                  });
+                }}
+              >
+                ${msg('Details…', { id: 'inspect.open' })}
+              </button>`
+        }
         <a class="source" href=${model.repositoryUrl} target="_blank" rel="noopener noreferrer"
           >${model.repository}${externalIcon}</a
         >

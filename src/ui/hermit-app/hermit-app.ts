@@ -11,7 +11,14 @@ import { FileDrop } from '../file-drop.ts';
 import { fileIcon, menuIcon, newChatIcon } from '../icons.ts';
 import { applyLanguage } from '../localization.ts';
 import '../model-picker/model-picker.ts';
-import { announce, modelAdded, perform, reportProblem, showHint } from '../requests.ts';
+import {
+  announce,
+  type InspectionRequest,
+  modelAdded,
+  perform,
+  reportProblem,
+  showHint,
+} from '../requests.ts';
 import { Router } from '../router.ts';
 import type { Route } from '../router.ts';
 import type { ModelView, Services, Settings } from '../services.ts';
@@ -73,6 +80,9 @@ export class HermitApp extends LitElement {
     });
     this.addEventListener('hermit-confirm', (event) => {
       void this.renderRoot.querySelector('hermit-confirm-dialog')?.ask(event.detail);
+    });
+    this.addEventListener('hermit-inspect', (event) => {
+      void this.#openInspector(event.detail);
     });
     this.addEventListener('hermit-make-smaller', (event) => {
       void this.#openSmallerDialog(event.detail);
@@ -147,6 +157,7 @@ export class HermitApp extends LitElement {
       <hermit-confirm-dialog></hermit-confirm-dialog>
       <hermit-add-url-dialog></hermit-add-url-dialog>
       <hermit-smaller-model-dialog></hermit-smaller-model-dialog>
+      <hermit-inspector-dialog></hermit-inspector-dialog>
       <input id="file" type="file" accept=".gguf" multiple hidden @change=${this.#onFileChosen} />
       <div class="visually-hidden" role="status">${this.announcement}</div>
       <div class="drop" ?hidden=${!this.#drop.dragging}>
@@ -393,6 +404,16 @@ export class HermitApp extends LitElement {
       return;
     }
     await this.renderRoot.querySelector('hermit-smaller-model-dialog')?.open(model);
+  }
+
+  async #openInspector(inspection: InspectionRequest): Promise<void> {
+    try {
+      await import('../inspector-dialog/inspector-dialog.ts');
+    } catch (error) {
+      reportProblem(this, error);
+      return;
+    }
+    await this.renderRoot.querySelector('hermit-inspector-dialog')?.open(inspection);
   }
 
   readonly #onFileChosen = (event: Event): void => {

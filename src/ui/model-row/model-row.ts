@@ -7,6 +7,7 @@ import { HermitElement, Observed } from '../hermit-element.ts';
 import {
   checkIcon,
   downloadIcon,
+  infoIcon,
   pauseIcon,
   playIcon,
   shieldIcon,
@@ -18,7 +19,7 @@ import {
 import { menuItemStyles } from '../popover-menu/popover-menu.styles.ts';
 import type { PopoverMenu } from '../popover-menu/popover-menu.ts';
 import '../popover-menu/popover-menu.ts';
-import { askConfirmation, perform, requestSmaller } from '../requests.ts';
+import { askConfirmation, perform, requestInspection, requestSmaller } from '../requests.ts';
 import type { ErrorView, ModelView } from '../services.ts';
 import { baseStyles, buttonStyles, progressStyles } from '../shared.styles.ts';
 import { modelRowStyles } from './model-row.styles.ts';
@@ -213,6 +214,17 @@ export class ModelRow extends HermitElement {
       ${
         model.state.kind === 'ready'
           ? html`<button
+                type="button"
+                class="menu-item"
+                @click=${(event: Event) => {
+                  closeMenu(event);
+                  const target = { kind: 'installed', id: model.id } as const;
+                  requestInspection(this, { target, name: model.name });
+                }}
+              >
+                ${infoIcon}${msg('Details…', { id: 'inspect.open' })}
+              </button>
+              <button
                 type="button"
                 class="menu-item"
                 @click=${(event: Event) => {
