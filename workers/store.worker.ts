@@ -51,6 +51,11 @@ exposeApi({
   readHeadersWith: (read) => {
     headers.readWith(read);
   },
+  useHub: async (url) => {
+    (await opened).library.useHub(url);
+  },
+  searchHub: async (query) => (await opened).library.searchHub(query),
+  openHubRepository: async (repository) => (await opened).library.openHubRepository(repository),
   serveRemote: async (request, port) =>
     serveRemoteModel(await (await opened).library.openRemote(request), port),
   serveBytes: async (id, port) => {

@@ -8,7 +8,11 @@ import { LibraryModelsService, type ModelsServiceOptions } from './models-servic
 function serviceOver(remote: { list: () => Promise<unknown>; observe: () => Promise<void> }) {
   const readHeadersWith = (): Promise<void> => Promise.resolve();
   const options = {
-    store: { use: (call: (api: object) => unknown) => call({ readHeadersWith, ...remote }) },
+    store: {
+      use: (call: (api: object) => unknown) =>
+        call({ readHeadersWith, useHub: readHeadersWith, ...remote }),
+    },
+    hubUrl: () => 'https://hub.example',
     readHeader: () => Promise.reject(new Error('No header is read here')),
     runtime: { state: new ObservableValue({ kind: 'none' }), setNames: () => undefined },
     maker: { job: new ObservableValue(null) },

@@ -64,6 +64,8 @@ async function setUp(fetchCatalog: () => Promise<unknown> = () => Promise.resolv
     purposes,
     language: () => language.value,
     fetchCatalog,
+    budgetBytes: 1e9,
+    hubUrl: () => server.origin,
     inspector: modelInspector(store, 1e9),
     readHeader: (bytes, port) => headerSandbox(1e9).refuseUnusable(bytes, port),
     load: (id) => runtime.load(id, { precision: 'auto', contextLength: 512 }),

@@ -19,6 +19,8 @@ import type {
   BackendReasonView,
   ActiveModelView,
   CatalogModelView,
+  HubRepositoryView,
+  HubResultView,
   InspectionTarget,
   InspectionView,
   CatalogView,
@@ -48,6 +50,9 @@ export interface ModelsServiceOptions {
   readonly maker: ModelMaker;
   /** Loads a model with the user's settings and remembers it as the one used last. */
   readonly load: (modelId: string) => Promise<unknown>;
+  readonly hubUrl: () => string;
+  /** Memory a model may use on this device, in bytes. */
+  readonly budgetBytes: number;
   readonly inspector: Pick<ModelInspector, 'inspect'>;
   /** Says what a header tells, or rejects with why its model cannot be used here. */
   readonly readHeader: Parameters<StoreApi['readHeadersWith']>[0];
@@ -105,8 +110,9 @@ export class LibraryModelsService implements ModelsService {
 
   /** Begins to follow the store; resolves once the entries are known. */
   async start(): Promise<void> {
-    const { store, readHeader } = this.#options;
+    const { store, readHeader, hubUrl } = this.#options;
     await store.use((remote) => remote.readHeadersWith(callback(readHeader)));
+    await this.useHub(hubUrl());
     // The callback's messages travel on a port of their own and may come after the answer.
     const entries = await store.use((remote) => remote.list());
     this.#showEntries(entries);
@@ -174,6 +180,38 @@ export class LibraryModelsService implements ModelsService {
     throw new AppError('store/not-found', 'The catalogue has no such model.', {
       details: { id: catalogId },
     });
+  }
+
+  addFromHub(repository: string, revision: string, file: string): Promise<string> {
+    return this.#add({ kind: 'hub', repository, revision, file });
+  }
+
+  /** Looks for models on this server from now on. */
+  useHub(url: string): Promise<void> {
+    return this.#options.store.use((store) => store.useHub(url));
+  }
+
+  searchHub(query: string): Promise<readonly HubResultView[]> {
+    return this.#options.store.use((store) => store.searchHub(query));
+  }
+
+  async openHubRepository(repository: string): Promise<HubRepositoryView> {
+    const opened = await this.#options.store.use((store) => store.openHubRepository(repository));
+    const models = opened.models.map((model) => ({
+      ...model,
+      installedAs: this.#installedFromHub(repository, model.file),
+      fit: fitOf(model.bytes, this.#options.budgetBytes),
+    }));
+    // The largest that fits well answers best.
+    const recommended = models.findLast(({ fit }) => fit === 'fits')?.file ?? null;
+    return { ...opened, models, recommended };
+  }
+
+  #installedFromHub(repository: string, file: string): string | null {
+    const same = this.#entries.value.find(
+      ({ origin }) => origin.repository === repository && origin.file === file,
+    );
+    return same?.id ?? null;
   }
 
   async inspect(target: InspectionTarget, signal: AbortSignal): Promise<InspectionView> {
@@ -329,6 +367,18 @@ export class LibraryModelsService implements ModelsService {
         return state satisfies never;
     }
   }
+}
+
+/** What a short chat needs beside the weights, as far as a file's size tells. */
+const usualContextShare = 0.15;
+
+/**
+ * Whether a file of this size will fit, before its header is known: as weights it takes about its own
+ * size, and its context a share of that. Details and the download itself compute it exactly.
+ */
+function fitOf(bytes: number, budgetBytes: number): 'fits' | 'tight' | 'exceeds' {
+  if (bytes > budgetBytes) return 'exceeds';
+  return bytes * (1 + usualContextShare) <= budgetBytes ? 'fits' : 'tight';
 }
 
 function modelView(entry: LibraryEntry, purpose: ModelView['purpose']): ModelView {

@@ -153,6 +153,8 @@ export async function createApplication(version: string): Promise<Application> {
     language: () => resolveLocale(settings.settings.value.language, navigator.languages),
     fetchCatalog: readCatalog,
     load,
+    budgetBytes,
+    hubUrl: () => settings.settings.value.hubUrl,
     inspector,
     readHeader: (bytes, port) => headers.refuseUnusable(bytes, port),
   });
@@ -222,6 +224,11 @@ export async function createApplication(version: string): Promise<Application> {
       safariStandalone: (navigator as { readonly standalone?: boolean }).standalone,
     }),
     kept: async () => (await kept()) && conversations.kept,
+  });
+  let { hubUrl } = settings.settings.value;
+  settings.settings.subscribe((now) => {
+    if (now.hubUrl !== hubUrl) models.useHub(now.hubUrl).catch(() => undefined);
+    ({ hubUrl } = now);
   });
   settings.settings.subscribe(() => {
     models.refreshCatalog();

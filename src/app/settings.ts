@@ -4,6 +4,8 @@
  * and falls back to its default.
  */
 import { ObservableValue, type Observable } from '../common/observable.ts';
+import { hubUrl } from '../download/hub-source.ts';
+import { parseModelUrl } from '../download/safe-url.ts';
 import type { Settings, SettingsService } from '../ui/services.ts';
 
 const STORAGE_KEY = 'hermit.settings';
@@ -23,6 +25,7 @@ export const defaultSettings: Settings = {
   precision: 'auto',
   thinking: true,
   backend: 'auto',
+  hubUrl,
 };
 
 type Check<T> = (value: unknown) => value is T;
@@ -42,6 +45,18 @@ const wholeInRange =
   (value): value is number =>
     Number.isSafeInteger(value) && (value as number) >= low && (value as number) <= high;
 
+/** An address that models may be fetched from. */
+function isSecureAddress(value: unknown): value is string {
+  if (typeof value !== 'string' || value.length > 2000) return false;
+  try {
+    parseModelUrl(value);
+    return true;
+  } catch {
+    // Whatever is wrong with it, the default serves.
+    return false;
+  }
+}
+
 const checks: { readonly [K in keyof Settings]: Check<Settings[K]> } = {
   theme: oneOf('system', 'light', 'dark'),
   language: oneOf('system', 'en', 'zh-Hans'),
@@ -57,6 +72,7 @@ const checks: { readonly [K in keyof Settings]: Check<Settings[K]> } = {
   precision: oneOf('auto', 8, 4),
   thinking: (value): value is boolean => typeof value === 'boolean',
   backend: oneOf('auto', 'wasm', 'webgpu'),
+  hubUrl: isSecureAddress,
 };
 
 /** Settings from anything: fields that are missing or wrong get their defaults. */

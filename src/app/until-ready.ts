@@ -2,8 +2,10 @@
 import { AppError, hasCode } from '../common/errors.ts';
 import type { Observable } from '../common/observable.ts';
 import type { LibraryEntry } from '../download/library-entry.ts';
+import { errorFromWire } from '../rpc/errors-over-wire.ts';
 import type { StoreApi } from '../rpc/contracts.ts';
 import type { WorkerOwner } from '../rpc/worker-owner.ts';
+import type { StoredError } from '../store/manifest.ts';
 
 export interface UntilReadyOptions {
   readonly store: WorkerOwner<StoreApi>;
@@ -80,11 +82,7 @@ function outcome(
   }
 }
 
-function errorOf({
-  code,
-  message,
-  details,
-}: Pick<AppError, 'code' | 'message' | 'details'>): AppError {
-  const error = new AppError(code, message, { details });
+function errorOf(stored: StoredError): AppError {
+  const error = errorFromWire({ ...stored, causeText: null, stack: null });
   return hasCode(error, 'aborted') ? gone() : error;
 }

@@ -23,7 +23,8 @@ export interface HubFile {
 
 const hubHosts = new Set(['huggingface.co', 'www.huggingface.co', 'hf.co']);
 const commitPattern = /^[0-9a-f]{40}$/u;
-const repositoryPattern = /^(?:[\w.-]{1,96}\/)?[\w.-]{1,96}$/u;
+/** `owner/name`, or `name` for some old ones; no segment that leads up in a path. */
+const repositoryPattern = /^(?:(?!\.{1,2}\/)[\w.-]{1,96}\/)?(?!\.{1,2}$)[\w.-]{1,96}$/u;
 
 export function isCommit(revision: string): boolean {
   return commitPattern.test(revision);
@@ -160,7 +161,7 @@ function findFile(siblings: unknown, file: string): Readonly<Record<string, unkn
   return null;
 }
 
-function licenceIn(answer: Readonly<Record<string, unknown>>): string | null {
+export function licenceIn(answer: Readonly<Record<string, unknown>>): string | null {
   const card = answer['cardData'];
   if (!isRecord(card)) return null;
   // "other" is what the hub says for licences without an SPDX name; then the card names it.

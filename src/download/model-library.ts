@@ -26,7 +26,9 @@ import {
   toDrafts,
 } from './model-request.ts';
 import { hubUrl } from './hub-source.ts';
-import type { Fetch } from './range-fetcher.ts';
+import { HubApi, type HubRepository, type HubSearchResult } from './hub-api.ts';
+import { type Fetch, RangeFetcher } from './range-fetcher.ts';
+import { parseModelUrl } from './safe-url.ts';
 import { ProducedSource } from './produced-source.ts';
 import type { ModelSource } from './model-source.ts';
 import { openRemoteModel, type RemoteModel } from './remote-model.ts';
@@ -63,6 +65,7 @@ export class ModelLibrary {
   readonly #options: ModelLibraryOptions;
   readonly #store: ModelStore;
   readonly #clock: Clock;
+  #hubUrl: string;
   readonly #entries = new Emitter<LibraryEntry[]>();
   readonly #jobs = new Map<string, LibraryJob>();
   /** Local files chosen in this session: their handles do not survive it. */
@@ -80,6 +83,7 @@ export class ModelLibrary {
     this.#options = options;
     this.#store = options.store;
     this.#clock = options.clock ?? systemClock;
+    this.#hubUrl = options.hubUrl ?? hubUrl;
     this.#stopObserving = this.#store.observe(({ modelId, from }) => {
       this.#scheduleReport();
       if (from === 'elsewhere') void this.#followOtherTab(modelId);
@@ -150,6 +154,27 @@ export class ModelLibrary {
       this.#clock,
       signal,
     );
+  }
+
+  /** Where hub repositories are looked for and fetched from, from now on. */
+  useHub(url: string): void {
+    this.#hubUrl = parseModelUrl(url).origin;
+  }
+
+  /** @throws AppError `download/*` */
+  searchHub(query: string): Promise<HubSearchResult[]> {
+    return this.#hub().search(query, new AbortController().signal);
+  }
+
+  /** @throws AppError `invalid-argument`, `download/*` */
+  openHubRepository(repository: string): Promise<HubRepository> {
+    return this.#hub().open(repository, new AbortController().signal);
+  }
+
+  #hub(): HubApi {
+    const { fetch, network } = this.#options;
+    const fetcher = new RangeFetcher({ fetch, isOnline: () => network.online() });
+    return new HubApi(fetcher, this.#hubUrl);
   }
 
   /** Stops fetching and keeps what is stored. */
@@ -362,7 +387,7 @@ export class ModelLibrary {
       fetch: this.#options.fetch,
       isOnline: () => this.#options.network.online(),
       now: () => this.#clock.now(),
-      hubUrl: this.#options.hubUrl ?? hubUrl,
+      hubUrl: this.#hubUrl,
     };
     return sourceOf(model, file, options);
   }

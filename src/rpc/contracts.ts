@@ -18,6 +18,7 @@ import type { ModelPurpose } from '../engine/models/registry.ts';
 import type { GgufHeaderMessage } from '../engine/formats/gguf/header-message.ts';
 import type { HeaderFacts } from '../engine/inspection/inspect-model.ts';
 import type { ModelInspection } from '../engine/inspection/model-inspection.ts';
+import type { HubRepository, HubSearchResult } from '../download/hub-api.ts';
 import type { LibraryEntry } from '../download/library-entry.ts';
 import type { AddModelRequest, MadeModel } from '../download/model-request.ts';
 import type { Recipe } from '../engine/quantise/recipe.ts';
@@ -124,6 +125,10 @@ export interface StoreApi {
    * sandbox through the port, and rejects with why not.
    */
   readHeadersWith(read: (bytes: ServedBytes, port: MessagePort) => Promise<HeaderFacts>): void;
+  /** Another server that speaks the hub's protocol, from now on. */
+  useHub(url: string): Promise<void>;
+  searchHub(query: string): Promise<readonly HubSearchResult[]>;
+  openHubRepository(repository: string): Promise<HubRepository>;
   /** Opens a model elsewhere and answers reads of it on the port, until that is closed. */
   serveRemote(request: AddModelRequest, port: MessagePort): Promise<RemoteModelInfo>;
   /** Answers reads of a ready model on the port. */

@@ -48,6 +48,7 @@ const defaults: Settings = {
   precision: 'auto',
   thinking: true,
   backend: 'auto',
+  hubUrl: 'https://hub.example',
 };
 
 export function modelIn(state: ModelViewState, change: Partial<ModelView> = {}): ModelView {
@@ -144,6 +145,9 @@ export function makeServices(): TestServices {
       cancel: does('cancel', undefined),
       remove: does('remove', undefined),
       verify: does('verify', undefined),
+      addFromHub: does('addFromHub', 'm'),
+      searchHub: does('searchHub', []),
+      openHubRepository: () => Promise.reject(new Error('There is no hub here')),
       inspect: () => Promise.resolve(makeInspection()),
       select: does('select', undefined),
       making,

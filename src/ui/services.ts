@@ -166,6 +166,11 @@ export interface ModelsService {
   cancel(id: string): Promise<void>;
   remove(id: string): Promise<void>;
   verify(id: string): Promise<void>;
+  /** A file of the hub at a commit; of a divided model its first. */
+  addFromHub(repository: string, revision: string, file: string): Promise<string>;
+  /** Asks the hub once; nothing is asked while a person types. */
+  searchHub(query: string): Promise<readonly HubResultView[]>;
+  openHubRepository(repository: string): Promise<HubRepositoryView>;
   /**
    * What the header of a model tells, without downloading it. Of a model elsewhere some hundred
    * kilobytes are fetched, more where its vocabulary is large.
@@ -188,6 +193,44 @@ export interface ModelsService {
   stopMaking(): void;
   /** The model's files, checked, to be saved. */
   exportFiles(id: string): Promise<readonly File[]>;
+}
+
+// The hub
+
+export interface HubResultView {
+  /** `owner/name` */
+  readonly repository: string;
+  readonly downloads: number | null;
+  readonly likes: number | null;
+  readonly gate: 'none' | 'auto' | 'manual';
+  readonly licence: string | null;
+  readonly architecture: string | null;
+  readonly parameters: number | null;
+}
+
+export interface HubModelView {
+  readonly file: string;
+  readonly quantization: string | null;
+  readonly bytes: number;
+  readonly files: number;
+  readonly hashed: boolean;
+  /** An estimate from its size; its details compute it. */
+  readonly fit: 'fits' | 'tight' | 'exceeds';
+  readonly installedAs: string | null;
+}
+
+export interface HubRepositoryView {
+  readonly repository: string;
+  readonly commit: string;
+  readonly gate: 'none' | 'auto' | 'manual';
+  readonly licence: string | null;
+  readonly architecture: string | null;
+  readonly parameters: number | null;
+  readonly contextLength: number | null;
+  /** The smallest first. */
+  readonly models: readonly HubModelView[];
+  /** The file proposed for this device; null where none fits. */
+  readonly recommended: string | null;
 }
 
 // Looking into models
@@ -390,6 +433,8 @@ export interface Settings {
   readonly thinking: boolean;
   /** What computes: the faster of both, the processor, or the graphics card where there is one. */
   readonly backend: 'auto' | 'wasm' | 'webgpu';
+  /** Where models are looked for: Hugging Face, or a server that speaks its protocol. */
+  readonly hubUrl: string;
 }
 
 export interface SettingsService {

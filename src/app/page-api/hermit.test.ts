@@ -34,6 +34,8 @@ beforeEach(async () => {
     purposes,
     language: () => 'en',
     fetchCatalog: () => Promise.resolve({}),
+    budgetBytes: 1e9,
+    hubUrl: () => server.origin,
     inspector: modelInspector(store, 1e9),
     readHeader: (bytes, port) => headerSandbox(1e9).refuseUnusable(bytes, port),
     load: (id) => runtime.load(id, loadDefaults()),

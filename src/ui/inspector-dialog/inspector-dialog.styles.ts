@@ -56,6 +56,7 @@ export const inspectorDialogStyles = css`
   }
   .panel {
     display: grid;
+    grid-auto-rows: max-content;
     align-content: start;
     gap: var(--space-4);
     padding: var(--space-4) var(--space-5) var(--space-5);
@@ -193,6 +194,10 @@ export const inspectorDialogStyles = css`
     }
     .key {
       min-width: 8rem;
+    }
+    th,
+    td {
+      padding-inline: var(--space-2);
     }
   }
 `;

@@ -5,6 +5,7 @@ import '../catalog-card/catalog-card.ts';
 import { errorText } from '../error-text.ts';
 import { HermitElement, Observed } from '../hermit-element.ts';
 import { fileIcon, infoIcon, linkIcon, spinnerIcon } from '../icons.ts';
+import '../hub-search/hub-search.ts';
 import '../making-row/making-row.ts';
 import '../model-row/model-row.ts';
 import { requestAddFile, requestAddUrl } from '../requests.ts';
@@ -40,6 +41,10 @@ export class ModelsView extends HermitElement {
         </div>
       </header>
       ${this.#installed()} ${this.#offered()}
+      <section aria-labelledby="hub">
+        <h2 id="hub">${msg('More models', { id: 'hub.heading' })}</h2>
+        <hermit-hub-search></hermit-hub-search>
+      </section>
     </div>`;
   }
 

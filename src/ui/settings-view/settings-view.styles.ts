@@ -211,4 +211,9 @@ export const settingsViewStyles = css`
       grid-template-columns: minmax(0, 1fr) auto;
     }
   }
+  .hub {
+    display: grid;
+    gap: var(--space-2);
+    margin-top: var(--space-4);
+  }
 `;

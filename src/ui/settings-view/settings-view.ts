@@ -37,8 +37,8 @@ export class SettingsView extends HermitElement {
     const settings = this.#settings.value;
     return html`<div class="page">
       <h1 tabindex="-1">${msg('Settings', { id: 'sidebar.settings' })}</h1>
-      ${this.#appearance(settings)} ${this.#answers(settings)} ${privacySection()}
-      ${this.#storageSection()} ${keyboardSection()}
+      ${this.#appearance(settings)} ${this.#answers(settings)}
+      ${privacySection(this.services.settings)} ${this.#storageSection()} ${keyboardSection()}
       ${aboutSection(this.services.app.version, this.#device.value, this.#update.value)}
     </div>`;
   }
