@@ -6,22 +6,11 @@ import { takeBytes } from '../src/rpc/bytes-channel.ts';
 import type { StoreApi } from '../src/rpc/contracts.ts';
 import { HeaderRequests, serveRemoteModel } from '../src/rpc/header-requests.ts';
 import { exposeApi } from '../src/rpc/expose.ts';
-import { threadedWrites } from '../src/store/block-thread.ts';
-import { threadedFileHash } from '../src/store/hash-thread.ts';
 import { openModelStore } from '../src/store/open-model-store.ts';
+import { storeThreads } from './store-threads.ts';
 
 const headers = new HeaderRequests();
-
-const startHashing = (): Worker =>
-  new Worker(new URL('./hash.worker.ts', import.meta.url), { type: 'module', name: 'hermit-hash' });
-const startWriting = (): Worker =>
-  new Worker(new URL('./block.worker.ts', import.meta.url), {
-    type: 'module',
-    name: 'hermit-block',
-  });
-
-const threads = { openHash: threadedFileHash(startHashing), write: threadedWrites(startWriting) };
-const opened = openModelStore(navigator.locks, threads).then(({ store }) => {
+const opened = openModelStore(navigator.locks, storeThreads).then(({ store }) => {
   const library = new ModelLibrary({
     store,
     fetch: (input, init) => fetch(input, init),
