@@ -3,6 +3,7 @@
  * mean square difference from the file's own values, relative to theirs. The values are seeded
  * normal deviates in the type's encoding, or random valid blocks where Hermit cannot write the type.
  */
+import { equalLayers } from '../src/engine/backend/backend.ts';
 import type { Precision } from '../src/engine/backend/backend.ts';
 import { quantType } from '../src/engine/formats/quants/registry.ts';
 import type { TensorType } from '../src/engine/graph/dtype.ts';
@@ -25,9 +26,7 @@ export async function measurePlaneErrors(
 ): Promise<ReadonlyMap<TensorType, PlaneErrors>> {
   const backend = await createWasmBackend();
   const cache = backend.createCache({
-    layers: 1,
-    kvHeads: 1,
-    headDim: 8,
+    layers: equalLayers(1, 1, 8),
     capacity: rows,
     type: 'f32',
   });

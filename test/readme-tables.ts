@@ -51,6 +51,10 @@ const architectureNotes: Readonly<Record<string, Readonly<Record<string, string>
     qwen2moe: 'Qwen 1.5 MoE, Qwen 2 57B',
     qwen3moe: 'Qwen 3 30B-A3B, 235B-A22B',
   },
+  'Recurrent and hybrid': {
+    lfm2: 'LFM2',
+    mamba: 'Mamba, Falcon Mamba',
+  },
   'Encoders, for search': {
     bert: "MiniLM, BGE, E5 and others of BERT's form",
     'gemma-embedding': 'EmbeddingGemma',

@@ -49,7 +49,7 @@ describe('kernels in Chromium', () => {
       texts.map((text) => `${name}: ${text}`),
     );
     expect(failures).toEqual([]);
-    expect(results.length).toBe(15);
+    expect(results.length).toBe(17);
     for (const { name, comparisons } of results) expect(comparisons, name).toBeGreaterThan(0);
     expect(choice.report.failures).toEqual([]);
     expect(choice.report.kernels).toHaveLength(6);

@@ -5,38 +5,50 @@
 
 enum { KV_F32 = 0, KV_F16 = 1, KV_Q8 = 2 };
 
-// (layer, kvHead, position, headDim), keys and values apart. q8: int8 with one scale per head
+// The keys, or the values, of one layer: (kvHead, position, size). q8: int8 with one scale per
 // vector.
 typedef struct {
-  uint32_t layers, kv_heads, head_dim, capacity, type;
-  uint8_t *keys, *values;
-  float *key_scales, *value_scales;  // (layer, kvHead, position), q8 only
+  uint32_t size;  // numbers of a vector
+  uint8_t *data;
+  float *scales;  // (kvHead, position), q8 only
+} Vectors;
+
+typedef struct {
+  uint32_t kv_heads;
+  Vectors keys, values;
+} CacheLayer;
+
+// `recurrent`: what layers remember beside positions, a block of float32 numbers for each slot.
+typedef struct {
+  uint32_t capacity, type;
+  const CacheLayer *layers;
+  float *const *recurrent;
 } Cache;
 
-_Static_assert(sizeof(Cache) == 36, "mirrored by src/engine/backend/wasm/command-layout.ts");
+_Static_assert(sizeof(CacheLayer) == 28, "mirrored by src/engine/backend/wasm/command-layout.ts");
+_Static_assert(sizeof(Cache) == 16, "mirrored by src/engine/backend/wasm/command-layout.ts");
 
-INLINE size_t cache_index(const Cache *c, uint32_t layer, uint32_t kv_head, uint32_t position) {
-  return ((size_t)layer * c->kv_heads + kv_head) * c->capacity + position;
+INLINE size_t cache_index(const Cache *c, uint32_t kv_head, uint32_t position) {
+  return (size_t)kv_head * c->capacity + position;
 }
 
-INLINE float cache_value(const Cache *c, const uint8_t *data, const float *scales, size_t index,
-                         uint32_t i) {
-  const size_t at = index * c->head_dim + i;
-  if (c->type == KV_F32) return ((const float *)data)[at];
-  if (c->type == KV_F16) return half_to_float(((const uint16_t *)data)[at]);
-  return (float)((const int8_t *)data)[at] * scales[index];
+INLINE float cache_value(uint32_t type, const Vectors *v, size_t index, uint32_t i) {
+  const size_t at = index * v->size + i;
+  if (type == KV_F32) return ((const float *)v->data)[at];
+  if (type == KV_F16) return half_to_float(((const uint16_t *)v->data)[at]);
+  return (float)((const int8_t *)v->data)[at] * v->scales[index];
 }
 
 // `count` vectors from `index` on to float32.
-INLINE void decode_tile(const Cache *c, const uint8_t *data, const float *scales, size_t index,
-                        uint32_t count, float *out) {
-  const uint32_t n = c->head_dim;
-  if (c->type == KV_F32) {
+INLINE void decode_tile(uint32_t type, const Vectors *v, size_t index, uint32_t count, float *out) {
+  const uint32_t n = v->size;
+  const uint8_t *data = v->data;
+  if (type == KV_F32) {
     __builtin_memcpy(out, (const float *)data + index * n, (size_t)count * n * sizeof(float));
     return;
   }
   for (uint32_t p = 0; p < count; p++) {
-    if (c->type == KV_F16) {
+    if (type == KV_F16) {
       const uint16_t *from = (const uint16_t *)data + (index + p) * n;
       v128_t mask = wasm_i32x4_const_splat((int32_t)HALF_RAW_MASK);
       v128_t factor = wasm_f32x4_const_splat(TWO_112);
@@ -47,7 +59,7 @@ INLINE void decode_tile(const Cache *c, const uint8_t *data, const float *scales
       }
     } else {
       const int8_t *from = (const int8_t *)data + (index + p) * n;
-      v128_t scale = wasm_v128_load32_splat(scales + index + p);
+      v128_t scale = wasm_v128_load32_splat(v->scales + index + p);
       for (uint32_t i = 0; i < n; i += 4) {
         v128_t wide = wasm_i32x4_extend_low_i16x8(
             wasm_i16x8_extend_low_i8x16(wasm_v128_load32_zero(from + i)));
@@ -64,6 +76,8 @@ typedef struct {
   uint32_t layer, heads, kv_heads, head_dim, window;
   float scale, softcap;
   uint32_t bidirectional;  // 0: a position sees itself and those before it
+  uint32_t value_dim;      // components of a value; out is (tokens, heads, value_dim)
+  const float *sinks;      // a score a head that takes its share and gives nothing, or null
 } AttentionArguments;
 
 // Attention of one token with what comes before it: q and k are rotated and k and v written into
@@ -92,7 +106,8 @@ typedef struct {
   float states[];
 } AttendParts;
 
-uint32_t scratch_attention_bytes(uint32_t heads, uint32_t kv_heads, uint32_t head_dim);
+uint32_t scratch_attention_bytes(uint32_t heads, uint32_t kv_heads, uint32_t head_dim,
+                                 uint32_t value_dim);
 uint32_t attention_units(uint32_t kv_heads, uint32_t tokens);
 uint32_t attend_units(const AttendArguments *a, uint32_t position);
 void attend_token_chunk128(const AttendArguments *a, const Cache *cache, uint32_t position,

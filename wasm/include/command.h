@@ -6,8 +6,9 @@
 #include "attention.h"
 #include "experts.h"
 #include "planes.h"
+#include "recurrent.h"
 
-#define HERMIT_ABI 8
+#define HERMIT_ABI 9
 
 enum {
   OP_EMBED,
@@ -27,6 +28,8 @@ enum {
   OP_EXPERT_SUM,
   OP_PROJECT,
   OP_ATTEND,
+  OP_CAUSAL_CONVOLUTION,
+  OP_SELECTIVE_SCAN,
   OP_COUNT,
 };
 
@@ -127,6 +130,8 @@ typedef struct {
       uint32_t gate_kind;
     } project;
     AttendArguments attend;
+    ConvolutionArguments causal_convolution;
+    ScanArguments selective_scan;
     uint32_t words[14];
   };
 } Command;

@@ -1,5 +1,5 @@
-// Vector and scalar exp, tanh, erf. Scalar and vector versions do the same steps and agree to the
-// bit.
+// Vector and scalar exp, tanh, erf, scalar log. Scalar and vector versions do the same steps and
+// agree to the bit.
 #pragma once
 
 #include "simd.h"
@@ -105,4 +105,27 @@ INLINE float erf_f32(float x) {
   for (int i = 1; i < 5; i++) p = p * t + erf_coefficients[i];
   float value = 1 - p * t * exp_f32(-(x * x));
   return x < 0 ? -value : value;
+}
+
+// log of a positive number: x = m 2^e with m in [1/sqrt 2, sqrt 2), then a polynomial for log(m)
+// (coefficients of Cephes, Moshier 1989). Relative error below 2e-7 away from 1.
+static const float log_coefficients[9] = {7.0376836292e-2f,  -1.1514610310e-1f, 1.1676998740e-1f,
+                                          -1.2420140846e-1f, 1.4249322787e-1f,  -1.6668057665e-1f,
+                                          2.0000714765e-1f,  -2.4999993993e-1f, 3.3333331174e-1f};
+
+INLINE float log_f32(float x) {
+  const uint32_t bits = float_bits(x);
+  int32_t exponent = (int32_t)(bits >> 23) - 126;
+  float m = bits_float((bits & 0x7fffff) | 0x3f000000);
+  if (m < 0.707106781186547524f) {
+    exponent--;
+    m += m;
+  }
+  m -= 1;
+  float p = log_coefficients[0];
+  for (int i = 1; i < 9; i++) p = p * m + log_coefficients[i];
+  const float square = m * m, e = (float)exponent;
+  float y = p * m * square + e * LN2_LOW;
+  y -= 0.5f * square;
+  return m + y + e * LN2_HIGH;
 }

@@ -14,9 +14,10 @@ typedef struct {
 } SoftmaxState;
 
 EXPORT(scratch_attention_bytes)
-uint32_t scratch_attention_bytes(uint32_t heads, uint32_t kv_heads, uint32_t head_dim) {
+uint32_t scratch_attention_bytes(uint32_t heads, uint32_t kv_heads, uint32_t head_dim,
+                                 uint32_t value_dim) {
   const uint32_t rows = TOKEN_TILE * (heads / kv_heads);
-  return 2 * POSITION_TILE * head_dim * 4 + 2 * rows * head_dim * 4 +
+  return POSITION_TILE * (head_dim + value_dim) * 4 + 2 * rows * value_dim * 4 +
          ((2 * rows * sizeof(SoftmaxState) + 15) & ~15u);
 }
 
@@ -153,45 +154,52 @@ INLINE void attend_tile(const AttentionArguments *a, const float *q, const float
   float scores[POSITION_TILE] __attribute__((aligned(16)));
   tile_scores(a, q, keys, count, (int32_t)(seen.first - p), (int32_t)(seen.last - p), scores);
   const float keep = tile_softmax(state, scores);
-  accumulate_values(scores, values, min_u32(count, seen.last - p + 1), a->head_dim, keep, total);
+  accumulate_values(scores, values, min_u32(count, seen.last - p + 1), a->value_dim, keep, total);
 }
 
 static void attend_unit(const AttentionArguments *a, const Cache *cache, uint32_t kv_head,
                         uint32_t token_begin, uint32_t token_end, uint32_t position,
                         uint32_t filled, uint8_t *scratch) {
-  const uint32_t n = a->head_dim, shared = a->heads / a->kv_heads;
+  const uint32_t n = a->head_dim, m = a->value_dim, shared = a->heads / a->kv_heads;
   const uint32_t rows = (token_end - token_begin) * shared, most = TOKEN_TILE * shared;
+  const CacheLayer *layer = cache->layers + a->layer;
   float *keys = (float *)scratch, *values = keys + POSITION_TILE * n,
-        *totals = values + POSITION_TILE * n, *chunk_totals = totals + most * n;
-  SoftmaxState *states = (SoftmaxState *)(chunk_totals + most * n), *chunk_states = states + most;
-  for (uint32_t r = 0; r < rows; r++) states[r] = chunk_states[r] = nothing_seen;
-  __builtin_memset(chunk_totals, 0, (size_t)rows * n * sizeof(float));
+        *totals = values + POSITION_TILE * m, *chunk_totals = totals + most * m;
+  SoftmaxState *states = (SoftmaxState *)(chunk_totals + most * m), *chunk_states = states + most;
+  for (uint32_t r = 0; r < rows; r++) {
+    // a sink is a score like another, of a value of zeros
+    states[r] =
+        a->sinks ? (SoftmaxState){a->sinks[kv_head * shared + r % shared], 1} : nothing_seen;
+    chunk_states[r] = nothing_seen;
+  }
+  __builtin_memset(totals, 0, (size_t)rows * m * sizeof(float));
+  __builtin_memset(chunk_totals, 0, (size_t)rows * m * sizeof(float));
 
   const uint32_t end = visible_from(a, position + token_end - 1, filled).last + 1;
   const uint32_t begin =
       visible_from(a, position + token_begin, filled).first & ~(POSITION_TILE - 1u);
-  const size_t base = ((size_t)a->layer * cache->kv_heads + kv_head) * cache->capacity;
   for (uint32_t p = begin; p < end; p += POSITION_TILE) {
     const uint32_t count = min_u32(POSITION_TILE, end - p);
-    decode_tile(cache, cache->keys, cache->key_scales, base + p, count, keys);
-    decode_tile(cache, cache->values, cache->value_scales, base + p, count, values);
+    const size_t index = cache_index(cache, kv_head, p);
+    decode_tile(cache->type, &layer->keys, index, count, keys);
+    decode_tile(cache->type, &layer->values, index, count, values);
     const int chunk_ends = (p + POSITION_TILE) % POSITION_CHUNK == 0 || p + POSITION_TILE >= end;
     for (uint32_t r = 0; r < rows; r++) {
       const uint32_t token = token_begin + r / shared, head = kv_head * shared + r % shared;
       const float *q = a->q + ((size_t)token * a->heads + head) * n;
-      float *chunk_total = chunk_totals + (size_t)r * n;
+      float *chunk_total = chunk_totals + (size_t)r * m;
       attend_tile(a, q, keys, values, p, count, visible_from(a, position + token, filled),
                   &chunk_states[r], chunk_total);
       if (!chunk_ends) continue;
-      fold_chunk(n, &chunk_states[r], chunk_total, &states[r], totals + (size_t)r * n);
+      fold_chunk(m, &chunk_states[r], chunk_total, &states[r], totals + (size_t)r * m);
       chunk_states[r] = nothing_seen;
-      __builtin_memset(chunk_total, 0, n * sizeof(float));
+      __builtin_memset(chunk_total, 0, m * sizeof(float));
     }
   }
   for (uint32_t r = 0; r < rows; r++) {
     const uint32_t token = token_begin + r / shared, head = kv_head * shared + r % shared;
-    finish_softmax(n, &states[r], totals + (size_t)r * n,
-                   a->out + ((size_t)token * a->heads + head) * n);
+    finish_softmax(m, &states[r], totals + (size_t)r * m,
+                   a->out + ((size_t)token * a->heads + head) * m);
   }
 }
 
@@ -251,7 +259,9 @@ static void attend_chunk(const AttendArguments *a, const Cache *cache, uint32_t 
                          uint32_t chunks) {
   const uint32_t n = a->head_dim, shared = a->heads / a->kv_heads, stride = n + 4;
   const Visible seen = visible_of(a, position);
-  const AttentionArguments scoring = {.head_dim = n, .scale = a->scale, .softcap = a->softcap};
+  const CacheLayer *layer = cache->layers + a->layer;
+  const AttentionArguments scoring = {
+      .head_dim = n, .value_dim = n, .scale = a->scale, .softcap = a->softcap};
   float *keys = (float *)scratch, *values = keys + POSITION_TILE * n,
         *q = values + POSITION_TILE * n, *key = q + shared * n;
   const uint32_t first = (seen.first / POSITION_CHUNK + chunk) * POSITION_CHUNK;
@@ -268,12 +278,12 @@ static void attend_chunk(const AttendArguments *a, const Cache *cache, uint32_t 
     __builtin_memset(total, 0, n * sizeof(float));
     *(SoftmaxState *)(total + n) = nothing_seen;
   }
-  const size_t base = ((size_t)a->layer * cache->kv_heads + kv_head) * cache->capacity;
   const uint32_t begin = max_u32(first, seen.first & ~(POSITION_TILE - 1u));
   for (uint32_t p = begin; p < end; p += POSITION_TILE) {
     const uint32_t count = min_u32(POSITION_TILE, end - p);
-    decode_tile(cache, cache->keys, cache->key_scales, base + p, count, keys);
-    decode_tile(cache, cache->values, cache->value_scales, base + p, count, values);
+    const size_t index = cache_index(cache, kv_head, p);
+    decode_tile(cache->type, &layer->keys, index, count, keys);
+    decode_tile(cache->type, &layer->values, index, count, values);
     for (uint32_t r = 0; r < shared; r++) {
       float *total = states + (size_t)r * chunks * stride;
       attend_tile(&scoring, q + (size_t)r * n, keys, values, p, count, seen,
@@ -307,28 +317,30 @@ void attend_token_chunk128(const AttendArguments *a, const Cache *cache, uint32_
 EXPORT(attention_cache_scalar)
 void attention_cache_scalar(const AttentionArguments *a, const Cache *cache, uint32_t tokens,
                             uint32_t position, float *weights) {
-  const uint32_t n = a->head_dim, shared = a->heads / a->kv_heads;
+  const uint32_t n = a->head_dim, m = a->value_dim, shared = a->heads / a->kv_heads;
+  const CacheLayer *layer = cache->layers + a->layer;
   for (uint32_t t = 0; t < tokens; t++) {
     for (uint32_t h = 0; h < a->heads; h++) {
       const float *q = a->q + ((size_t)t * a->heads + h) * n;
-      float *out = a->out + ((size_t)t * a->heads + h) * n;
+      float *out = a->out + ((size_t)t * a->heads + h) * m;
       const Visible seen = visible_from(a, position + t, position + tokens);
-      const size_t base = ((size_t)a->layer * cache->kv_heads + h / shared) * cache->capacity;
-      float maximum = -__builtin_inff(), sum = 0;
+      const size_t base = cache_index(cache, h / shared, 0);
+      float maximum = a->sinks ? a->sinks[h] : -__builtin_inff(), sum = 0;
       for (uint32_t p = seen.first; p <= seen.last; p++) {
         float dot = 0;
         for (uint32_t i = 0; i < n; i++)
-          dot += q[i] * cache_value(cache, cache->keys, cache->key_scales, base + p, i);
+          dot += q[i] * cache_value(cache->type, &layer->keys, base + p, i);
         dot *= a->scale;
         weights[p] = a->softcap > 0 ? a->softcap * tanh_f32(dot / a->softcap) : dot;
         if (weights[p] > maximum) maximum = weights[p];
       }
+      if (a->sinks) sum = exp_f32(a->sinks[h] - maximum);
       for (uint32_t p = seen.first; p <= seen.last; p++)
         sum += weights[p] = exp_f32(weights[p] - maximum);
-      for (uint32_t i = 0; i < n; i++) {
+      for (uint32_t i = 0; i < m; i++) {
         float total = 0;
         for (uint32_t p = seen.first; p <= seen.last; p++) {
-          total += weights[p] * cache_value(cache, cache->values, cache->value_scales, base + p, i);
+          total += weights[p] * cache_value(cache->type, &layer->values, base + p, i);
         }
         out[i] = total / sum;
       }

@@ -1,12 +1,12 @@
 // Writing keys and values into the KV cache.
 #include "attention.h"
 
-INLINE void write_vector(const Cache *c, uint8_t *data, float *scales, size_t index,
-                         const float *x) {
-  const uint32_t n = c->head_dim;
-  if (c->type == KV_F32) {
+INLINE void write_vector(uint32_t type, const Vectors *v, size_t index, const float *x) {
+  const uint32_t n = v->size;
+  uint8_t *data = v->data;
+  if (type == KV_F32) {
     __builtin_memcpy((float *)data + index * n, x, n * sizeof(float));
-  } else if (c->type == KV_F16) {
+  } else if (type == KV_F16) {
     uint16_t *out = (uint16_t *)data + index * n;
     for (uint32_t i = 0; i < n; i += 4) {
       v128_t half = float_to_half_x4(wasm_v128_load(x + i));
@@ -20,7 +20,7 @@ INLINE void write_vector(const Cache *c, uint8_t *data, float *scales, size_t in
     }
     const float maximum = horizontal_max(largest);
     const int tiny = maximum < 1e-30f;
-    scales[index] = tiny ? 0 : maximum / 127.0f;
+    v->scales[index] = tiny ? 0 : maximum / 127.0f;
     v128_t inverse = wasm_f32x4_splat(tiny ? 0 : 127.0f / maximum);
     for (uint32_t i = 0; i < n; i += 4) {
       v128_t q = wasm_i32x4_trunc_sat_f32x4(
@@ -32,26 +32,24 @@ INLINE void write_vector(const Cache *c, uint8_t *data, float *scales, size_t in
 }
 
 // Key and value of one head and position.
-INLINE void write_head(const Cache *c, uint32_t layer, uint32_t head, uint32_t position,
-                       const float *k, const float *v) {
-  const size_t index = cache_index(c, layer, head, position);
-  write_vector(c, c->keys, c->key_scales, index, k);
-  write_vector(c, c->values, c->value_scales, index, v);
-}
-
 void cache_write_head(const Cache *c, uint32_t layer, uint32_t head, uint32_t position,
                       const float *k, const float *v) {
-  write_head(c, layer, head, position, k, v);
+  const CacheLayer *l = c->layers + layer;
+  const size_t index = cache_index(c, head, position);
+  write_vector(c->type, &l->keys, index, k);
+  write_vector(c->type, &l->values, index, v);
 }
 
 // Tokens [token_begin, token_end) of the step, the first of which stands at `position`.
 EXPORT(cache_write_vectors)
 void cache_write_vectors(const Cache *c, uint32_t layer, const float *k, const float *v,
                          uint32_t position, uint32_t token_begin, uint32_t token_end) {
+  const CacheLayer *l = c->layers + layer;
   for (uint32_t t = token_begin; t < token_end; t++) {
-    for (uint32_t h = 0; h < c->kv_heads; h++) {
-      const size_t from = ((size_t)t * c->kv_heads + h) * c->head_dim;
-      write_head(c, layer, h, position + t, k + from, v + from);
+    for (uint32_t h = 0; h < l->kv_heads; h++) {
+      const size_t from = (size_t)t * l->kv_heads + h;
+      cache_write_head(c, layer, h, position + t, k + from * l->keys.size,
+                       v + from * l->values.size);
     }
   }
 }
@@ -59,18 +57,19 @@ void cache_write_vectors(const Cache *c, uint32_t layer, const float *k, const f
 EXPORT(cache_write_scalar)
 void cache_write_scalar(const Cache *c, uint32_t layer, const float *k, const float *v,
                         uint32_t position, uint32_t token_begin, uint32_t token_end) {
-  const uint32_t n = c->head_dim;
+  const CacheLayer *l = c->layers + layer;
   for (uint32_t t = token_begin; t < token_end; t++) {
-    for (uint32_t h = 0; h < c->kv_heads; h++) {
+    for (uint32_t h = 0; h < l->kv_heads; h++) {
       for (int values = 0; values < 2; values++) {
-        const float *x = (values ? v : k) + ((size_t)t * c->kv_heads + h) * n;
-        uint8_t *data = values ? c->values : c->keys;
-        const size_t index = cache_index(c, layer, h, position + t);
+        const Vectors *to = values ? &l->values : &l->keys;
+        const uint32_t n = to->size;
+        const float *x = (values ? v : k) + ((size_t)t * l->kv_heads + h) * n;
+        uint8_t *data = to->data;
+        const size_t index = cache_index(c, h, position + t);
         float maximum = 0;
         for (uint32_t i = 0; i < n; i++) maximum = larger_magnitude(maximum, x[i]);
         const int tiny = maximum < 1e-30f;
-        if (c->type == KV_Q8)
-          (values ? c->value_scales : c->key_scales)[index] = tiny ? 0 : maximum / 127.0f;
+        if (c->type == KV_Q8) to->scales[index] = tiny ? 0 : maximum / 127.0f;
         const float inverse = tiny ? 0 : 127.0f / maximum;
         for (uint32_t i = 0; i < n; i++) {
           if (c->type == KV_F32) ((float *)data)[index * n + i] = x[i];

@@ -2,13 +2,14 @@
 // counts elements.
 #include "math.h"
 
-enum { GATE_SILU = 0, GATE_GELU = 1, GATE_GELU_TANH = 2 };
+enum { GATE_SILU = 0, GATE_GELU = 1, GATE_GELU_TANH = 2, GATE_IDENTITY = 3 };
 
 #define INVERSE_SQRT_2 0.70710678118654752f
 #define SQRT_2_OVER_PI 0.79788456080286536f
 #define GELU_CUBIC 0.044715f
 
 INLINE v128_t activate_f32x4(uint32_t kind, v128_t x) {
+  if (kind == GATE_IDENTITY) return x;
   v128_t one = wasm_f32x4_const_splat(1), half = wasm_f32x4_mul(x, wasm_f32x4_const_splat(0.5f));
   if (kind == GATE_SILU) {
     return wasm_f32x4_div(x, wasm_f32x4_add(one, exp_f32x4(wasm_f32x4_neg(x))));
@@ -25,6 +26,7 @@ INLINE v128_t activate_f32x4(uint32_t kind, v128_t x) {
 }
 
 INLINE float activate_f32(uint32_t kind, float x) {
+  if (kind == GATE_IDENTITY) return x;
   if (kind == GATE_SILU) return x / (1 + exp_f32(-x));
   float inner = kind == GATE_GELU ? erf_f32(x * INVERSE_SQRT_2)
                                   : tanh_f32(x * (1 + x * x * GELU_CUBIC) * SQRT_2_OVER_PI);
@@ -54,6 +56,8 @@ void gate_f32_x4(uint32_t kind, const float *gate, const float *up, float *out, 
     gate_elements(GATE_SILU, gate, up, out, begin, end);
   } else if (kind == GATE_GELU) {
     gate_elements(GATE_GELU, gate, up, out, begin, end);
+  } else if (kind == GATE_IDENTITY) {
+    gate_elements(GATE_IDENTITY, gate, up, out, begin, end);
   } else {
     gate_elements(GATE_GELU_TANH, gate, up, out, begin, end);
   }

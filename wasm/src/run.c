@@ -166,7 +166,7 @@ static void prepare_source(const Command *c, Worker *w, const ProjectScratch *s)
   }
 }
 
-static void multiply_row(const Command *c, const Worker *w, const ProjectScratch *s,
+static void multiply_row(const Command *c, Worker *w, const ProjectScratch *s,
                          const Matrix *m, const float *bias, const void **prepared,
                          uint8_t *corrections, float *out, uint32_t begin, uint32_t end) {
   if (m->dense) {
@@ -326,6 +326,31 @@ static void run_expert_sum(const Command *c, Worker *w, uint32_t rows, uint32_t 
                     c->expert_sum.columns, c->expert_sum.out, begin, end);
 }
 
+static uint32_t convolution_units(const Command *c, uint32_t rows) {
+  return rows == 0 ? 0 : channel_units(c->causal_convolution.channels);
+}
+
+static void run_causal_convolution(const Command *c, Worker *w, uint32_t rows, uint32_t begin,
+                                   uint32_t end) {
+  const ConvolutionArguments *a = &c->causal_convolution;
+  causal_convolution_f32_x4(a, w->step->cache->recurrent[a->slot], rows, begin, end);
+}
+
+static uint32_t scan_units(const Command *c, uint32_t rows) {
+  return rows == 0 ? 0 : channel_units(c->selective_scan.channels);
+}
+
+static void run_selective_scan(const Command *c, Worker *w, uint32_t rows, uint32_t begin,
+                               uint32_t end) {
+  const ScanArguments *a = &c->selective_scan;
+  selective_scan_f32_x4(a, w->step->cache->recurrent[a->slot], rows, begin, end);
+}
+
+static uint32_t scan_cost(const Command *c, const Step *s, uint32_t rows) {
+  (void)s;
+  return 8 * CHANNEL_UNIT * c->selective_scan.states * rows;
+}
+
 static const Executor executors[OP_COUNT] = {
     [OP_EMBED] = {row_units, unit_cost, run_embed, 1},
     [OP_NORM] = {norm_units, unit_cost, run_norm, 1},
@@ -345,6 +370,8 @@ static const Executor executors[OP_COUNT] = {
     [OP_EXPERT_SUM] = {row_units, unit_cost, run_expert_sum, 1},
     [OP_PROJECT] = {project_units, project_cost, run_project, MATVEC_STREAMS},
     [OP_ATTEND] = {row_units, attend_cost, run_attend, 1},
+    [OP_CAUSAL_CONVOLUTION] = {convolution_units, unit_cost, run_causal_convolution, 1},
+    [OP_SELECTIVE_SCAN] = {scan_units, scan_cost, run_selective_scan, 1},
 };
 
 EXPORT(hermit_abi) uint32_t hermit_abi(void) { return HERMIT_ABI; }

@@ -5,8 +5,8 @@ import { Check, Random, type KernelBed } from './kernel-bed.ts';
 const kvTypes = ['f32', 'f16', 'q8'] as const;
 const elementBytes = [4, 2, 1];
 
+/** Shape of the layers 0 and 1; the kernels are run on layer 1. */
 interface CacheShape {
-  readonly layers: number;
   readonly kvHeads: number;
   readonly headDim: number;
   readonly capacity: number;
@@ -15,22 +15,38 @@ interface CacheShape {
 
 interface TestCache extends CacheShape {
   readonly address: number;
-  /** keys, values, key scales, value scales */
+  /** Of both layers, one behind the other: keys, values, key scales, value scales. */
   readonly parts: readonly number[];
   readonly vectors: number;
 }
 
+const layers = 2;
+
 function makeCache(bed: KernelBed, shape: CacheShape): TestCache {
-  const vectors = shape.layers * shape.kvHeads * shape.capacity;
-  const bytes = vectors * shape.headDim * (elementBytes[shape.type] as number);
-  const parts = [bytes, bytes, vectors * 4, vectors * 4].map((size) => {
-    const at = bed.allocate(size);
-    bed.u8(at, size).fill(0);
+  const { kvHeads, headDim, capacity, type } = shape;
+  const own = kvHeads * capacity;
+  const vectors = layers * own;
+  const ownBytes = own * headDim * (elementBytes[type] as number);
+  const parts = [ownBytes, ownBytes, own * 4, own * 4].map((size) => {
+    const at = bed.allocate(layers * size);
+    bed.u8(at, layers * size).fill(0);
     return at;
   });
-  const address = bed.allocate(36);
-  const { layers, kvHeads, headDim, capacity, type } = shape;
-  bed.u32(address, 9).set([layers, kvHeads, headDim, capacity, type, ...parts]);
+  const [keys = 0, values = 0, keyScales = 0, valueScales = 0] = parts;
+  const descriptions = bed.allocate(layers * 28);
+  for (let layer = 0; layer < layers; layer++) {
+    const data = layer * ownBytes;
+    const scales = layer * own * 4;
+    bed
+      .u32(descriptions + layer * 28, 7)
+      .set([
+        kvHeads,
+        ...[headDim, keys + data, keyScales + scales],
+        ...[headDim, values + data, valueScales + scales],
+      ]);
+  }
+  const address = bed.allocate(16);
+  bed.u32(address, 4).set([capacity, type, descriptions, 0]);
   return { ...shape, address, parts, vectors };
 }
 
@@ -54,7 +70,7 @@ export function checkCacheWrite(bed: KernelBed): Check {
   for (const [type, name] of kvTypes.entries()) {
     for (const headDim of [8, 20, 64]) {
       bed.reset();
-      const shape = { layers: 2, kvHeads: 3, headDim, capacity: 7, type };
+      const shape = { kvHeads: 3, headDim, capacity: 7, type };
       const fast = makeCache(bed, shape);
       const slow = makeCache(bed, shape);
       const tokens = 4;
@@ -124,6 +140,7 @@ interface AttentionCase {
   readonly window: number;
   readonly softcap: number;
   readonly bidirectional?: true;
+  readonly sinks?: true;
 }
 
 const attentionCases: readonly AttentionCase[] = [
@@ -136,6 +153,10 @@ const attentionCases: readonly AttentionCase[] = [
   { heads: 2, kvHeads: 2, headDim: 128, position: 64, tokens: 2, window: 1, softcap: 0 },
   { heads: 6, kvHeads: 2, headDim: 16, position: 380, tokens: 9, window: 0, softcap: 0 },
   { heads: 2, kvHeads: 1, headDim: 16, position: 500, tokens: 20, window: 300, softcap: 0 },
+  {
+    ...{ heads: 4, kvHeads: 2, headDim: 16, position: 40, tokens: 9, window: 0, softcap: 0 },
+    sinks: true,
+  },
   ...[0, 1, 9, 64].map((window) => ({
     ...{ heads: 4, kvHeads: 2, headDim: 16, position: 0, tokens: 77, window, softcap: 0 },
     bidirectional: true as const,
@@ -151,7 +172,6 @@ export function checkAttention(bed: KernelBed): Check {
       bed.reset();
       const { heads, kvHeads, headDim, position, tokens } = shape;
       const cache = makeCache(bed, {
-        layers: 2,
         kvHeads,
         headDim,
         capacity: position + tokens + 3,
@@ -165,8 +185,12 @@ export function checkAttention(bed: KernelBed): Check {
       const out = bed.allocate(tokens * heads * headDim * 4);
       const again = bed.allocate(tokens * heads * headDim * 4);
       const slow = bed.allocate(tokens * heads * headDim * 4);
-      const scratch = bed.allocate(bed.call('scratch_attention_bytes', heads, kvHeads, headDim));
+      const scratch = bed.allocate(
+        bed.call('scratch_attention_bytes', heads, kvHeads, headDim, headDim),
+      );
       const weights = bed.allocate(all * 4);
+      const sinks = shape.sinks ? random.floats(heads, 3) : null;
+      const sinksAt = sinks === null ? 0 : bed.putFloats(sinks);
       const units = (n: number): number => kvHeads * Math.ceil(n / 8);
       const run = (
         kernel: string,
@@ -177,8 +201,8 @@ export function checkAttention(bed: KernelBed): Check {
         rest: number[],
       ): void => {
         const width = heads * headDim * 4;
-        const argument = bed.allocate(40);
-        bed.u32(argument, 10)[9] = shape.bidirectional ? 1 : 0;
+        const argument = bed.allocate(48);
+        bed.u32(argument, 12).set([shape.bidirectional ? 1 : 0, headDim, sinksAt], 9);
         bed
           .u32(argument, 9)
           .set([
@@ -200,7 +224,7 @@ export function checkAttention(bed: KernelBed): Check {
       run('attention_cache_scalar', q, slow, 0, tokens, [weights]);
       const length = tokens * heads * headDim;
       const label = `${name} ${JSON.stringify(shape)}`;
-      if (shape.bidirectional !== true) {
+      if (shape.bidirectional !== true && shape.sinks !== true) {
         const fused = attendEach(bed, shape, cache, [q, k, v]);
         check.same(`fused ${label}`, bed.f32(fused, length), bed.f32(out, length));
       }
@@ -213,6 +237,7 @@ export function checkAttention(bed: KernelBed): Check {
         cacheValues(bed, cache, 0),
         cacheValues(bed, cache, 1),
         cache.capacity,
+        sinks,
       );
       check.near(`exact ${label}`, bed.f32(out, length), exact, () => 1e-5);
     }
@@ -270,6 +295,7 @@ function exactAttention(
   k: Float64Array,
   v: Float64Array,
   capacity: number,
+  sinks: Float32Array | null,
 ): Float64Array {
   const { heads, kvHeads, headDim, position, tokens, softcap } = shape;
   const out = new Float64Array(tokens * heads * headDim);
@@ -286,9 +312,10 @@ function exactAttention(
         const score = dot / Math.sqrt(headDim);
         return softcap > 0 ? softcap * Math.tanh(score / softcap) : score;
       });
-      const largest = Math.max(...scores);
+      const sink = sinks?.[h] ?? -Infinity;
+      const largest = Math.max(...scores, sink);
       const weights = scores.map((score) => Math.exp(score - largest));
-      const sum = weights.reduce((a, b) => a + b, 0);
+      const sum = weights.reduce((a, b) => a + b, Math.exp(sink - largest));
       for (let d = 0; d < headDim; d++) {
         let total = 0;
         weights.forEach((weight, i) => (total += weight * (v[at(first + i) + d] as number)));

@@ -15,6 +15,7 @@ import {
 } from './matmul-checks.ts';
 import { checkElementwise, checkNorm, checkRope } from './operator-checks.ts';
 import { checkEncode, checkFloats } from './encode-checks.ts';
+import { checkConvolution, checkScan } from './recurrent-checks.ts';
 import { KernelBed, type Check, type CheckResult } from './kernel-bed.ts';
 
 /** Runs all checks on one build of the kernels, with all data from `lowestAddress` on. */
@@ -39,6 +40,8 @@ export async function runKernelChecks(
     checkRoute,
     checkExpertMatmul,
     checkExpertSum,
+    checkConvolution,
+    checkScan,
   ];
   return checks.map((check) => {
     bed.reset();

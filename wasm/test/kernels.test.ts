@@ -12,7 +12,7 @@ function expectAllPassed(results: readonly CheckResult[]): void {
     result.failures.map((text) => `${result.name}: ${text}`),
   );
   expect(failures).toEqual([]);
-  expect(results.length).toBe(15);
+  expect(results.length).toBe(17);
   for (const result of results) expect(result.comparisons, result.name).toBeGreaterThan(0);
 }
 

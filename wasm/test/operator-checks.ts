@@ -113,6 +113,7 @@ const activations: readonly ((x: number) => number)[] = [
   (x) => x / (1 + Math.exp(-x)),
   (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
   (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
+  (x) => x,
 ];
 
 /** Gates, addition, scale and soft cap, from tiny to huge arguments. */

@@ -63,16 +63,44 @@ export interface WeightWriter {
 
 export type KvType = 'f32' | 'f16' | 'q8';
 
-export interface KvCacheSpec {
-  readonly layers: number;
+/** Shape of the keys and values of a layer. */
+export interface KvLayerSpec {
   readonly kvHeads: number;
+  /** Components of a key. */
   readonly headDim: number;
+  /** Components of a value. */
+  readonly valueDim: number;
+}
+
+/**
+ * What a model remembers of a conversation: keys and values of every position, and blocks of float32
+ * numbers of layers that keep no positions apart (`recurrent`), which can be read, kept and put back
+ * only whole.
+ */
+export interface KvCacheSpec {
+  /** In the order of `AttentionOp.layer`; layers without attention have no entry. */
+  readonly layers: readonly KvLayerSpec[];
+  /** Numbers of each block, in the order of `slot`; none unless given. */
+  readonly recurrent?: readonly number[];
   /** Positions the cache can hold. */
   readonly capacity: number;
   readonly type: KvType;
 }
 
-/** Keys and values of one conversation: (layer, kvHead, position, headDim). */
+/** `count` layers of one shape, values as large as keys. */
+export function equalLayers(count: number, kvHeads: number, headDim: number): KvLayerSpec[] {
+  return Array.from({ length: count }, () => ({ kvHeads, headDim, valueDim: headDim }));
+}
+
+/** A copy of all recurrent blocks of a cache at one moment. */
+export interface RecurrentSnapshot {
+  readonly bytes: number;
+}
+
+/**
+ * Keys and values of one conversation, for each layer (kvHead, position, headDim) and (kvHead,
+ * position, valueDim), and its recurrent blocks.
+ */
 export interface KvCacheHandle {
   readonly spec: KvCacheSpec;
   readonly bytes: number;
@@ -168,6 +196,10 @@ export interface Backend {
    * @throws AppError `engine/out-of-memory`, `engine/device-lost`: what went wrong since the last call
    */
   ready(): Promise<void>;
+  /** Copies the recurrent blocks as the last step left them. */
+  saveRecurrent(cache: KvCacheHandle): RecurrentSnapshot;
+  /** Puts a copy back; null: zeros, as at the start of a text. */
+  restoreRecurrent(cache: KvCacheHandle, snapshot: RecurrentSnapshot | null): void;
   /** @throws AppError `not-supported`, `engine/out-of-memory`, `model-file/missing-tensor` */
   compile(graph: Graph, options: CompileOptions): Executable;
   /**

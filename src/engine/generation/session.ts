@@ -140,8 +140,10 @@ export class Session {
     this.#checkFits(tokens);
     return this.#exclusively(async () => {
       const reusedTokens = this.#keepCommonPrefix(tokens, tokens.length);
-      for (let start = reusedTokens; start < tokens.length; start += this.#sliceTokens) {
-        await this.#append(tokens.slice(start, start + this.#sliceTokens), 'none', options.signal);
+      while (this.#tokens.length < tokens.length) {
+        const end = this.#sliceEnd(tokens.length);
+        const part = tokens.slice(this.#tokens.length, end);
+        await this.#append(part, 'none', options.signal);
         options.onProgress?.(this.#tokens.length, tokens.length);
         await yieldToEventLoop();
       }
@@ -222,7 +224,8 @@ export class Session {
   }
 
   /**
-   * Forgets everything from position `length` on.
+   * Forgets everything from position `length` on, and where the model's memory cannot be cut there
+   * also some before it: `tokens` says what is left.
    * @throws AppError `engine/busy`, `invalid-argument`
    */
   rewind(length: number): void {
@@ -253,7 +256,7 @@ export class Session {
     yield { type: 'prefill', done: this.#tokens.length, total };
     while (this.#tokens.length < total) {
       const start = this.#tokens.length;
-      const end = Math.min(start + this.#sliceTokens, total);
+      const end = this.#sliceEnd(total);
       const want = end === total ? 'last' : 'none';
       const view = await stats.prefill(() => this.#append(prompt.slice(start, end), want, signal));
       // A copy: while the consumer has the word, another session may use the model.
@@ -289,6 +292,19 @@ export class Session {
     }
   }
 
+  /**
+   * Where the next step of a prompt of `total` tokens ends. Where the state cannot be cut anywhere, it
+   * is remembered before the last token: the next answer to the same prompt begins there, and the
+   * next prompt of a chat has all before it in common.
+   */
+  #sliceEnd(total: number): number {
+    const start = this.#tokens.length;
+    const end = Math.min(start + this.#sliceTokens, total);
+    if (this.#state.cuttable) return end;
+    if (start === total - 1) this.#state.remember();
+    return end === total && start < total - 1 ? total - 1 : end;
+  }
+
   /** Adds tokens to the state; on failure the state is as before. */
   async #append(
     tokens: readonly number[],
@@ -317,12 +333,12 @@ export class Session {
     let length = 0;
     while (length < limit && tokens[length] === this.#tokens[length]) length++;
     this.#truncate(length);
-    return length;
+    return this.#tokens.length;
   }
 
   #truncate(length: number): void {
-    this.#tokens.length = length;
-    if (this.#state.length !== length) this.#state.truncate(length);
+    const left = this.#state.length === length ? length : this.#state.truncate(length);
+    this.#tokens.length = left;
   }
 
   #checkFits(tokens: readonly number[]): void {

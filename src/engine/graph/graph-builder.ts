@@ -19,6 +19,7 @@ import type {
   RopeOp,
   RouteOp,
   RowExtent,
+  SelectiveScanOp,
   WeightId,
 } from './ops.ts';
 import type { MatrixShape } from './shape-rules.ts';
@@ -35,9 +36,20 @@ export interface NormOptions {
 
 export type RopeOptions = Omit<RopeOp, 'op' | 'x'>;
 
-export interface AttentionOptions extends Omit<AttentionOp, 'op' | 'q' | 'out' | 'causal'> {
+type AttentionNumbers = Omit<AttentionOp, 'op' | 'q' | 'out' | 'causal' | 'valueDim' | 'sinks'>;
+
+export interface AttentionOptions extends AttentionNumbers {
   /** True unless given. */
   readonly causal?: boolean;
+  /** `headDim` unless given. */
+  readonly valueDim?: number;
+  readonly sinks?: string | null;
+}
+
+/** The weights of a selective scan by name. */
+export interface ScanWeights {
+  readonly rates: string;
+  readonly skip: string;
 }
 
 export interface RouteOptions extends Pick<RouteOp, 'gating' | 'used' | 'normalise'> {
@@ -121,13 +133,20 @@ export class GraphBuilder {
   }
 
   attention(q: ActivationId, options: AttentionOptions): ActivationId {
-    const out = this.#like(q);
-    return this.#push({ op: 'attention', q, causal: true, ...options, out }, out);
+    const { causal = true, valueDim = options.headDim, sinks = null, ...numbers } = options;
+    const out = this.#activation(this.#spec(q).rows, options.heads * valueDim);
+    const more = { causal, valueDim, sinks: this.#optional(sinks) };
+    return this.#push({ op: 'attention', q, ...numbers, ...more, out }, out);
   }
 
   gate(activation: GateOp['activation'], gate: ActivationId, up: ActivationId): ActivationId {
     const out = this.#like(gate);
     return this.#push({ op: 'gate', activation, gate, up, out }, out);
+  }
+
+  /** a * b, element by element. */
+  multiply(a: ActivationId, b: ActivationId): ActivationId {
+    return this.gate('identity', a, b);
   }
 
   activate(activation: GateOp['activation'], x: ActivationId): ActivationId {
@@ -164,6 +183,27 @@ export class GraphBuilder {
     const { rows, columns } = this.#spec(x);
     const out = this.#activation(rows, columns / used);
     return this.#push({ op: 'expert-sum', x, routes, used, out }, out);
+  }
+
+  causalConvolution(
+    slot: number,
+    x: ActivationId,
+    weight: string,
+    bias: string | null = null,
+  ): ActivationId {
+    const out = this.#like(x);
+    const weights = { weight: this.#weight(weight), bias: this.#optional(bias) };
+    return this.#push({ op: 'causal-convolution', slot, x, ...weights, out }, out);
+  }
+
+  selectiveScan(
+    slot: number,
+    activations: Pick<SelectiveScanOp, 'x' | 'steps' | 'inputs' | 'reads'>,
+    { rates, skip }: ScanWeights,
+  ): ActivationId {
+    const out = this.#like(activations.x);
+    const weights = { rates: this.#weight(rates), skip: this.#weight(skip) };
+    return this.#push({ op: 'selective-scan', slot, ...activations, ...weights, out }, out);
   }
 
   add(a: ActivationId, b: ActivationId): ActivationId {

@@ -86,7 +86,7 @@ export interface CacheWriteOp {
   readonly layer: number;
   /** (tokens, kvHeads * headDim) */
   readonly k: ActivationId;
-  /** (tokens, kvHeads * headDim) */
+  /** (tokens, kvHeads * valueDim) */
   readonly v: ActivationId;
 }
 
@@ -97,6 +97,8 @@ export interface CacheWriteOp {
  * `causal`, as decoders are: with `window` > 0 position p sees positions p - window + 1 .. p, with 0
  * all up to p. Else, as encoders are: all positions of the cache and the step, or with `window` > 0
  * those at most window / 2 (rounded down) away.
+ * `sinks`: a score of every head that takes its share of the softmax and gives nothing (Xiao et al.
+ * 2023, arXiv:2309.17453; learned as in gpt-oss, OpenAI 2025, arXiv:2508.10925).
  */
 export interface AttentionOp {
   readonly op: 'attention';
@@ -105,19 +107,27 @@ export interface AttentionOp {
   readonly q: ActivationId;
   readonly heads: number;
   readonly kvHeads: number;
+  /** Components of a query and of a key. */
   readonly headDim: number;
+  /** Components of a value. */
+  readonly valueDim: number;
   readonly scale: number;
   readonly softcap: number;
   readonly window: number;
   readonly causal: boolean;
-  /** (tokens, heads * headDim) */
+  /** One number a head. */
+  readonly sinks: WeightId | null;
+  /** (tokens, heads * valueDim) */
   readonly out: ActivationId;
 }
 
-/** out = activation(gate) * up; `silu` gives SwiGLU (Shazeer 2020, arXiv:2002.05202). */
+/**
+ * out = activation(gate) * up; `silu` gives SwiGLU (Shazeer 2020, arXiv:2002.05202), `identity` the
+ * plain product of two activations.
+ */
 export interface GateOp {
   readonly op: 'gate';
-  readonly activation: 'silu' | 'gelu' | 'gelu-tanh';
+  readonly activation: 'silu' | 'gelu' | 'gelu-tanh' | 'identity';
   readonly gate: ActivationId;
   readonly up: ActivationId;
   readonly out: ActivationId;
@@ -192,6 +202,51 @@ export interface ExpertSumOp {
   readonly out: ActivationId;
 }
 
+/**
+ * Depthwise convolution over the tokens before: out[t][c] = bias[c] + sum over tap of
+ * weight[c][tap] * x[t - taps + 1 + tap][c]. What lies before the step is the state `slot`
+ * (taps - 1, columns), zeros at the start of a text; afterwards it holds the last inputs.
+ */
+export interface CausalConvolutionOp {
+  readonly op: 'causal-convolution';
+  /** Index of its block in `KvCacheSpec.recurrent`; no other operator of the graph has it. */
+  readonly slot: number;
+  /** (tokens, columns) */
+  readonly x: ActivationId;
+  /** (columns, taps) */
+  readonly weight: WeightId;
+  readonly bias: WeightId | null;
+  /** (tokens, columns) */
+  readonly out: ActivationId;
+}
+
+/**
+ * The selective scan of Mamba (Gu & Dao 2023, arXiv:2312.00752, equations 2 and 3 and algorithm 2).
+ * For every channel c and state s, from token to token:
+ * h[c][s] = exp(step * rates[c][s]) * h[c][s] + step * x[t][c] * inputs[t][s] with
+ * step = softplus(steps[t][c]), and out[t][c] = sum over s of h[c][s] * reads[t][s] + skip[c] * x[t][c].
+ * h is the state `slot` (columns, states), zeros at the start of a text.
+ */
+export interface SelectiveScanOp {
+  readonly op: 'selective-scan';
+  /** As in `CausalConvolutionOp`. */
+  readonly slot: number;
+  /** (tokens, columns) */
+  readonly x: ActivationId;
+  /** (tokens, columns) */
+  readonly steps: ActivationId;
+  /** (tokens, states) */
+  readonly inputs: ActivationId;
+  /** (tokens, states) */
+  readonly reads: ActivationId;
+  /** (columns, states), negative */
+  readonly rates: WeightId;
+  /** One number a column. */
+  readonly skip: WeightId;
+  /** (tokens, columns) */
+  readonly out: ActivationId;
+}
+
 /** out = a + b; `out` may be `a`. */
 export interface AddOp {
   readonly op: 'add';
@@ -228,6 +283,8 @@ export type Op =
   | RouteOp
   | ExpertMatmulOp
   | ExpertSumOp
+  | CausalConvolutionOp
+  | SelectiveScanOp
   | AddOp
   | ScaleOp
   | TakeOutputsOp;

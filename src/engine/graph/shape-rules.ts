@@ -80,13 +80,14 @@ export function checkOp(op: Op, shapes: ShapeLookup): void {
     }
     case 'cache-write': {
       check(shapes.activation(op.k).rows === 'tokens', 'there is a key for every token');
-      same(op.k, op.v, 'keys and values have one shape');
+      check(shapes.activation(op.v).rows === 'tokens', 'there is a value for every token');
       return;
     }
     case 'attention': {
-      const q = shapes.activation(op.q);
-      same(op.q, op.out, 'q and out have one shape');
-      check(q.rows === 'tokens', 'there is a query for every token');
+      const [q, out] = [shapes.activation(op.q), shapes.activation(op.out)];
+      check(q.rows === 'tokens' && out.rows === 'tokens', 'there is a query for every token');
+      check(out.columns === op.heads * op.valueDim, 'out has columns heads * valueDim');
+      vector(op.sinks, op.heads, 'sinks holds a number per head');
       check(q.columns === op.heads * op.headDim, 'columns are heads * headDim');
       check(isCount(op.kvHeads) && op.heads % op.kvHeads === 0, 'kvHeads divides heads');
       check(op.window >= 0 && op.softcap >= 0, 'window and softcap are not negative');
@@ -140,6 +141,27 @@ export function checkOp(op: Op, shapes: ShapeLookup): void {
       check(x.columns === op.used * out.columns, 'x has a part for every expert used');
       return;
     }
+    case 'causal-convolution': {
+      const x = shapes.activation(op.x);
+      const weight = shapes.weight(op.weight);
+      same(op.x, op.out, 'x and out have one shape');
+      check(x.rows === 'tokens', 'there is an input for every token');
+      check(weight.rows === x.columns && weight.columns > 1, 'weight has taps for every column');
+      vector(op.bias, x.columns, 'bias holds a value per column');
+      return;
+    }
+    case 'selective-scan': {
+      const [x, inputs] = [shapes.activation(op.x), shapes.activation(op.inputs)];
+      const rates = shapes.weight(op.rates);
+      same(op.x, op.steps, 'x and steps have one shape');
+      same(op.x, op.out, 'x and out have one shape');
+      same(op.inputs, op.reads, 'inputs and reads have one shape');
+      check(x.rows === 'tokens' && inputs.rows === 'tokens', 'there is an input for every token');
+      check(rates.rows === x.columns, 'there are rates for every column');
+      check(rates.columns === inputs.columns, 'there is an input for every state');
+      vector(op.skip, x.columns, 'skip holds a value per column');
+      return;
+    }
     case 'add':
       same(op.a, op.b, 'a and b have one shape');
       same(op.a, op.out, 'a and out have one shape');
@@ -177,6 +199,10 @@ export function operands(op: Op): { reads: readonly ActivationId[]; writes: Acti
       return { reads: [op.q], writes: op.out };
     case 'gate':
       return { reads: [op.gate, op.up], writes: op.out };
+    case 'causal-convolution':
+      return { reads: [op.x], writes: op.out };
+    case 'selective-scan':
+      return { reads: [op.x, op.steps, op.inputs, op.reads], writes: op.out };
     case 'route':
       return { reads: [op.scores], writes: op.out };
     case 'expert-matmul':

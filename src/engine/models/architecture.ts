@@ -3,17 +3,18 @@
  * described with the operators of the catalogue. It touches no bytes and knows no backend; one
  * definition serves all of them. A new architecture is one file here and one line in `registry.ts`.
  */
+import type { KvCacheSpec } from '../backend/backend.ts';
 import type { ActivationId } from '../graph/ops.ts';
 import type { GraphBuilder } from '../graph/graph-builder.ts';
 import type { HyperParameterReader, HyperParameters } from './hyper-parameters.ts';
 
 /**
  * What a tensor is used for. `embedding` and `output` are matrices that some policies treat apart;
- * a `router` chooses experts, and a choice is not to be rounded; `experts` are matrices one below the
- * other; `constant` tensors are read before the graph is built and become numbers in it.
+ * `sensitive` ones are small and their rounding costs much: routers, whose choice of experts jumps, and
+ * what goes into a recurrent state; `experts` are matrices one below the other; `constant` tensors are read before the graph is built and become numbers in it.
  */
 export type TensorRole =
-  'matrix' | 'vector' | 'embedding' | 'output' | 'router' | 'experts' | 'constant';
+  'matrix' | 'vector' | 'embedding' | 'output' | 'sensitive' | 'experts' | 'constant';
 
 export interface TensorRequirement {
   readonly name: string;
@@ -40,6 +41,9 @@ export type Constants = ReadonlyMap<string, Float32Array>;
 /** How the vectors of a text's tokens become one: their mean, that of the first or of the last token. */
 export type Pooling = 'mean' | 'first' | 'last';
 
+/** What a conversation keeps in the model. */
+export type StateShape = Pick<KvCacheSpec, 'layers' | 'recurrent'>;
+
 export interface Architecture<H extends HyperParameters> {
   /** Values of `general.architecture` it answers to. */
   readonly names: readonly string[];
@@ -47,6 +51,11 @@ export interface Architecture<H extends HyperParameters> {
   hyperParameters(file: HyperParameterReader): H;
   /** Every tensor the model may have; a file with others is refused, because they would be ignored. */
   tensors(h: H): readonly TensorRequirement[];
+  /**
+   * What the operators remember: unless given, keys and values of one shape in every layer. Layers
+   * count as `AttentionOp.layer` does, recurrent blocks as `slot` does.
+   */
+  state?(h: H): StateShape;
   /** Of encoders alone: their result is a vector a token, and the whole text is one step. */
   pooling?(h: H): Pooling;
   /**

@@ -6,8 +6,9 @@
  */
 import { throwIfAborted } from '../../common/abort.ts';
 import { AppError } from '../../common/errors.ts';
-import type { Backend, Executable, KvCacheSpec, WeightHandle } from '../backend/backend.ts';
+import type { Backend, Executable, WeightHandle } from '../backend/backend.ts';
 import type { Graph } from '../graph/ops.ts';
+import type { StateShape } from './architecture.ts';
 import { KvCache } from './kv-cache.ts';
 import type {
   ForwardOptions,
@@ -27,7 +28,7 @@ export function outputRows(maxTokens: number, vocabularySize: number): number {
 
 export interface GraphModelParts {
   readonly info: LanguageModelInfo;
-  readonly cache: Pick<KvCacheSpec, 'layers' | 'kvHeads' | 'headDim'>;
+  readonly cache: StateShape;
   readonly backend: Backend;
   readonly graph: Graph;
   readonly weights: ReadonlyMap<string, WeightHandle>;
@@ -99,17 +100,22 @@ export class GraphLanguageModel implements LanguageModel {
 
   async #step(tokens: Int32Array, cache: KvCache, options: ForwardOptions): Promise<Float32Array> {
     const outputs = { none: 0, last: 1, all: tokens.length }[options.want];
-    const logits = await this.#parts.backend.run(this.#executable, {
-      tokens,
-      position: cache.length,
-      outputs,
-      precision: options.precision,
-      cache: cache.handle,
-      signal: options.signal,
-    });
-    checkNumbers(logits);
-    cache.advance(tokens.length);
-    return logits;
+    try {
+      const logits = await this.#parts.backend.run(this.#executable, {
+        tokens,
+        position: cache.length,
+        outputs,
+        precision: options.precision,
+        cache: cache.handle,
+        signal: options.signal,
+      });
+      checkNumbers(logits);
+      cache.advance(tokens.length);
+      return logits;
+    } catch (error) {
+      cache.spoil();
+      throw error;
+    }
   }
 
   /** All logits of more tokens than the result buffer holds rows: several steps, gathered. */
@@ -127,7 +133,7 @@ export class GraphLanguageModel implements LanguageModel {
         gathered.set(await this.#step(part, cache, options), start * this.info.vocabularySize);
       }
     } catch (error) {
-      cache.truncate(before);
+      cache.truncate(Math.min(before, cache.length));
       throw error;
     }
     return gathered;

@@ -10,6 +10,7 @@ export interface HyperParameters {
   readonly vocabularySize: number;
   /** Positions the model was trained for. */
   readonly trainedContext: number;
+  /** Of the layers with attention, where architecture and file do not say otherwise. */
   readonly kvHeads: number;
   /** Components of a key and of a value of one head. */
   readonly headDim: number;
@@ -61,6 +62,20 @@ export class HyperParameterReader {
     return this.metadata.getUnsigned(this.#full(key), 0) === 0 ? 0 : this.count(key);
   }
 
+  isList(key: string): boolean {
+    return this.metadata.entries.get(this.#full(key))?.value.type === 'array';
+  }
+
+  /** An integer a layer, each from 0 to 2^24: a list, or one number for all. */
+  countsOfLayers(key: string, layers: number): readonly number[] {
+    const full = this.#full(key);
+    if (!this.isList(key)) return new Array<number>(layers).fill(this.count(key));
+    const list = Array.from(this.metadata.findIntegers(full, { length: layers }) ?? []);
+    const strange = list.find((count) => count < 0 || count > largestCount);
+    if (strange === undefined) return list;
+    throw this.malformed(key, `has the number ${strange}, outside 0 to ${largestCount}`);
+  }
+
   /** A finite number above zero. */
   positive(key: string, fallback?: number): number {
     const value = this.metadata.getNumber(this.#full(key), fallback);
@@ -89,7 +104,7 @@ export class HyperParameterReader {
    */
   windowedLayers(layers: number, period: number): readonly boolean[] {
     const key = 'attention.sliding_window_pattern';
-    if (this.metadata.entries.get(this.#full(key))?.value.type === 'array') {
+    if (this.isList(key)) {
       return this.metadata.findBooleans(this.#full(key), { length: layers }) ?? [];
     }
     const stated = this.count(key, period);

@@ -1,15 +1,35 @@
-/** The memory of one conversation inside a graph model: a backend's KV cache and how much of it is filled. */
+/**
+ * The memory of one conversation inside a graph model: a backend's cache and how much of it is filled.
+ *
+ * Keys and values are cut by counting fewer of them. Recurrent blocks cannot be cut: copies of them,
+ * taken at places one is likely to come back to, are put back instead, and what lies between is read
+ * again by the caller.
+ */
 import { AppError } from '../../common/errors.ts';
-import type { Backend, KvCacheHandle, KvCacheSpec } from '../backend/backend.ts';
+import type { Backend, KvCacheHandle, KvCacheSpec, RecurrentSnapshot } from '../backend/backend.ts';
 import type { ModelState } from './language-model.ts';
+
+/**
+ * Copies kept at a time: the ends of the last prompts of a chat, so that another answer, an edited
+ * question and the one before it are near. Of Mamba 2.8B one takes 25 MB.
+ */
+export const mostSnapshots = 4;
+
+interface Remembered {
+  readonly length: number;
+  readonly snapshot: RecurrentSnapshot;
+}
 
 export class KvCache implements ModelState {
   readonly #backend: Backend;
   readonly #onDispose: (cache: KvCache) => void;
   #handle: KvCacheHandle | null;
   #length = 0;
+  /** In the order of their lengths. */
+  #remembered: Remembered[] = [];
   readonly capacity: number;
   readonly bytes: number;
+  readonly cuttable: boolean;
 
   /**
    * @param onDispose called once, when the memory has been given back
@@ -26,6 +46,7 @@ export class KvCache implements ModelState {
     this.#handle = backend.createCache(spec);
     this.capacity = spec.capacity;
     this.bytes = this.#handle.bytes;
+    this.cuttable = (spec.recurrent ?? []).length === 0;
   }
 
   get length(): number {
@@ -43,13 +64,23 @@ export class KvCache implements ModelState {
     return this.#handle;
   }
 
-  truncate(length: number): void {
+  truncate(length: number): number {
     if (!Number.isSafeInteger(length) || length < 0 || length > this.#length) {
       throw new AppError('invalid-argument', 'A conversation can only be cut where it has been.', {
         details: { length, current: this.#length },
       });
     }
-    this.#length = length;
+    if (this.cuttable || length === this.#length) this.#length = length;
+    else this.#goBack(length);
+    return this.#length;
+  }
+
+  remember(): void {
+    if (this.cuttable || this.#length === 0) return;
+    if (this.#remembered.at(-1)?.length === this.#length) return;
+    const snapshot = this.#backend.saveRecurrent(this.handle);
+    this.#remembered.push({ length: this.#length, snapshot });
+    if (this.#remembered.length > mostSnapshots) this.#remembered.shift();
   }
 
   /** Counts positions that a step has filled. */
@@ -57,11 +88,25 @@ export class KvCache implements ModelState {
     this.#length += positions;
   }
 
+  /** A step failed: keys behind `length` do not count, but recurrent blocks may have moved on. */
+  spoil(): void {
+    if (!this.cuttable && this.#handle !== null) this.#goBack(this.#length);
+  }
+
   dispose(): void {
     if (this.#handle === null) return;
     this.#backend.releaseCache(this.#handle);
     this.#handle = null;
     this.#length = 0;
+    this.#remembered = [];
     this.#onDispose(this);
+  }
+
+  /** To the last remembered place that is not behind `length`, or to the start. */
+  #goBack(length: number): void {
+    this.#remembered = this.#remembered.filter((place) => place.length <= length);
+    const place = this.#remembered.at(-1);
+    this.#backend.restoreRecurrent(this.handle, place?.snapshot ?? null);
+    this.#length = place?.length ?? 0;
   }
 }

@@ -24,8 +24,15 @@ export interface ModelState {
   /** Positions it holds now. */
   readonly length: number;
   readonly bytes: number;
-  /** Forgets everything from position `length` on. */
-  truncate(length: number): void;
+  /**
+   * Whether it can be cut anywhere. Where layers keep no positions apart it can only go back to where
+   * `remember` was called, or to the start.
+   */
+  readonly cuttable: boolean;
+  /** Forgets everything from position `length` on, and as much before it as it must; what is left. */
+  truncate(length: number): number;
+  /** Makes the present length one that `truncate` can go back to. */
+  remember(): void;
   dispose(): void;
 }
 

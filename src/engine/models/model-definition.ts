@@ -3,7 +3,7 @@
  * The architecture's own hyper-parameter type ends here; what follows serves all of them.
  */
 import { ModelFileError } from '../../common/errors.ts';
-import type { KvCacheSpec } from '../backend/backend.ts';
+import { equalLayers } from '../backend/backend.ts';
 import type { GgufFile, GgufTensor } from '../formats/gguf/gguf-file.ts';
 import { quantType } from '../formats/quants/registry.ts';
 import { GraphBuilder } from '../graph/graph-builder.ts';
@@ -12,6 +12,7 @@ import type {
   Architecture,
   Constants,
   Pooling,
+  StateShape,
   TensorRequirement,
   TensorRole,
 } from './architecture.ts';
@@ -34,7 +35,7 @@ export interface ModelDefinition {
   readonly info: LanguageModelInfo;
   /** Null for language models; others make one vector of a text. */
   readonly pooling: Pooling | null;
-  readonly cache: Pick<KvCacheSpec, 'layers' | 'kvHeads' | 'headDim'>;
+  readonly cache: StateShape;
   /** Weights of the graph, in file order. */
   readonly weights: readonly ModelTensor[];
   /** Small tensors whose values `buildGraph` needs. */
@@ -71,7 +72,9 @@ export function matchModel<H extends HyperParameters>(
     },
     pooling,
     // an encoder needs no keys of an earlier layer or step: its layers take turns in one
-    cache: { layers: architecture.pooling ? 1 : h.layers, kvHeads: h.kvHeads, headDim: h.headDim },
+    cache: architecture.state?.(h) ?? {
+      layers: equalLayers(architecture.pooling ? 1 : h.layers, h.kvHeads, h.headDim),
+    },
     weights,
     constants: tensors.filter(({ role }) => role === 'constant'),
     buildGraph(constants, contextLength = h.trainedContext) {

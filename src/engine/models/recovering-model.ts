@@ -57,9 +57,18 @@ class RecoveringState implements ModelState {
     return this.inner.bytes;
   }
 
-  truncate(length: number): void {
-    if (length < this.inner.length) this.inner.truncate(length);
+  get cuttable(): boolean {
+    return this.inner.cuttable;
+  }
+
+  truncate(length: number): number {
     this.tokens.length = Math.min(this.tokens.length, length);
+    if (length < this.inner.length) this.tokens.length = this.inner.truncate(length);
+    return this.tokens.length;
+  }
+
+  remember(): void {
+    if (this.inner.length === this.tokens.length) this.inner.remember();
   }
 
   dispose(): void {

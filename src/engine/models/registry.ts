@@ -13,7 +13,9 @@ import { gpt2 } from './gpt2.ts';
 import { gptneox } from './gptneox.ts';
 import { granite } from './granite.ts';
 import type { HyperParameters } from './hyper-parameters.ts';
+import { lfm2 } from './lfm2.ts';
 import { llama, qwen2 } from './llama.ts';
+import { mamba } from './mamba.ts';
 import type { ModelDefinition } from './model-definition.ts';
 import { matchModel } from './model-definition.ts';
 import { nomicBert } from './nomic-bert.ts';
@@ -30,7 +32,9 @@ import { starcoder2 } from './starcoder2.ts';
 type Matcher = (file: GgufFile, name: string) => ModelDefinition;
 
 const matchers: ReadonlyMap<string, Matcher> = new Map([
+  ...entries(lfm2),
   ...entries(llama),
+  ...entries(mamba),
   ...entries(bert),
   ...entries(cohere2),
   ...entries(commandR),

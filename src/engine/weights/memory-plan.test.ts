@@ -1,3 +1,4 @@
+import { equalLayers } from '../backend/backend.ts';
 import { describe, expect, it } from 'vitest';
 import { MEBIBYTE } from '../../common/bytes.ts';
 import { GraphBuilder } from '../graph/graph-builder.ts';
@@ -40,7 +41,7 @@ describe('cacheBytesPerPosition', () => {
     ['f16', 2 * 80],
     ['q8', 80 + 4],
   ] as const)('%s keeps a head of 80 in %d bytes', (type, bytes) => {
-    const cache = { layers: 3, kvHeads: 2, headDim: 80 };
+    const cache = { layers: equalLayers(3, 2, 80) };
     expect(cacheBytesPerPosition(cache, type)).toBe(2 * 3 * 2 * bytes);
   });
 });
@@ -65,7 +66,7 @@ describe('activationBytes', () => {
 describe('planMemory and checkBudget', () => {
   const plan = planMemory({
     weights: [{ type: 'Q8_0', rows: 1024, columns: 1024, storage: 'planes' }],
-    cache: { layers: 2, kvHeads: 2, headDim: 64 },
+    cache: { layers: equalLayers(2, 2, 64) },
     kvType: 'f16',
     contextLength: 1000,
     activationBytes: 5000,

@@ -4,10 +4,12 @@
  */
 import { AppError } from '../../common/errors.ts';
 import { MEBIBYTE, alignUp } from '../../common/bytes.ts';
-import type { KvCacheSpec, KvType, WeightStorage } from '../backend/backend.ts';
+import type { KvLayerSpec, KvType, WeightStorage } from '../backend/backend.ts';
 import type { TensorType } from '../graph/dtype.ts';
 import type { Graph } from '../graph/ops.ts';
 import { operands } from '../graph/shape-rules.ts';
+import type { StateShape } from '../models/architecture.ts';
+import { mostSnapshots } from '../models/kv-cache.ts';
 
 export interface PlannedWeight {
   readonly type: TensorType;
@@ -74,16 +76,19 @@ export function weightBytes({ type, rows, columns, storage }: PlannedWeight): nu
 
 /** Bytes of keys and values of one position over all layers. */
 export function cacheBytesPerPosition(
-  cache: Pick<KvCacheSpec, 'layers' | 'kvHeads' | 'headDim'>,
+  { layers }: Pick<StateShape, 'layers'>,
   type: KvType,
 ): number {
-  const headBytes = {
-    f32: 4 * cache.headDim,
-    f16: 2 * cache.headDim,
-    // a float32 scale for every vector
-    q8: cache.headDim + 4,
-  }[type];
-  return 2 * cache.layers * cache.kvHeads * headBytes;
+  // q8 has a float32 scale for every vector
+  const bytes = (size: number): number => ({ f32: 4 * size, f16: 2 * size, q8: size + 4 })[type];
+  const layerBytes = ({ kvHeads, headDim, valueDim }: KvLayerSpec): number =>
+    kvHeads * (bytes(headDim) + bytes(valueDim));
+  return layers.reduce((sum, layer) => sum + layerBytes(layer), 0);
+}
+
+/** Bytes of what layers remember beside positions, with the copies of it that are kept. */
+export function recurrentBytes({ recurrent = [] }: Pick<StateShape, 'recurrent'>): number {
+  return 4 * (1 + mostSnapshots) * recurrent.reduce((sum, size) => sum + size, 0);
 }
 
 /**
@@ -124,7 +129,7 @@ export function activationBytes(graph: Graph, maxTokens: number, maxOutputs: num
 
 export interface PlanOptions {
   readonly weights: readonly PlannedWeight[];
-  readonly cache: Pick<KvCacheSpec, 'layers' | 'kvHeads' | 'headDim'>;
+  readonly cache: StateShape;
   readonly kvType: KvType;
   readonly contextLength: number;
   readonly activationBytes: number;
@@ -133,7 +138,7 @@ export interface PlanOptions {
 export function planMemory(options: PlanOptions): MemoryPlan {
   const bytesPerPosition = cacheBytesPerPosition(options.cache, options.kvType);
   const weights = options.weights.reduce((sum, weight) => sum + weightBytes(weight), 0);
-  const cacheBytes = bytesPerPosition * options.contextLength;
+  const cacheBytes = bytesPerPosition * options.contextLength + recurrentBytes(options.cache);
   return {
     weightBytes: weights,
     cacheBytes,
@@ -147,7 +152,8 @@ export function planMemory(options: PlanOptions): MemoryPlan {
 
 /** The largest context whose plan stays within the budget, 0 when not even the weights do. */
 export function largestContext(plan: MemoryPlan, budgetBytes: number): number {
-  const rest = budgetBytes - (plan.totalBytes - plan.cacheBytes);
+  const rest = budgetBytes - plan.totalBytes + plan.bytesPerPosition * plan.contextLength;
+  if (plan.bytesPerPosition === 0) return rest >= 0 ? plan.contextLength : 0;
   return Math.max(0, Math.floor(rest / plan.bytesPerPosition));
 }
 

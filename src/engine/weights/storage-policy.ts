@@ -2,7 +2,7 @@
  * Which weights become nibble planes and which stay dense float32 (see `WeightStorage`).
  *
  * Planes make a matrix small and fast and cost a float source some accuracy; vectors are too small
- * to gain anything, routers choose between experts, and rows that are not whole blocks of 32 or
+ * to gain anything, sensitive matrices would lose too much, and rows that are not whole blocks of 32 or
  * experts that are not whole groups of 8 rows cannot be packed.
  */
 import type { WeightStorage } from '../backend/backend.ts';
@@ -30,7 +30,7 @@ export function chooseStorage(
   weights: readonly ModelTensor[],
   precision: PrecisionChoice,
 ): ReadonlyMap<string, WeightStorage> {
-  const matrices = weights.filter(({ role }) => role !== 'vector' && role !== 'router');
+  const matrices = weights.filter(({ role }) => role !== 'vector' && role !== 'sensitive');
   const parameters = matrices.reduce((sum, { tensor }) => sum + tensor.elements, 0);
   const keepFloat =
     precision === 'auto' &&
@@ -42,7 +42,7 @@ export function chooseStorage(
 }
 
 function packs({ role, rows, columns, experts }: ModelTensor): boolean {
-  if (role === 'vector' || role === 'router') return false;
+  if (role === 'vector' || role === 'sensitive') return false;
   const wholeExperts = experts === 1 || (rows / experts) % planeGroupRows === 0;
   return columns % planeBlockColumns === 0 && wholeExperts;
 }

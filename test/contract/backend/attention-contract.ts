@@ -1,4 +1,5 @@
 /** The KV cache and attention over it. */
+import { equalLayers } from '../../../src/engine/backend/backend.ts';
 import { expect, it } from 'vitest';
 import type { Graph } from '../../../src/engine/graph/ops.ts';
 import { range, relativeError } from './bench.ts';
@@ -23,6 +24,8 @@ const attentionCases = [
   attentionCase('a window of 1', { window: 1 }),
   attentionCase('a window of 5', { window: 5, headDim: 80 }),
   attentionCase('a soft cap', { softcap: 1.5, scale: 1 }),
+  attentionCase('values smaller than keys', { headDim: 24, valueDim: 16 }),
+  attentionCase('sinks', { sinks: [0.5, -1, 3, 0], window: 9 }),
 ];
 /** A rounded key moves scores of this size by whole units: for caches that do not round. */
 const sharpCase = attentionCase('scores far apart', { scale: 40 });
@@ -37,13 +40,17 @@ export function describeAttention(suite: Suite): void {
 
   const prepare = (settings: truth.AttentionTruth): Graph => {
     const { bench } = suite;
-    const { heads, kvHeads, headDim } = settings;
+    const { heads, kvHeads, headDim, valueDim = headDim, sinks, ...numbers } = settings;
     bench.input('q', positions, heads * headDim);
     bench.input('k', positions, kvHeads * headDim);
-    bench.input('v', positions, kvHeads * headDim);
+    bench.input('v', positions, kvHeads * valueDim);
+    const values = Float32Array.from(sinks ?? []);
+    if (sinks) bench.weight('sinks', { rows: 1, columns: sinks.length, values });
+    const shape = { heads, kvHeads, headDim, valueDim };
     return bench.graph((g) => {
       g.cacheWrite(1, g.embed('k'), g.embed('v'));
-      return g.takeOutputs(g.attention(g.embed('q'), { layer: 1, ...settings }));
+      const options = { layer: 1, ...shape, ...numbers, sinks: sinks ? 'sinks' : null };
+      return g.takeOutputs(g.attention(g.embed('q'), options));
     });
   };
   const expectedRows = (settings: truth.AttentionTruth): number[][] =>
@@ -54,10 +61,13 @@ export function describeAttention(suite: Suite): void {
       `attends with $what, ${type} cache`,
       async (settings, context) => {
         const { bench, tolerances } = suite;
-        const { heads, kvHeads, headDim, scale, softcap, window } = settings;
-        const graph = prepare({ heads, kvHeads, headDim, scale, softcap, window });
+        const { what: _, ...operator } = settings;
+        const graph = prepare(operator);
         skipUnsupported(context, bench, graph);
-        const spec = { layers: 2, kvHeads, headDim, capacity: positions, type };
+        const { kvHeads, headDim, valueDim = headDim } = settings;
+        // a layer of another shape before it
+        const layers = [...equalLayers(1, 3, 8), { kvHeads, headDim, valueDim }];
+        const spec = { layers, capacity: positions, type };
         const results = await bench.run(graph, steps, bench.backend.createCache(spec));
         const error = relativeError(results.flat(), expectedRows(settings));
         expect(error).toBeLessThanOrEqual(tolerances.cache[type]);
@@ -71,7 +81,7 @@ export function describeAttention(suite: Suite): void {
     const both = { ...settings, causal: false };
     const graph = prepare(both);
     skipUnsupported(context, bench, graph);
-    const spec = { layers: 2, kvHeads: 2, headDim: 16, capacity: positions, type: 'f32' } as const;
+    const spec = { layers: equalLayers(2, 2, 16), capacity: positions, type: 'f32' } as const;
     const step = { tokens: range(positions), position: 0 };
     const [result = []] = await bench.run(graph, [step], bench.backend.createCache(spec));
     const error = relativeError(result, expectedRows(both));
@@ -85,7 +95,11 @@ export function describeAttention(suite: Suite): void {
     const graph = prepare(operator);
     skipUnsupported(context, bench, graph);
     const { kvHeads, headDim } = settings;
-    const spec = { layers: 2, kvHeads, headDim, capacity: positions, type: 'f32' } as const;
+    const spec = {
+      layers: equalLayers(2, kvHeads, headDim),
+      capacity: positions,
+      type: 'f32',
+    } as const;
     const results = await bench.run(
       graph,
       [
@@ -107,7 +121,11 @@ export function describeAttention(suite: Suite): void {
     const graph = prepare(operator);
     skipUnsupported(context, bench, graph);
     const { kvHeads, headDim } = settings;
-    const spec = { layers: 2, kvHeads, headDim, capacity: positions, type: 'f32' } as const;
+    const spec = {
+      layers: equalLayers(2, kvHeads, headDim),
+      capacity: positions,
+      type: 'f32',
+    } as const;
     const mine = bench.backend.createCache(spec);
     const other = bench.backend.createCache(spec);
     const first = await bench.run(graph, [{ tokens: range(5), position: 0 }], mine);

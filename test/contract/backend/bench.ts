@@ -1,4 +1,5 @@
 /** Puts weights into a backend under test, runs small graphs on it and measures how far they are off. */
+import { equalLayers } from '../../../src/engine/backend/backend.ts';
 import type {
   Backend,
   KvCacheHandle,
@@ -110,9 +111,7 @@ export class Bench {
   /** A KV cache for graphs that use none. */
   cache(): KvCacheHandle {
     return this.backend.createCache({
-      layers: 1,
-      kvHeads: 1,
-      headDim: 8,
+      layers: equalLayers(1, 1, 8),
       capacity: 256,
       type: 'f32',
     });

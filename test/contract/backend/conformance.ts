@@ -13,6 +13,7 @@ import { Bench } from './bench.ts';
 import { describeExperts } from './experts-contract.ts';
 import { describeGraphs } from './graphs-contract.ts';
 import { describeMatmul } from './matmul-contract.ts';
+import { describeRecurrent } from './recurrent-contract.ts';
 import { describeRowOperators } from './row-operators-contract.ts';
 import type { Suite, Tolerances } from './suite.ts';
 import { describeWeights } from './weights-contract.ts';
@@ -57,6 +58,9 @@ export function describeBackend(
     });
     describe('attention', () => {
       describeAttention(suite);
+    });
+    describe('recurrent', () => {
+      describeRecurrent(suite);
     });
     describe('experts', () => {
       describeExperts(suite);

@@ -87,7 +87,7 @@ export function describeRowOperators(suite: Suite): void {
     },
   );
 
-  it.each(['silu', 'gelu', 'gelu-tanh'] as const)('gate %s', async (activation) => {
+  it.each(['silu', 'gelu', 'gelu-tanh', 'identity'] as const)('gate %s', async (activation) => {
     const { bench, tolerances } = suite;
     for (const columns of widths) {
       // up to +-20, where the exponential of a careless form overflows or loses everything

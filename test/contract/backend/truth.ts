@@ -81,6 +81,10 @@ export interface AttentionTruth {
   readonly heads: number;
   readonly kvHeads: number;
   readonly headDim: number;
+  /** `headDim` unless given. */
+  readonly valueDim?: number;
+  /** A score a head. */
+  readonly sinks?: readonly number[];
   readonly scale: number;
   readonly softcap: number;
   readonly window: number;
@@ -90,6 +94,7 @@ export interface AttentionTruth {
 /** Attention of a whole sequence at once: rows of q, k and v are positions from 0. */
 export function attention(q: Rows, k: Rows, v: Rows, truth: AttentionTruth): number[][] {
   const { heads, kvHeads, headDim, scale, softcap, window, causal = true } = truth;
+  const { valueDim = headDim, sinks } = truth;
   return q.map((row, position) =>
     toRows(row, headDim).flatMap((query, head) => {
       const kvHead = Math.floor((head * kvHeads) / heads);
@@ -97,30 +102,36 @@ export function attention(q: Rows, k: Rows, v: Rows, truth: AttentionTruth): num
         if (!causal) return window === 0 || Math.abs(position - other) <= Math.floor(window / 2);
         return other <= position && (window === 0 || position - other < window);
       };
-      const own = (rows: Rows): number[][] =>
-        rows.filter((_, other) => sees(other)).map((r) => toRows(r, headDim)[kvHead] ?? []);
-      const scores = own(k).map((key) => cap(scale * dot(query, key), softcap));
-      const largest = Math.max(...scores);
+      const own = (rows: Rows, size: number): number[][] =>
+        rows.filter((_, other) => sees(other)).map((r) => toRows(r, size)[kvHead] ?? []);
+      const scores = own(k, headDim).map((key) => cap(scale * dot(query, key), softcap));
+      const sink = sinks?.[head] ?? -Infinity;
+      const largest = Math.max(...scores, sink);
       const weights = scores.map((score) => Math.exp(score - largest));
-      const values = own(v);
-      return query.map(
-        (_, d) =>
+      const whole = sumOf(weights) + Math.exp(sink - largest);
+      const values = own(v, valueDim);
+      return Array.from({ length: valueDim }, (_, d) => {
+        return (
           dot(
             weights,
             values.map((value) => value[d] ?? NaN),
-          ) / sumOf(weights),
-      );
+          ) / whole
+        );
+      });
     }),
   );
 }
 
-export function gate(activation: 'silu' | 'gelu' | 'gelu-tanh', gates: Rows, up: Rows): number[][] {
+export type Activation = 'silu' | 'gelu' | 'gelu-tanh' | 'identity';
+
+export function gate(activation: Activation, gates: Rows, up: Rows): number[][] {
   return gates.map((row, t) =>
     row.map((value, c) => activate(activation, value) * (up[t]?.[c] ?? NaN)),
   );
 }
 
-function activate(activation: 'silu' | 'gelu' | 'gelu-tanh', x: number): number {
+function activate(activation: Activation, x: number): number {
+  if (activation === 'identity') return x;
   if (activation === 'silu') return x / (1 + Math.exp(-x));
   if (activation === 'gelu') return x * normalDistribution(x);
   return (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
@@ -138,8 +149,48 @@ function normalDistribution(x: number): number {
   return 0.5 + (sum * width) / 3 / Math.sqrt(2 * Math.PI);
 }
 
-export function activation(kind: 'silu' | 'gelu' | 'gelu-tanh', x: Rows): number[][] {
+export function activation(kind: Activation, x: Rows): number[][] {
   return x.map((row) => row.map((value) => activate(kind, value)));
+}
+
+/** Rows are tokens from the start of a text; `weight[c]` has the taps of column c, the present last. */
+export function causalConvolution(x: Rows, weight: Rows, bias?: readonly number[]): number[][] {
+  return x.map((row, t) =>
+    row.map((_, c) => {
+      const taps = weight[c] ?? [];
+      const seen = taps.map((tap, i) => tap * (x[t - taps.length + 1 + i]?.[c] ?? 0));
+      return sumOf(seen) + (bias?.[c] ?? 0);
+    }),
+  );
+}
+
+export interface ScanTruth {
+  readonly steps: Rows;
+  readonly inputs: Rows;
+  readonly reads: Rows;
+  readonly rates: Rows;
+  readonly skip: readonly number[];
+}
+
+/** The recurrence of a selective scan written as its sum over all tokens before. */
+export function selectiveScan(x: Rows, truth: ScanTruth): number[][] {
+  const { steps, inputs, reads, rates, skip } = truth;
+  const step = (t: number, c: number): number => Math.log(1 + Math.exp(steps[t]?.[c] ?? NaN));
+  return x.map((row, t) =>
+    row.map((now, c) => {
+      let sum = (skip[c] ?? NaN) * now;
+      for (let from = 0; from <= t; from++) {
+        let passed = 0;
+        for (let between = from + 1; between <= t; between++) passed += step(between, c);
+        const entered = step(from, c) * (x[from]?.[c] ?? NaN);
+        (rates[c] ?? []).forEach((rate, s) => {
+          const kept = Math.exp(passed * rate) * entered * (inputs[from]?.[s] ?? NaN);
+          sum += kept * (reads[t]?.[s] ?? NaN);
+        });
+      }
+      return sum;
+    }),
+  );
 }
 
 export interface RouteTruth {

@@ -6,7 +6,7 @@
  */
 import type { ActivateOp, AttentionOp, GateOp, NormOp, RopeOp, RouteOp } from '../../graph/ops.ts';
 
-/** Keys or values of one layer: (kvHead, position, headDim), `capacity` positions apart. */
+/** Keys and values of one layer: (kvHead, position, headDim or valueDim), `capacity` positions apart. */
 export interface CacheLayer {
   readonly keys: Float32Array;
   readonly values: Float32Array;
@@ -142,40 +142,42 @@ export function attention(
   op: AttentionOp,
   q: Float64Array,
   cache: CacheLayer,
+  sinks: Float32Array | null,
   out: Float64Array,
   rows: number,
   position: number,
 ): void {
-  const { heads, headDim, scale, softcap } = op;
+  const { heads, headDim, valueDim, scale, softcap } = op;
   const headsPerKv = heads / op.kvHeads;
   const weights = new Float64Array(position + rows);
   for (let t = 0; t < rows; t++) {
     const [first, last] = visible(op, position + t, position + rows);
     for (let head = 0; head < heads; head++) {
       const query = (t * heads + head) * headDim;
-      const kv = Math.floor(head / headsPerKv) * cache.capacity * headDim;
-      let largest = -Infinity;
+      const kv = Math.floor(head / headsPerKv) * cache.capacity;
+      const sink = sinks === null ? -Infinity : at(sinks, head);
+      let largest = sink;
       for (let p = first; p <= last; p++) {
         let dot = 0;
         for (let d = 0; d < headDim; d++) {
-          dot += (q[query + d] as number) * (cache.keys[kv + p * headDim + d] as number);
+          dot += (q[query + d] as number) * (cache.keys[(kv + p) * headDim + d] as number);
         }
         const score = capped(dot * scale, softcap);
         weights[p] = score;
         largest = Math.max(largest, score);
       }
-      let total = 0;
+      let total = Math.exp(sink - largest);
       for (let p = first; p <= last; p++) {
         const weight = Math.exp(at(weights, p) - largest);
         weights[p] = weight;
         total += weight;
       }
-      for (let d = 0; d < headDim; d++) {
+      for (let d = 0; d < valueDim; d++) {
         let sum = 0;
         for (let p = first; p <= last; p++) {
-          sum += (weights[p] as number) * (cache.values[kv + p * headDim + d] as number);
+          sum += (weights[p] as number) * (cache.values[(kv + p) * valueDim + d] as number);
         }
-        out[query + d] = sum / total;
+        out[(t * heads + head) * valueDim + d] = sum / total;
       }
     }
   }
@@ -310,6 +312,69 @@ export function expertSum(
   }
 }
 
+export interface ConvolutionShape {
+  readonly rows: number;
+  readonly columns: number;
+  readonly taps: number;
+}
+
+/** out[t][c] = bias[c] + sum over tap of weight[c][tap] * x[t - taps + 1 + tap][c], over the state before. */
+export function causalConvolution(
+  x: Float64Array,
+  weight: Float32Array,
+  bias: Float32Array | null,
+  state: Float64Array,
+  out: Float64Array,
+  { rows, columns, taps }: ConvolutionShape,
+): void {
+  const before = taps - 1;
+  const all = new Float64Array((before + rows) * columns);
+  all.set(state);
+  all.set(x.subarray(0, rows * columns), before * columns);
+  for (let t = 0; t < rows; t++) {
+    for (let c = 0; c < columns; c++) {
+      let sum = bias === null ? 0 : at(bias, c);
+      for (let tap = 0; tap < taps; tap++) {
+        sum += at(weight, c * taps + tap) * at(all, (t + tap) * columns + c);
+      }
+      out[t * columns + c] = sum;
+    }
+  }
+  state.set(all.subarray(rows * columns));
+}
+
+export interface ScanInputs {
+  readonly x: Float64Array;
+  readonly steps: Float64Array;
+  readonly inputs: Float64Array;
+  readonly reads: Float64Array;
+  readonly rates: Float32Array;
+  readonly skip: Float32Array;
+}
+
+/** The selective scan (Gu & Dao 2023, arXiv:2312.00752, algorithm 2), token by token. */
+export function selectiveScan(
+  { x, steps, inputs, reads, rates, skip }: ScanInputs,
+  state: Float64Array,
+  out: Float64Array,
+  { rows, columns, states }: { rows: number; columns: number; states: number },
+): void {
+  for (let t = 0; t < rows; t++) {
+    for (let c = 0; c < columns; c++) {
+      const now = t * columns + c;
+      const step = Math.log1p(Math.exp(-Math.abs(at(steps, now)))) + Math.max(at(steps, now), 0);
+      let sum = at(skip, c) * at(x, now);
+      for (let s = 0; s < states; s++) {
+        const h = c * states + s;
+        const kept = Math.exp(step * at(rates, h)) * at(state, h);
+        state[h] = kept + step * at(x, now) * at(inputs, t * states + s);
+        sum += at(state, h) * at(reads, t * states + s);
+      }
+      out[now] = sum;
+    }
+  }
+}
+
 /** out = a + b */
 export function add(a: Float64Array, b: Float64Array, out: Float64Array, elements: number): void {
   for (let i = 0; i < elements; i++) out[i] = at(a, i) + at(b, i);
@@ -332,6 +397,7 @@ function capped(x: number, cap: number): number {
 }
 
 const activations: Readonly<Record<GateOp['activation'], (x: number) => number>> = {
+  identity: (x) => x,
   // Elfwing et al. 2017, arXiv:1702.03118
   silu: (x) => x / (1 + Math.exp(-x)),
   // Hendrycks & Gimpel 2016, arXiv:1606.08415: x * normal distribution function(x)

@@ -18,6 +18,7 @@ import type {
   Executable,
   KvCacheHandle,
   KvCacheSpec,
+  RecurrentSnapshot,
   StepInput,
   WeightHandle,
   WeightSpec,
@@ -59,6 +60,18 @@ export class ReferenceBackend implements Backend {
 
   ready(): Promise<void> {
     return Promise.resolve();
+  }
+
+  saveRecurrent(cache: KvCacheHandle): RecurrentSnapshot {
+    return new ReferenceSnapshot((cache as ReferenceCache).recurrent.map((block) => block.slice()));
+  }
+
+  restoreRecurrent(cache: KvCacheHandle, snapshot: RecurrentSnapshot | null): void {
+    (cache as ReferenceCache).recurrent.forEach((block, slot) => {
+      const saved = (snapshot as ReferenceSnapshot | null)?.blocks[slot];
+      if (saved === undefined) block.fill(0);
+      else block.set(saved);
+    });
   }
 
   compile(graph: Graph, options: CompileOptions): Executable {
@@ -117,6 +130,8 @@ const knownOps: ReadonlySet<Op['op']> = new Set([
   'route',
   'expert-matmul',
   'expert-sum',
+  'causal-convolution',
+  'selective-scan',
   'add',
   'scale',
   'take-outputs',
@@ -182,23 +197,41 @@ class ReferenceWriter implements WeightWriter {
   }
 }
 
-class ReferenceCache implements KvCacheHandle {
-  readonly spec: KvCacheSpec;
-  readonly layers: readonly CacheLayer[];
+class ReferenceSnapshot implements RecurrentSnapshot {
+  readonly blocks: readonly Float64Array[];
 
-  constructor(spec: KvCacheSpec) {
-    this.spec = spec;
-    const { kvHeads, headDim, capacity } = spec;
-    const elements = kvHeads * capacity * headDim;
-    this.layers = Array.from({ length: spec.layers }, () => ({
-      keys: new Float32Array(elements),
-      values: new Float32Array(elements),
-      capacity,
-    }));
+  constructor(blocks: readonly Float64Array[]) {
+    this.blocks = blocks;
   }
 
   get bytes(): number {
-    return this.layers.reduce((sum, { keys }) => sum + 2 * keys.byteLength, 0);
+    return this.blocks.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  }
+}
+
+class ReferenceCache implements KvCacheHandle {
+  readonly spec: KvCacheSpec;
+  readonly layers: readonly CacheLayer[];
+  readonly recurrent: readonly Float64Array[];
+
+  constructor(spec: KvCacheSpec) {
+    this.spec = spec;
+    const { capacity } = spec;
+    this.layers = spec.layers.map(({ kvHeads, headDim, valueDim }) => ({
+      keys: new Float32Array(kvHeads * capacity * headDim),
+      values: new Float32Array(kvHeads * capacity * valueDim),
+      capacity,
+    }));
+    this.recurrent = (spec.recurrent ?? []).map((size) => new Float64Array(size));
+  }
+
+  get bytes(): number {
+    const arrays = this.layers.flatMap(({ keys, values }) => [keys, values]);
+    return [...arrays, ...this.recurrent].reduce((sum, { byteLength }) => sum + byteLength, 0);
+  }
+
+  block(slot: number): Float64Array {
+    return required(this.recurrent[slot], 'the block of recurrent state');
   }
 
   layer(index: number): CacheLayer {
@@ -288,14 +321,18 @@ class ReferenceExecutable implements Executable {
         return operators.rope(op, buffer(op.x), tokens, position);
       case 'cache-write': {
         const { keys, values, capacity } = cache.layer(op.layer);
-        const { kvHeads, headDim } = cache.spec;
+        const shape = required(cache.spec.layers[op.layer], 'the layer in the KV cache');
+        const { kvHeads, headDim, valueDim } = shape;
         const size = { rows: tokens, kvHeads, headDim };
         operators.cacheWrite(buffer(op.k), keys, size, position, capacity);
-        return operators.cacheWrite(buffer(op.v), values, size, position, capacity);
+        const valueSize = { ...size, headDim: valueDim };
+        return operators.cacheWrite(buffer(op.v), values, valueSize, position, capacity);
       }
       case 'attention': {
         const layer = cache.layer(op.layer);
-        return operators.attention(op, buffer(op.q), layer, buffer(op.out), tokens, position);
+        const sinks = this.#optional(op.sinks);
+        const [q, out] = [buffer(op.q), buffer(op.out)];
+        return operators.attention(op, q, layer, sinks, out, tokens, position);
       }
       case 'gate': {
         const elements = this.#elements(op.gate, input);
@@ -304,6 +341,36 @@ class ReferenceExecutable implements Executable {
       case 'activate': {
         const elements = this.#elements(op.x, input);
         return operators.activate(op, buffer(op.x), buffer(op.out), elements);
+      }
+      case 'causal-convolution': {
+        const columns = this.#columns(op.x);
+        const weight = this.#weight(op.weight);
+        const shape = { rows: tokens, columns, taps: weight.length / columns };
+        const [bias, state] = [this.#optional(op.bias), cache.block(op.slot)];
+        return operators.causalConvolution(
+          buffer(op.x),
+          weight,
+          bias,
+          state,
+          buffer(op.out),
+          shape,
+        );
+      }
+      case 'selective-scan': {
+        const shape = {
+          rows: tokens,
+          columns: this.#columns(op.x),
+          states: this.#columns(op.inputs),
+        };
+        const inputs = {
+          x: buffer(op.x),
+          steps: buffer(op.steps),
+          inputs: buffer(op.inputs),
+          reads: buffer(op.reads),
+          rates: this.#weight(op.rates),
+          skip: this.#weight(op.skip),
+        };
+        return operators.selectiveScan(inputs, cache.block(op.slot), buffer(op.out), shape);
       }
       case 'route': {
         const experts = this.#columns(op.scores);

@@ -6,7 +6,8 @@ import type { KvType } from '../backend.ts';
 import type { PlaneFormat } from './plane-formats.ts';
 
 export const MATRIX_WORDS = 12;
-export const CACHE_WORDS = 9;
+export const CACHE_WORDS = 4;
+export const CACHE_LAYER_WORDS = 7;
 export const COMMAND_WORDS = 16;
 export const STEP_WORDS = 9;
 
@@ -57,6 +58,8 @@ export const commandCodes = {
   'expert-sum': 14,
   project: 15,
   attend: 16,
+  'causal-convolution': 17,
+  'selective-scan': 18,
 } as const;
 
 export type CommandName = keyof typeof commandCodes;
@@ -68,8 +71,8 @@ export function commandWord(name: CommandName, joined: boolean): number {
 
 export const rowCodes = { tokens: 0, outputs: 1 } as const;
 export const embedCodes = { token: 0, position: 1, first: 2 } as const;
-export const gateCodes = { silu: 0, gelu: 1, 'gelu-tanh': 2 } as const;
 export const normCodes = { none: 0, rms: 1, layer: 2 } as const;
+export const gateCodes = { silu: 0, gelu: 1, 'gelu-tanh': 2, identity: 3 } as const;
 export const gatingCodes = { softmax: 0, sigmoid: 1, 'softmax-of-chosen': 2 } as const;
 export const kvTypeCodes: Readonly<Record<KvType, number>> = { f32: 0, f16: 1, q8: 2 };
 

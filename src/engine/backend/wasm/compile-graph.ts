@@ -22,6 +22,7 @@ import type {
   RopeOp,
   RouteOp,
   RowExtent,
+  SelectiveScanOp,
   WeightId,
 } from '../../graph/ops.ts';
 import type { CompileOptions } from '../backend.ts';
@@ -40,7 +41,7 @@ import {
   type CommandName,
 } from './command-layout.ts';
 import type {
-  CacheHeads,
+  CacheLayerNeeds,
   CacheNeeds,
   CommandList,
   CompiledGraph,
@@ -99,9 +100,11 @@ class ListCompiler {
   readonly #ropeTables: RopeTable[] = [];
   #allocatedBytes = 0;
   #scratchBytes = ALIGNMENT;
-  /** Largest number of query heads of an attention that threads share. */
+  /** Of attentions that threads share: largest number of query heads, and of a head's components. */
   #heads = 0;
-  #cache: CacheNeeds | null = null;
+  #headDim = 0;
+  readonly #cacheLayers = new Map<number, CacheLayerNeeds>();
+  readonly #recurrent = new Map<number, number>();
   #vocabularySize = Infinity;
 
   constructor(
@@ -130,8 +133,9 @@ class ListCompiler {
   }
 
   /** What the list needs of the cache and of token ids. */
-  needs(): { readonly cache: CacheNeeds | null; readonly vocabularySize: number } {
-    return { cache: this.#cache, vocabularySize: this.#vocabularySize };
+  needs(): { readonly cache: CacheNeeds; readonly vocabularySize: number } {
+    const cache = { layers: this.#cacheLayers, recurrent: this.#recurrent };
+    return { cache, vocabularySize: this.#vocabularySize };
   }
 
   #rowCount(rows: RowExtent): number {
@@ -215,7 +219,10 @@ class ListCompiler {
         return;
       }
       case 'cache-write':
-        this.#noteCache(op.layer, this.#activation(op.k).columns, null);
+        this.#noteCache(op.layer, {
+          keyWidth: this.#activation(op.k).columns,
+          valueWidth: this.#activation(op.v).columns,
+        });
         this.#add('cache-write', 'tokens', [op.k, op.v], cacheLayer(op.layer), (at) => [
           op.layer,
           at(op.k),
@@ -243,6 +250,25 @@ class ListCompiler {
         this.#add('activate', rows, [op.x], op.out, (at) => [kind, columns, at(op.x), at(op.out)]);
         return;
       }
+      case 'causal-convolution': {
+        const { columns } = this.#activation(op.x);
+        const taps = this.#weight(op.weight).spec.columns;
+        const [weight, bias] = [this.#vector(op.weight), this.#vector(op.bias)];
+        this.#noteRecurrent(op.slot, (taps - 1) * columns);
+        this.#add('causal-convolution', 'tokens', [op.x], op.out, (at) => [
+          at(op.x),
+          weight,
+          bias,
+          op.slot,
+          columns,
+          taps,
+          at(op.out),
+        ]);
+        return;
+      }
+      case 'selective-scan':
+        this.#addScan(op);
+        return;
       case 'route':
         this.#addRoute(op);
         return;
@@ -343,6 +369,26 @@ class ListCompiler {
     });
   }
 
+  #addScan(op: SelectiveScanOp): void {
+    const { columns } = this.#activation(op.x);
+    const { columns: states } = this.#activation(op.inputs);
+    const [rates, skip] = [this.#vector(op.rates), this.#vector(op.skip)];
+    this.#noteRecurrent(op.slot, columns * states);
+    const reads = [op.x, op.steps, op.inputs, op.reads];
+    this.#add('selective-scan', 'tokens', reads, op.out, (at) => [
+      at(op.x),
+      at(op.steps),
+      rates,
+      at(op.inputs),
+      at(op.reads),
+      skip,
+      op.slot,
+      columns,
+      states,
+      at(op.out),
+    ]);
+  }
+
   #addRoute(op: RouteOp): void {
     const { rows, columns: experts } = this.#activation(op.scores);
     const { used, groups, groupsUsed, groupTop, normalise, scale } = op;
@@ -431,9 +477,13 @@ class ListCompiler {
   }
 
   #addAttention(op: AttentionOp): void {
-    const { heads, kvHeads, headDim, layer, window } = op;
-    this.#noteCache(layer, kvHeads * headDim, { kvHeads, headDim });
-    this.#needScratch(this.#kernels.call('scratch_attention_bytes', heads, kvHeads, headDim));
+    const { heads, kvHeads, headDim, valueDim, layer, window } = op;
+    const widths = { keyWidth: kvHeads * headDim, valueWidth: kvHeads * valueDim };
+    this.#noteCache(layer, { ...widths, kvHeads });
+    this.#needScratch(
+      this.#kernels.call('scratch_attention_bytes', heads, kvHeads, headDim, valueDim),
+    );
+    const sinks = this.#vector(op.sinks);
     const numbers = [floatWord(op.scale), floatWord(op.softcap)];
     this.#add('attention', 'tokens', [op.q, cacheLayer(layer)], op.out, (at) => [
       at(op.q),
@@ -445,6 +495,8 @@ class ListCompiler {
       window,
       ...numbers,
       op.causal ? 0 : 1,
+      valueDim,
+      sinks,
     ]);
   }
 
@@ -482,9 +534,11 @@ class ListCompiler {
   #addAttend({ attention, write, rope }: AttendOp): void {
     const { heads, kvHeads, headDim, layer, window, q, out } = attention;
     const { k, v } = write;
-    this.#noteCache(layer, kvHeads * headDim, { kvHeads, headDim });
+    const width = kvHeads * headDim;
+    this.#noteCache(layer, { keyWidth: width, valueWidth: width, kvHeads });
     this.#needScratch(this.#kernels.call('scratch_attend_bytes', heads, kvHeads, headDim));
     this.#heads = Math.max(this.#heads, heads);
+    this.#headDim = Math.max(this.#headDim, headDim);
     const table = rope === null ? null : this.#ropeTable(rope);
     const numbers = [floatWord(attention.scale), floatWord(attention.softcap)];
     this.#add('attend', 'tokens', [q, k, v, cacheLayer(layer)], out, (at) => [
@@ -516,17 +570,26 @@ class ListCompiler {
     return table;
   }
 
-  /** All layers share one cache, so their keys have one shape. `heads` null: not known from this operator. */
-  #noteCache(layer: number, width: number, heads: CacheHeads | null): void {
-    const before = this.#cache;
-    const known = before?.heads ?? heads;
-    const consistent =
-      Number.isSafeInteger(layer) &&
-      layer >= 0 &&
-      (before === null || before.width === width) &&
-      (heads === null || (heads.kvHeads === known?.kvHeads && heads.headDim === known.headDim));
-    if (!consistent) throw inconsistent('the layers differ in the shape of their keys');
-    this.#cache = { layers: Math.max(before?.layers ?? 0, layer + 1), width, heads: known };
+  /** What this operator says of a layer of the cache must be what the others say of it. */
+  #noteCache(layer: number, says: Partial<CacheLayerNeeds>): void {
+    const nothing = { keyWidth: null, valueWidth: null, kvHeads: null };
+    const known = { ...nothing, ...this.#cacheLayers.get(layer) };
+    const agrees = (name: keyof CacheLayerNeeds): boolean => {
+      return known[name] === null || says[name] === undefined || known[name] === says[name];
+    };
+    const consistent = agrees('keyWidth') && agrees('valueWidth') && agrees('kvHeads');
+    if (!Number.isSafeInteger(layer) || layer < 0 || !consistent) {
+      throw inconsistent(`the operators of layer ${layer} differ in the shape of its keys`);
+    }
+    this.#cacheLayers.set(layer, { ...known, ...says });
+  }
+
+  /** Every recurrent block belongs to one operator, which moves it on once a step. */
+  #noteRecurrent(slot: number, size: number): void {
+    if (!Number.isSafeInteger(slot) || slot < 0 || this.#recurrent.has(slot)) {
+      throw inconsistent(`two operators share the recurrent block ${slot}`);
+    }
+    this.#recurrent.set(slot, size);
   }
 
   #needScratch(bytes: number): void {
@@ -573,6 +636,7 @@ class ListCompiler {
         address,
       ),
       sharedHeads: this.#heads,
+      sharedHeadDim: this.#headDim,
       bytes: this.#allocatedBytes,
     };
   }

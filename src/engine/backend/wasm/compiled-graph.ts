@@ -9,16 +9,18 @@ export interface RopeTable {
   readonly address: number;
 }
 
-export interface CacheHeads {
-  readonly kvHeads: number;
-  readonly headDim: number;
+/** What a layer of the cache handed to `run` must look like; null: not known from the operators. */
+export interface CacheLayerNeeds {
+  /** kvHeads * headDim and kvHeads * valueDim. */
+  readonly keyWidth: number | null;
+  readonly valueWidth: number | null;
+  readonly kvHeads: number | null;
 }
 
-/** What the cache handed to `run` must look like: `width` is kvHeads * headDim. */
 export interface CacheNeeds {
-  readonly layers: number;
-  readonly width: number;
-  readonly heads: CacheHeads | null;
+  readonly layers: ReadonlyMap<number, CacheLayerNeeds>;
+  /** Numbers of each recurrent block, by slot. */
+  readonly recurrent: ReadonlyMap<number, number>;
 }
 
 /** Where the inputs of matrices lie, before the command of this number runs. */
@@ -52,6 +54,8 @@ export interface CommandList {
   readonly inputs: readonly ObservableInput[];
   /** Query heads whose attention threads share by positions; 0 where there is none. */
   readonly sharedHeads: number;
+  /** Most components of a head of theirs. */
+  readonly sharedHeadDim: number;
   readonly bytes: number;
 }
 
@@ -60,7 +64,7 @@ export interface CompiledGraph {
   readonly prefill: CommandList;
   /** For steps of one token; the same bits. */
   readonly decode: CommandList;
-  readonly cache: CacheNeeds | null;
+  readonly cache: CacheNeeds;
   /** Token ids below this are valid; Infinity where no embedding reads them. */
   readonly vocabularySize: number;
   /** Positions below this have a learned vector; Infinity where none are needed. */

@@ -222,6 +222,7 @@ class Fusion {
     const write = this.#op(written);
     if (write?.op !== 'cache-write' || !attention.causal) return;
     if (attention.kvHeads > this.#mostKvHeads) return;
+    if (attention.sinks !== null || attention.valueDim !== attention.headDim) return;
     const queryRope = this.#onlyRope(attention.q, index);
     const keyRope = this.#onlyRope(write.k, written);
     const values = this.#readers.get(write.v) ?? [];

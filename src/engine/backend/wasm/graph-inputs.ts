@@ -10,7 +10,9 @@ import { WasmWeight } from './wasm-weight.ts';
 export function unsupportedReason(op: Op): string | null {
   switch (op.op) {
     case 'attention':
-      if (op.headDim % 4 !== 0) return `a head of ${op.headDim} components (not a multiple of 4)`;
+      for (const size of [op.headDim, op.valueDim]) {
+        if (size % 4 !== 0) return `a head of ${size} components (not a multiple of 4)`;
+      }
       if (op.kvHeads < 1 || op.heads % op.kvHeads !== 0) {
         return `${op.heads} heads shared by ${op.kvHeads} key-value heads`;
       }
@@ -28,6 +30,8 @@ export function unsupportedReason(op: Op): string | null {
     case 'route':
     case 'expert-matmul':
     case 'expert-sum':
+    case 'causal-convolution':
+    case 'selective-scan':
     case 'add':
     case 'scale':
     case 'take-outputs':

@@ -3,7 +3,7 @@
  * them: an engine may compile an instruction and compute something else (`relaxed-probe.ts`). Takes
  * some 20 milliseconds. Sizes are small and odd, so that whole vectors and their rests are reached.
  */
-import { CACHE_WORDS, kvTypeCodes } from './command-layout.ts';
+import { CACHE_LAYER_WORDS, CACHE_WORDS, kvTypeCodes } from './command-layout.ts';
 import type { Kernels } from './kernel-module.ts';
 import { agreeingDotMethods } from './relaxed-probe.ts';
 
@@ -122,20 +122,27 @@ function checkAttention(bench: Bench): boolean {
   const width = heads * headDim;
   return (['f16', 'q8'] as const).every((type) => {
     const vectors = kvHeads * tokens;
-    const parts = [vectors * headDim * 2, vectors * headDim * 2, vectors * 4, vectors * 4];
+    const part = (): number[] => [
+      headDim,
+      bench.allocate(vectors * headDim * 2),
+      bench.allocate(vectors * 4),
+    ];
+    const layer = bench.allocate(CACHE_LAYER_WORDS * 4);
+    heap.u32(layer, CACHE_LAYER_WORDS).set([kvHeads, ...part(), ...part()]);
     const cache = bench.allocate(CACHE_WORDS * 4);
-    const places = parts.map((bytes) => bench.allocate(bytes));
-    heap.u32(cache, CACHE_WORDS).set([1, kvHeads, headDim, tokens, kvTypeCodes[type], ...places]);
+    heap.u32(cache, CACHE_WORDS).set([tokens, kvTypeCodes[type], layer, 0]);
     const [k, v] = [bench.floats(vectors * headDim, 8), bench.floats(vectors * headDim, 9)];
     call('cache_write_vectors', cache, 0, k, v, 0, 0, tokens);
     const q = bench.floats(tokens * width, 10);
     const [fast, slow] = [bench.allocate(tokens * width * 4), bench.allocate(tokens * width * 4)];
-    const scratch = bench.allocate(call('scratch_attention_bytes', heads, kvHeads, headDim));
+    const scratch = bench.allocate(
+      call('scratch_attention_bytes', heads, kvHeads, headDim, headDim),
+    );
     const weights = bench.allocate(tokens * 4);
     const units = kvHeads * Math.ceil(tokens / 8);
     const argument = (out: number): number => {
-      const at = bench.allocate(40);
-      heap.u32(at, 10).set([q, out, 0, heads, kvHeads, headDim, 0]);
+      const at = bench.allocate(48);
+      heap.u32(at, 12).set([q, out, 0, heads, kvHeads, headDim, 0, 0, 0, 0, headDim, 0]);
       heap.f32(at, 9)[7] = 0.25;
       return at;
     };

@@ -4,7 +4,7 @@
  * Between two slices the event loop turns, so that a stop is heard within 50 ms and the worker
  * answers who asks whether it lives, however long a step is. A decode step of a small model is one
  * slice. When a thread dies the list is run again from its beginning with the rest: a step reads
- * nothing that it overwrites.
+ * nothing that it overwrites but recurrent blocks, which are put back before.
  */
 import { throwIfAborted } from '../../../common/abort.ts';
 import { AppError } from '../../../common/errors.ts';
@@ -27,6 +27,8 @@ export interface StepOptions {
   readonly signal: AbortSignal | undefined;
   /** Called before the list is run, and before it is run again. */
   readonly prepare: () => void;
+  /** Puts back what a step reads and overwrites, before the list is run again. */
+  readonly restart: () => void;
   /** Asked after the event loop turned: throws when the step must not go on. */
   readonly check: () => void;
 }
@@ -68,6 +70,7 @@ export class StepRunner {
       await this.#team.recover();
       this.teamChanged();
       options.check();
+      options.restart();
     }
   }
 

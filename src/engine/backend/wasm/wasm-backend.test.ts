@@ -1,3 +1,4 @@
+import { equalLayers } from '../backend.ts';
 import { readFile } from 'node:fs/promises';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { buildWasm, builtFile } from '../../../../wasm/build.mjs';
@@ -83,9 +84,7 @@ function load(backend: WasmBackend): Loaded {
     maxOutputs: MAX_TOKENS,
   });
   const cache = backend.createCache({
-    layers: LAYERS,
-    kvHeads: 2,
-    headDim: 16,
+    layers: equalLayers(LAYERS, 2, 16),
     capacity: CAPACITY,
     type: 'f16',
   });
@@ -195,7 +194,7 @@ describe('WasmBackend', () => {
     const model = load(backend);
     const before = await logits(backend, model, [7, 8]);
     const pages = backend.memory().totalBytes;
-    backend.createCache({ layers: 1, kvHeads: 1, headDim: 64, capacity: 65536, type: 'f32' });
+    backend.createCache({ layers: equalLayers(1, 1, 64), capacity: 65536, type: 'f32' });
     expect(backend.memory().totalBytes).toBeGreaterThan(pages);
     expect(await logits(backend, model, [7, 8])).toEqual(before);
     const late = load(backend);
@@ -239,9 +238,7 @@ describe('WasmBackend', () => {
         for (let i = 0; i < 3; i++) {
           held.push(
             backend.createCache({
-              layers: 2,
-              kvHeads: 2,
-              headDim: 16,
+              layers: equalLayers(2, 2, 16),
               capacity: 16384,
               type: 'q8',
             }),
@@ -336,9 +333,7 @@ describe('WasmBackend', () => {
     const graph = builder.finish(builder.takeOutputs(builder.embed('table')));
     const executable = backend.compile(graph, { weights, maxTokens: 2, maxOutputs: 2 });
     const cache = backend.createCache({
-      layers: 1,
-      kvHeads: 1,
-      headDim: 4,
+      layers: equalLayers(1, 1, 4),
       capacity: 4,
       type: 'f32',
     });

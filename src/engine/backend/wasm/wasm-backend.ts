@@ -18,6 +18,7 @@ import type {
   KvCacheHandle,
   KvCacheSpec,
   ObservableBackend,
+  RecurrentSnapshot,
   StepInput,
   ThreadChoice,
   WeightHandle,
@@ -25,13 +26,7 @@ import type {
   WeightWriter,
 } from '../backend.ts';
 import { checkPositions } from '../learned-positions.ts';
-import {
-  CACHE_WORDS,
-  COMMAND_WORDS,
-  kvTypeCodes,
-  MOST_SHARED_KV_HEADS,
-  STEP_WORDS,
-} from './command-layout.ts';
+import { COMMAND_WORDS, MOST_SHARED_KV_HEADS, STEP_WORDS } from './command-layout.ts';
 import { compileGraph } from './compile-graph.ts';
 import type { CommandList, CompiledGraph, RopeTable } from './compiled-graph.ts';
 import { chooseDotMethod } from './dot-method.ts';
@@ -42,6 +37,7 @@ import { StepRunner, type StepOptions } from './step-runner.ts';
 import type { SpawnKernelThread } from './threads/kernel-thread.ts';
 import { ThreadTeam } from './threads/thread-team.ts';
 import { LARGEST_MEMORY_BYTES } from './wasm-heap.ts';
+import { WasmCache, WasmSnapshot } from './wasm-cache.ts';
 import { StagingBuffer, WasmWeight, WasmWeightWriter } from './wasm-weight.ts';
 
 export interface WasmBackendOptions {
@@ -77,46 +73,6 @@ class WasmExecutable implements Executable {
 
   get bytes(): number {
     return this.compiled.bytes;
-  }
-}
-
-const kvElementBytes = { f32: 4, f16: 2, q8: 1 } as const;
-
-class WasmCache implements KvCacheHandle {
-  readonly spec: KvCacheSpec;
-  readonly bytes: number;
-  readonly address: number;
-  readonly owner: Kernels;
-  readonly #blocks: number[] = [];
-  released = false;
-
-  constructor(owner: Kernels, spec: KvCacheSpec) {
-    const vectors = spec.layers * spec.kvHeads * spec.capacity;
-    const data = vectors * spec.headDim * kvElementBytes[spec.type];
-    const scales = spec.type === 'q8' ? vectors * 4 : 0;
-    this.owner = owner;
-    this.spec = spec;
-    this.bytes = 2 * (data + scales);
-    try {
-      for (const size of [CACHE_WORDS * 4, data, data, scales, scales]) {
-        this.#blocks.push(owner.heap.allocate(size));
-      }
-    } catch (error) {
-      this.release();
-      throw error;
-    }
-    const [address, ...parts] = this.#blocks as [number, ...number[]];
-    this.address = address;
-    const { layers, kvHeads, headDim, capacity, type } = spec;
-    owner.heap
-      .u32(address, CACHE_WORDS)
-      .set([layers, kvHeads, headDim, capacity, kvTypeCodes[type], ...parts]);
-  }
-
-  release(): void {
-    if (this.released) return;
-    this.released = true;
-    for (const block of this.#blocks) this.owner.heap.free(block);
   }
 }
 
@@ -205,16 +161,6 @@ export class WasmBackend implements ObservableBackend {
 
   createCache(spec: KvCacheSpec): KvCacheHandle {
     this.#checkAlive();
-    const sizes = [spec.layers, spec.kvHeads, spec.headDim, spec.capacity];
-    if (!sizes.every((size) => Number.isSafeInteger(size) && size > 0) || spec.headDim % 4 !== 0) {
-      throw new AppError(
-        'invalid-argument',
-        'The shape of the conversation memory is out of range.',
-        {
-          details: { ...spec },
-        },
-      );
-    }
     const cache = new WasmCache(this.#kernels, spec);
     this.#caches.add(cache);
     return cache;
@@ -228,6 +174,14 @@ export class WasmBackend implements ObservableBackend {
   /** Everything here is done when its call returns. */
   ready(): Promise<void> {
     return Promise.resolve();
+  }
+
+  saveRecurrent(cache: KvCacheHandle): RecurrentSnapshot {
+    return this.#ownCache(cache).save();
+  }
+
+  restoreRecurrent(cache: KvCacheHandle, snapshot: RecurrentSnapshot | null): void {
+    this.#ownCache(cache).restore(snapshot instanceof WasmSnapshot ? snapshot : null);
   }
 
   compile(graph: Graph, options: CompileOptions): Executable {
@@ -249,7 +203,7 @@ export class WasmBackend implements ObservableBackend {
     // a fused list has no place to look between
     const kind = tokens.length === 1 && observer === null ? 'decode' : 'prefill';
     const list = compiled[kind];
-    const parts = this.#attendParts(list, cache.spec);
+    const parts = this.#attendParts(list, cache.spec.capacity);
     heap.i32(list.tokens, tokens.length).set(tokens);
     for (const table of list.ropeTables) this.#fillRopeTable(table, position, tokens.length);
     heap
@@ -265,6 +219,8 @@ export class WasmBackend implements ObservableBackend {
         list.scratchBytes,
         parts,
       ]);
+    const save = (): WasmSnapshot | null => (this.#team.size > 1 ? cache.save() : null);
+    let before = save();
     const options: StepOptions = {
       kind,
       mostThreads: list.threads,
@@ -273,13 +229,20 @@ export class WasmBackend implements ObservableBackend {
         if (parts !== 0) heap.u32(parts, MOST_SHARED_KV_HEADS).fill(0);
       },
       signal,
+      restart: () => {
+        if (before !== null) cache.restore(before);
+      },
       check: () => {
         this.#checkAlive();
         this.#checkStep(executable, input); // nothing it needs was released meanwhile
       },
     };
     if (observer === null) await this.#runner.run(list, options);
-    else await this.#runObserved(list, input, options, observer);
+    else {
+      await this.#runObserved(list, input, options, observer, () => {
+        before = save();
+      });
+    }
     return heap.f32(list.result, outputs * list.resultColumns);
   }
 
@@ -289,6 +252,7 @@ export class WasmBackend implements ObservableBackend {
     input: StepInput,
     options: StepOptions,
     observer: InputObserver,
+    pieceDone: () => void,
   ): Promise<void> {
     let done = 0;
     const runTo = async (end: number): Promise<void> => {
@@ -296,6 +260,7 @@ export class WasmBackend implements ObservableBackend {
       const commandCount = end - done;
       if (commandCount > 0) await this.#runner.run({ ...list, commands, commandCount }, options);
       done = end;
+      pieceDone();
     };
     for (const { command, address, rows, elements, columns, weights } of list.inputs) {
       await runTo(command);
@@ -309,10 +274,10 @@ export class WasmBackend implements ObservableBackend {
    * Where threads that share one token's attention leave what they found, large enough for the whole
    * context, so that memory runs out at the first token and not in the middle of an answer.
    */
-  #attendParts({ sharedHeads }: CommandList, { headDim, capacity }: KvCacheSpec): number {
+  #attendParts({ sharedHeads, sharedHeadDim }: CommandList, capacity: number): number {
     if (sharedHeads === 0) return 0;
     const { heap, call } = this.#kernels;
-    const bytes = call('attend_parts_bytes', sharedHeads, headDim, capacity);
+    const bytes = call('attend_parts_bytes', sharedHeads, sharedHeadDim, capacity);
     if (bytes > this.#parts.bytes) {
       if (this.#parts.bytes > 0) heap.free(this.#parts.address);
       this.#parts = { address: 0, bytes: 0 };
@@ -389,17 +354,11 @@ export class WasmBackend implements ObservableBackend {
         throw refuse(`The token ${token} is not in the model's vocabulary.`);
       }
     }
-    if (!(cache instanceof WasmCache) || cache.owner !== this.#kernels || cache.released) {
-      throw refuse('The conversation memory belongs to another backend or was closed.');
+    const own = this.#ownCache(cache);
+    const { spec } = own;
+    if (!own.fits(compiled.cache)) {
+      throw refuse('The conversation memory was made for another model.');
     }
-    const { spec } = cache;
-    const needs = compiled.cache;
-    const fits =
-      needs === null ||
-      (spec.layers >= needs.layers &&
-        spec.kvHeads * spec.headDim === needs.width &&
-        spec.headDim === (needs.heads?.headDim ?? spec.headDim));
-    if (!fits) throw refuse('The conversation memory was made for another model.');
     if (!Number.isInteger(position) || position < 0 || position + tokens.length > spec.capacity) {
       throw new AppError(
         'engine/context-overflow',
@@ -408,7 +367,17 @@ export class WasmBackend implements ObservableBackend {
       );
     }
     checkPositions(compiled.positions, position + tokens.length);
-    return { compiled, cache };
+    return { compiled, cache: own };
+  }
+
+  #ownCache(cache: KvCacheHandle): WasmCache {
+    if (cache instanceof WasmCache && cache.owner === this.#kernels && !cache.released) {
+      return cache;
+    }
+    throw new AppError(
+      'invalid-argument',
+      'The conversation memory belongs to another backend or was closed.',
+    );
   }
 
   /** Angles in double precision: at position 100,000 a float32 angle is off by 0.004. */

@@ -20,12 +20,17 @@ export function unsupportedReason(op: Op): string | null {
   switch (op.op) {
     case 'attention':
       if (op.headDim % 4 !== 0) return `a head of ${op.headDim} components (not a multiple of 4)`;
+      if (op.valueDim !== op.headDim) return 'values of another size than keys';
+      if (op.sinks !== null) return 'attention sinks';
       if (op.headDim > LARGEST_HEAD) return `a head of ${op.headDim} components`;
       return null;
     case 'route':
       return Math.max(op.groups, op.used) > MOST_EXPERTS ? `${op.used} of many experts` : null;
     case 'expert-matmul':
       return op.experts > MOST_EXPERTS ? `${op.experts} experts` : null;
+    case 'causal-convolution':
+    case 'selective-scan':
+      return 'layers with a state';
     case 'expert-sum':
     case 'embed':
     case 'norm':
@@ -129,9 +134,10 @@ export function checkStep(
   const needs = compiled.cache;
   const fits =
     needs === null ||
-    (spec.layers >= needs.layers &&
-      spec.kvHeads * spec.headDim === needs.width &&
-      spec.headDim === (needs.headDim ?? spec.headDim));
+    (spec.layers.length >= needs.layers &&
+      spec.layers.slice(0, needs.layers).every(({ kvHeads, headDim }) => {
+        return kvHeads * headDim === needs.width && headDim === (needs.headDim ?? headDim);
+      }));
   if (!fits) throw refuse('The conversation memory was made for another model.');
   if (!Number.isInteger(position) || position < 0 || position + tokens.length > spec.capacity) {
     throw new AppError(

@@ -209,6 +209,9 @@ class GraphCompiler {
         });
         return;
       }
+      case 'causal-convolution':
+      case 'selective-scan':
+        throw inconsistent(`the operator ${op.op} was said to be unsupported`);
       default:
         op satisfies never;
     }

@@ -1,7 +1,7 @@
 /** Keys and values of one conversation in GPU memory, a buffer for each layer. */
 import { alignUp } from '../../../common/bytes.ts';
 import { AppError } from '../../../common/errors.ts';
-import type { KvCacheHandle, KvCacheSpec } from '../backend.ts';
+import type { KvCacheHandle, KvCacheSpec, KvLayerSpec } from '../backend.ts';
 import { BINDING_ALIGNMENT, bufferUsage, type GpuMemory, type Slice } from './gpu-memory.ts';
 
 export const kvElementBytes = { f32: 4, f16: 2, q8: 1 } as const;
@@ -24,29 +24,12 @@ export class GpuCache implements KvCacheHandle {
 
   /** @throws AppError `invalid-argument`, `engine/out-of-memory` */
   constructor(owner: GpuMemory, queue: GPUQueue, spec: KvCacheSpec, bindingBytes: number) {
-    const sizes = [spec.layers, spec.kvHeads, spec.headDim, spec.capacity];
-    if (!sizes.every((size) => Number.isSafeInteger(size) && size > 0) || spec.headDim % 4 !== 0) {
-      throw new AppError(
-        'invalid-argument',
-        'The shape of the conversation memory is out of range.',
-        { details: { ...spec } },
-      );
-    }
-    const vectors = spec.kvHeads * spec.capacity;
-    const data = vectors * spec.headDim * kvElementBytes[spec.type];
-    const scales = spec.type === 'q8' ? 2 * vectors * 4 : 0;
-    if (Math.max(data, scales) > bindingBytes) {
-      throw new AppError(
-        'engine/out-of-memory',
-        'The graphics card cannot address a context of this length. Choose a shorter context, or compute on the processor.',
-        { details: { layerBytes: data, bindingBytes } },
-      );
-    }
-    const section = alignUp(data, BINDING_ALIGNMENT);
+    checkShape(spec);
+    const sizes = spec.layers.map((layer) => layerSizes(spec, layer, bindingBytes));
     const buffers: GPUBuffer[] = [];
     const usage = bufferUsage.storage | bufferUsage.copySource | bufferUsage.copyTarget;
     try {
-      this.layers = Array.from({ length: spec.layers }, () => {
+      this.layers = sizes.map(({ data, scales, section }) => {
         const buffer = owner.buffer('cache', 2 * section + scales, usage);
         buffers.push(buffer);
         return {
@@ -65,7 +48,7 @@ export class GpuCache implements KvCacheHandle {
     }
     this.owner = owner;
     this.spec = spec;
-    this.bytes = spec.layers * (2 * data + scales);
+    this.bytes = sizes.reduce((sum, { data, scales }) => sum + 2 * data + scales, 0);
     this.#buffers = buffers;
   }
 
@@ -77,4 +60,36 @@ export class GpuCache implements KvCacheHandle {
     for (const buffer of this.#buffers) this.owner.free(buffer);
     this.#buffers = [];
   }
+}
+
+function checkShape({ layers, recurrent = [], capacity }: KvCacheSpec): void {
+  const fits = layers.every(({ kvHeads, headDim, valueDim }) => {
+    const counts = [kvHeads, headDim, capacity].every(
+      (size) => Number.isSafeInteger(size) && size > 0,
+    );
+    return counts && headDim % 4 === 0 && valueDim === headDim;
+  });
+  if (fits && recurrent.length === 0) return;
+  throw new AppError('invalid-argument', 'The shape of the conversation memory is out of range.', {
+    details: { layers: JSON.stringify(layers), recurrent: recurrent.join(), capacity },
+  });
+}
+
+/** Bytes of a layer's keys (its values have as many), of its scales, and where the values begin. */
+function layerSizes(
+  { capacity, type }: KvCacheSpec,
+  { kvHeads, headDim }: KvLayerSpec,
+  bindingBytes: number,
+): { readonly data: number; readonly scales: number; readonly section: number } {
+  const vectors = kvHeads * capacity;
+  const data = vectors * headDim * kvElementBytes[type];
+  const scales = type === 'q8' ? 2 * vectors * 4 : 0;
+  if (Math.max(data, scales) > bindingBytes) {
+    throw new AppError(
+      'engine/out-of-memory',
+      'The graphics card cannot address a context of this length. Choose a shorter context, or compute on the processor.',
+      { details: { layerBytes: data, bindingBytes } },
+    );
+  }
+  return { data, scales, section: alignUp(data, BINDING_ALIGNMENT) };
 }

@@ -16,6 +16,7 @@ import type {
   Executable,
   KvCacheHandle,
   KvCacheSpec,
+  RecurrentSnapshot,
   StepInput,
   WeightHandle,
   WeightSpec,
@@ -106,6 +107,15 @@ export class WebGpuBackend implements Backend {
     if (!(cache instanceof GpuCache) || !this.#caches.delete(cache)) return;
     for (const executable of this.#executables) executable.forget(cache);
     cache.release();
+  }
+
+  /** Its caches have no recurrent blocks: graphs that need them are not supported. */
+  saveRecurrent(): RecurrentSnapshot {
+    return { bytes: 0 };
+  }
+
+  restoreRecurrent(): void {
+    // nothing to put back
   }
 
   async ready(): Promise<void> {

@@ -25,6 +25,7 @@ export interface ForwardCall {
 export class ScriptedState implements ModelState {
   readonly capacity: number;
   readonly bytes = 0;
+  readonly cuttable = true;
   readonly history: number[] = [];
   disposed = false;
 
@@ -36,8 +37,13 @@ export class ScriptedState implements ModelState {
     return this.history.length;
   }
 
-  truncate(length: number): void {
+  remember(): void {
+    // every length can be gone back to
+  }
+
+  truncate(length: number): number {
     this.history.length = Math.min(length, this.history.length);
+    return this.history.length;
   }
 
   dispose(): void {

@@ -27,10 +27,10 @@ const epsilonKeys = {
 export function readDecoder(
   file: HyperParameterReader,
   norm: keyof typeof epsilonKeys,
+  { kvHeads = readKvHeads(file) }: { readonly kvHeads?: number } = {},
 ): DecoderParameters {
   const width = file.count('embedding_length');
   const heads = file.count('attention.head_count');
-  const kvHeads = file.count('attention.head_count_kv', heads);
   if (heads % kvHeads !== 0) {
     throw file.malformed('attention.head_count_kv', `does not divide the ${heads} heads`);
   }
@@ -56,14 +56,24 @@ export function readDecoder(
   };
 }
 
+/** One number, or a list of equal ones. */
+function readKvHeads(file: HyperParameterReader): number {
+  const key = 'attention.head_count_kv';
+  if (!file.isList(key)) return file.count(key, file.count('attention.head_count'));
+  const [first = 0, ...others] = file.countsOfLayers(key, file.count('block_count'));
+  if (first === 0) throw file.malformed(key, 'begins with 0');
+  if (others.every((count) => count === first)) return first;
+  throw file.unsupported(key, 'layers with different numbers of key heads');
+}
+
 /** The token embedding, the tensors of every layer, and the output matrix that may be tied to the embedding. */
 export function decoderTensors(
   h: HyperParameters,
-  layerTensors: (block: string) => readonly TensorRequirement[],
+  layerTensors: (block: string, layer: number) => readonly TensorRequirement[],
 ): readonly TensorRequirement[] {
   return [
     matrix('token_embd.weight', h.width, h.vocabularySize, 'embedding'),
-    ...Array.from({ length: h.layers }, (_, layer) => layerTensors(`blk.${layer}`)).flat(),
+    ...Array.from({ length: h.layers }, (_, layer) => layerTensors(`blk.${layer}`, layer)).flat(),
     optional(matrix('output.weight', h.width, h.vocabularySize, 'output')),
   ];
 }

@@ -29,7 +29,7 @@ export function expertTensors(
   { experts, expertWidth, sharedWidth }: ExpertParameters,
 ): readonly TensorRequirement[] {
   const routed = [
-    { ...matrix(`${block}.ffn_gate_inp.weight`, width, experts), role: 'router' as const },
+    matrix(`${block}.ffn_gate_inp.weight`, width, experts, 'sensitive'),
     expertMatrices(`${block}.ffn_gate_exps.weight`, width, expertWidth, experts),
     expertMatrices(`${block}.ffn_up_exps.weight`, width, expertWidth, experts),
     expertMatrices(`${block}.ffn_down_exps.weight`, expertWidth, width, experts),
@@ -45,7 +45,7 @@ export function expertTensors(
 
 /** The gate on what the shared experts say: one number a token. */
 export function sharedGateTensor(block: string, width: number): TensorRequirement {
-  return { ...matrix(`${block}.ffn_gate_inp_shexp.weight`, width, 1), role: 'router' };
+  return matrix(`${block}.ffn_gate_inp_shexp.weight`, width, 1, 'sensitive');
 }
 
 /** What is added to the scores when experts are chosen, and not to their weights. */

@@ -57,13 +57,16 @@ fn erf(x: f32) -> f32 {
   return select(value, -value, x < 0.0);
 }
 
-// The activation functions of `GateOp`: 0 silu, 1 gelu, 2 gelu by tanh.
+// The activation functions of `GateOp`: 0 silu, 1 gelu, 2 gelu by tanh, 3 x itself.
 fn activation_function(kind: u32, x: f32) -> f32 {
   if (kind == 0u) {
     return x / (1.0 + exp(min(-x, 80.0)));
   }
   if (kind == 1u) {
     return 0.5 * x * (1.0 + erf(x * 0.70710678118));
+  }
+  if (kind == 3u) {
+    return x;
   }
   // Beyond 20 tanh is 1 and the cube of x would only overflow.
   let bounded = clamp(x, -20.0, 20.0);
