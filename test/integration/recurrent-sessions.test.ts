@@ -145,7 +145,7 @@ describe.each(Object.keys(backends))('a recurrent model on the %s backend', (kin
     const next = [...prompt, 40, 41, 42, 43, 44, 11, 12, 13];
     await expect(answer(session, next)).rejects.toMatchObject({ code: 'internal' });
     backend.run = run;
-    expect(session.tokens).toEqual(prompt.slice(0, -1));
+    expect(session.tokens).toEqual(next.slice(0, prompt.length + 4));
     expect(await answer(session, next)).toMatchObject(await fresh(next));
   });
 
@@ -159,10 +159,13 @@ describe.each(Object.keys(backends))('a recurrent model on the %s backend', (kin
     };
     await answer(session, prompt, stop.signal);
     backend.run = run;
-    expect(session.tokens).toEqual(prompt.slice(0, 10));
+    // a backend that heard the stop gave up the step, one that did not has finished it
+    const held = session.tokens.length;
+    expect([5, 10]).toContain(held);
+    expect(session.tokens).toEqual(prompt.slice(0, held));
     expect(await answer(session, prompt)).toMatchObject({
       ...(await fresh(prompt)),
-      reused: 10,
+      reused: held,
     });
   });
 

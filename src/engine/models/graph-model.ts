@@ -100,6 +100,7 @@ export class GraphLanguageModel implements LanguageModel {
 
   async #step(tokens: Int32Array, cache: KvCache, options: ForwardOptions): Promise<Float32Array> {
     const outputs = { none: 0, last: 1, all: tokens.length }[options.want];
+    cache.begin(tokens.length);
     try {
       const logits = await this.#parts.backend.run(this.#executable, {
         tokens,

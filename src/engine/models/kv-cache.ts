@@ -27,6 +27,8 @@ export class KvCache implements ModelState {
   #length = 0;
   /** In the order of their lengths. */
   #remembered: Remembered[] = [];
+  /** From before the present step, which may fail. */
+  #before: Remembered | null = null;
   readonly capacity: number;
   readonly bytes: number;
   readonly cuttable: boolean;
@@ -83,14 +85,25 @@ export class KvCache implements ModelState {
     if (this.#remembered.length > mostSnapshots) this.#remembered.shift();
   }
 
+  /** A step begins. Before a long one a copy is taken, so that stopping it does not cost those before. */
+  begin(positions: number): void {
+    if (this.cuttable || positions === 1 || this.#length === 0) return;
+    this.#before = { length: this.#length, snapshot: this.#backend.saveRecurrent(this.handle) };
+  }
+
   /** Counts positions that a step has filled. */
   advance(positions: number): void {
     this.#length += positions;
+    this.#before = null;
   }
 
   /** A step failed: keys behind `length` do not count, but recurrent blocks may have moved on. */
   spoil(): void {
-    if (!this.cuttable && this.#handle !== null) this.#goBack(this.#length);
+    const before = this.#before;
+    this.#before = null;
+    if (this.cuttable || this.#handle === null) return;
+    if (before === null) this.#goBack(this.#length);
+    else this.#backend.restoreRecurrent(this.#handle, before.snapshot);
   }
 
   dispose(): void {
@@ -99,6 +112,7 @@ export class KvCache implements ModelState {
     this.#handle = null;
     this.#length = 0;
     this.#remembered = [];
+    this.#before = null;
     this.#onDispose(this);
   }
 
