@@ -26,6 +26,7 @@ import type { LanguageModel, LanguageModelInfo } from './models/language-model.t
 import { defineLanguageModel } from './models/registry.ts';
 import { createTokenizer } from './tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
+import { noticeableLoss } from './weights/four-bit-loss.ts';
 import { loadModel } from './weights/weight-loader.ts';
 
 export interface EngineLoadOptions {
@@ -64,7 +65,7 @@ export interface LoadedModel {
   readonly eosToken: string;
   /** Every control spelling of the vocabulary: what user text must not become. */
   readonly specialSpellings: readonly string[];
-  readonly notices: readonly 'unknown-pre-tokenizer'[];
+  readonly notices: readonly ('unknown-pre-tokenizer' | 'four-bit-loss')[];
 }
 
 export type EnginePrompt =
@@ -362,6 +363,9 @@ function describe({ host, session, tokenizer }: Loaded, file: GgufFile): LoadedM
     bosToken: spelling(tokenizer.special.bos),
     eosToken: spelling(tokenizer.special.eos),
     specialSpellings: tokenizer.specialSpellings,
-    notices: (tokenizer.warnings ?? []).length > 0 ? ['unknown-pre-tokenizer'] : [],
+    notices: [
+      ...((tokenizer.warnings ?? []).length > 0 ? (['unknown-pre-tokenizer'] as const) : []),
+      ...(model.info.fourBitLoss > noticeableLoss ? (['four-bit-loss'] as const) : []),
+    ],
   };
 }

@@ -41,6 +41,11 @@ const sentences: Record<NoticeCode, () => string> = {
     msg('The graphics card failed again, so the processor writes on. Answers may be slower.', {
       id: 'notice.gpu-given-up',
     }),
+  'four-bit-loss': () =>
+    msg(
+      'With 4 bits the answers of this model get noticeably worse: its file was not made for that. A file made with 4 bits (Q4_K_M) loses less.',
+      { id: 'notice.four-bit-loss' },
+    ),
 };
 
 /** The translated sentence of a notice. */

@@ -326,6 +326,7 @@ export type NoticeCode =
   | 'older-messages-dropped'
   | 'interrupted'
   | 'unknown-pre-tokenizer'
+  | 'four-bit-loss'
   | 'gpu-restarted'
   | 'gpu-given-up';
 

@@ -9,7 +9,7 @@ import { defineModel } from '../../src/engine/models/registry.ts';
 import type { LanguageModel, ModelState } from '../../src/engine/models/language-model.ts';
 import type { PrecisionChoice } from '../../src/engine/weights/storage-policy.ts';
 import { loadModel } from '../../src/engine/weights/weight-loader.ts';
-import { sharedModelPath, sharedModels } from '../fixtures/shared-models.ts';
+import { fixtureModels, sharedModelPath } from '../fixtures/shared-models.ts';
 
 export interface FixtureCase {
   readonly name: string;
@@ -44,7 +44,7 @@ export interface Fixture {
  * architecture; any other failure is for the tests to find.
  */
 export async function modelFixtures(): Promise<readonly Fixture[]> {
-  if (sharedModels === null) return [];
+  if (fixtureModels === null) return [];
   const suffix = '.reference.json';
   const files = readdirSync(sharedModelPath('fixtures', 'models')).sort();
   return Promise.all(

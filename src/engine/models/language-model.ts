@@ -15,6 +15,8 @@ export interface LanguageModelInfo {
   readonly parameters: number;
   /** Those that one token passes through: fewer where only some of many experts are chosen. */
   readonly activeParameters: number;
+  /** Share of the weights' size that 4-bit mode loses (`weights/four-bit-loss.ts`); 0 where 4 bits are all there is. */
+  readonly fourBitLoss: number;
 }
 
 /** The memory of one conversation inside the model. */

@@ -69,6 +69,7 @@ export function matchModel<H extends HyperParameters>(
       layers: h.layers,
       parameters: weights.reduce((sum, { tensor }) => sum + tensor.elements, 0),
       activeParameters: activeParameters(weights, h),
+      fourBitLoss: 0,
     },
     pooling,
     // an encoder needs no keys of an earlier layer or step: its layers take turns in one

@@ -37,9 +37,9 @@ describe('chooseStorage', () => {
     expect(chooseStorage(weights, 'auto').get('a')).toBe(expected);
   });
 
-  it('packs a small float model when a precision is asked for', () => {
+  it('packs a small float model when 4 bits are asked for', () => {
     const weights = [norm, weight('a', 'BF16', 8, 64)];
-    expect(chooseStorage(weights, 8).get('a')).toBe('planes');
+    expect(chooseStorage(weights, 8).get('a')).toBe('dense');
     expect(chooseStorage(weights, 4).get('a')).toBe('planes');
     expect(chooseStorage(weights, 4).get('norm')).toBe('dense');
   });
@@ -47,5 +47,14 @@ describe('chooseStorage', () => {
   it('packs a small model that is quantised in part', () => {
     const weights = [weight('a', 'F32', 8, 64), weight('b', 'Q4_0', 8, 64)];
     expect(chooseStorage(weights, 'auto').get('a')).toBe('planes');
+  });
+
+  it('keeps sensitive matrices, and experts that are not whole groups of rows', () => {
+    const big = weight('big', 'Q8_0', 64, 64);
+    const router = weight('router', 'F32', 64, 64, 'sensitive');
+    const experts = { ...weight('experts', 'Q8_0', 64, 64, 'experts'), experts: 8 };
+    const odd = { ...weight('odd', 'Q8_0', 36, 64, 'experts'), experts: 3 };
+    const storage = chooseStorage([big, router, experts, odd], 'auto');
+    expect([...storage.values()]).toEqual(['planes', 'dense', 'planes', 'dense']);
   });
 });

@@ -28,6 +28,7 @@ import { defineEmbeddingModel, defineLanguageModel, defineModel } from '../model
 import type { MemoryPlan } from './memory-plan.ts';
 import { activationBytes, checkBudget, planMemory } from './memory-plan.ts';
 import type { PrecisionChoice } from './storage-policy.ts';
+import { fourBitLoss } from './four-bit-loss.ts';
 import { chooseStorage } from './storage-policy.ts';
 
 /** Large enough that a read is efficient, small enough that three cost nothing that matters. */
@@ -70,7 +71,9 @@ export async function loadModel(options: LoadOptions): Promise<LanguageModel> {
   }
   const weights = await loadWeights(definition, options);
   try {
-    const { info, cache } = definition;
+    const { cache } = definition;
+    const storage = chooseStorage(definition.weights, options.precision);
+    const info = { ...definition.info, fourBitLoss: fourBitLoss(definition.weights, storage) };
     const model = new GraphLanguageModel({ info, cache, backend, graph, weights, maxTokens });
     await backend.ready();
     return model;

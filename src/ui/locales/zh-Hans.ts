@@ -342,6 +342,8 @@ export const templates: TemplateMap = {
   'notice.older-messages-dropped': '对话较长，模型已看不到最早的消息。',
   'notice.template-refused-system': '此模型不支持系统提示词，已把它放在您的第一条消息之前。',
   'notice.tools-in-words': '此模型的对话格式不支持工具，已改用文字向它说明。',
+  'notice.four-bit-loss':
+    '使用 4 位精度时，此模型的回答会明显变差：它的文件并非为此制作。以 4 位制作的文件（Q4_K_M）损失更小。',
   'notice.unknown-pre-tokenizer': 'Hermit 不确定此模型如何切分文字，回答质量可能受影响。',
   'notice.gpu-restarted': '显卡曾停止响应，现已重新启动；回答从中断处继续。',
   'notice.gpu-given-up': '显卡再次出现故障，改由处理器继续书写，回答可能变慢。',

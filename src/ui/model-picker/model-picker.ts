@@ -9,7 +9,7 @@ import { menuItemStyles } from '../popover-menu/popover-menu.styles.ts';
 import type { PopoverMenu } from '../popover-menu/popover-menu.ts';
 import '../popover-menu/popover-menu.ts';
 import { perform } from '../requests.ts';
-import type { ActiveModelView, ModelView } from '../services.ts';
+import type { ActiveModelView, ModelView, Settings } from '../services.ts';
 import { baseStyles, buttonStyles, progressStyles } from '../shared.styles.ts';
 import { modelPickerStyles } from './model-picker.styles.ts';
 
@@ -29,6 +29,7 @@ export class ModelPicker extends HermitElement {
 
   readonly #models = new Observed(this, (services) => services.models.models);
   readonly #active = new Observed(this, (services) => services.models.active);
+  readonly #settings = new Observed(this, (services) => services.settings.settings);
 
   protected override render(): unknown {
     const active = this.#active.value;
@@ -38,7 +39,7 @@ export class ModelPicker extends HermitElement {
     return html`<hermit-popover-menu align="start" .label=${buttonLabel(active)}>
       <span slot="trigger" class="trigger">${trigger(active)}${chevronDownIcon}</span>
       <div class="panel">
-        ${status(active)}
+        ${status(active, this.#settings.value.precision)}
         ${
           ready.length === 0
             ? html`<p class="empty">${msg('No model is ready yet.', { id: 'picker.empty' })}</p>`
@@ -109,7 +110,7 @@ function trigger(active: ActiveModelView): unknown {
   }
 }
 
-function status(active: ActiveModelView): unknown {
+function status(active: ActiveModelView, precision: Settings['precision']): unknown {
   switch (active.kind) {
     case 'none':
       return nothing;
@@ -131,7 +132,9 @@ function status(active: ActiveModelView): unknown {
           )}
         </p>
         <p>${active.backend}. ${backendReasonText(active.backendReason)}</p>
-        ${active.notices.map((notice) => html`<p class="notice">${noticeText(notice)}</p>`)}
+        ${active.notices
+          .filter((notice) => notice !== 'four-bit-loss' || precision === 4)
+          .map((notice) => html`<p class="notice">${noticeText(notice)}</p>`)}
       </div>`;
     case 'failed':
       return html`<div class="status"><p class="error">${errorText(active.error)}</p></div>`;

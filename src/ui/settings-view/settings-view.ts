@@ -4,6 +4,7 @@ import { offerFile } from '../file-download.ts';
 import { HermitElement, Observed } from '../hermit-element.ts';
 import { downloadIcon, retryIcon } from '../icons.ts';
 import { pageStyles } from '../page.styles.ts';
+import { noticeText } from '../notice-text.ts';
 import { askConfirmation, perform, showHint } from '../requests.ts';
 import type { Settings } from '../services.ts';
 import { baseStyles, buttonStyles, fieldStyles } from '../shared.styles.ts';
@@ -29,6 +30,7 @@ export class SettingsView extends HermitElement {
   ];
 
   readonly #settings = new Observed(this, (services) => services.settings.settings);
+  readonly #active = new Observed(this, (services) => services.models.active);
   readonly #storage = new Observed(this, (services) => services.app.storage);
   readonly #device = new Observed(this, (services) => services.app.device);
   readonly #update = new Observed(this, (services) => services.app.update);
@@ -175,8 +177,16 @@ export class SettingsView extends HermitElement {
       ${segments('precision', choices, settings.precision, (precision) => {
         this.services.settings.update({ precision });
       })}
-      <p class="hint" id="precision-hint">${explained}</p>
+      <p class="hint" id="precision-hint">
+        ${explained}${this.#losesWithFourBits ? html` ${noticeText('four-bit-loss')}` : nothing}
+      </p>
     </fieldset>`;
+  }
+
+  /** Whether the model in memory is one that 4 bits harm. */
+  get #losesWithFourBits(): boolean {
+    const active = this.#active.value;
+    return active.kind === 'ready' && active.notices.includes('four-bit-loss');
   }
 
   #number(field: NumberField, settings: Settings): unknown {

@@ -70,6 +70,7 @@ export class ScriptedModel implements LanguageModel {
       layers: 1,
       parameters: 1,
       activeParameters: 1,
+      fourBitLoss: 0,
     };
   }
 
