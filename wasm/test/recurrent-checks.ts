@@ -136,7 +136,7 @@ export function checkScan(bed: KernelBed): Check {
         const at = c * states + s;
         const kept = Math.exp(step * (rates[at] as number)) * (h[at] as number);
         h[at] = kept + step * now * (inputs[t * states + s] as number);
-        sum += (h[at] as number) * (reads[t * states + s] as number);
+        sum += h[at] * (reads[t * states + s] as number);
       }
       return sum;
     });
