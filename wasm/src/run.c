@@ -166,9 +166,9 @@ static void prepare_source(const Command *c, Worker *w, const ProjectScratch *s)
   }
 }
 
-static void multiply_row(const Command *c, Worker *w, const ProjectScratch *s,
-                         const Matrix *m, const float *bias, const void **prepared,
-                         uint8_t *corrections, float *out, uint32_t begin, uint32_t end) {
+static void multiply_row(const Command *c, Worker *w, const ProjectScratch *s, const Matrix *m,
+                         const float *bias, const void **prepared, uint8_t *corrections, float *out,
+                         uint32_t begin, uint32_t end) {
   if (m->dense) {
     const float *x = c->project.norm == NORM_NONE ? c->project.x : s->normed;
     matmul_f32_4x2(m, x, 1, bias, out, begin, end);
