@@ -59,8 +59,8 @@ describe('GraphBuilder', () => {
       broken('kvHeads divides'),
     );
     expect(() => {
-      g.cacheWrite(0, x, g.matmul(x, 'w'));
-    }).toThrow(broken('keys and values'));
+      g.cacheWrite(0, g.takeOutputs(x), x);
+    }).toThrow(broken('a key for every token'));
     expect(() => g.takeOutputs(g.takeOutputs(x))).toThrow(broken('from tokens to outputs'));
   });
 

@@ -131,13 +131,14 @@ export function checkStep(
     throw refuse('The conversation memory belongs to another backend or was closed.');
   }
   const { spec } = cache;
-  const needs = compiled.cache;
-  const fits =
-    needs === null ||
-    (spec.layers.length >= needs.layers &&
-      spec.layers.slice(0, needs.layers).every(({ kvHeads, headDim }) => {
-        return kvHeads * headDim === needs.width && headDim === (needs.headDim ?? headDim);
-      }));
+  const fits = [...compiled.cache].every(([layer, needs]) => {
+    const has = spec.layers[layer];
+    return (
+      has !== undefined &&
+      has.kvHeads * has.headDim === needs.width &&
+      has.headDim === (needs.headDim ?? has.headDim)
+    );
+  });
   if (!fits) throw refuse('The conversation memory was made for another model.');
   if (!Number.isInteger(position) || position < 0 || position + tokens.length > spec.capacity) {
     throw new AppError(

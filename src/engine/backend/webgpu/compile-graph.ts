@@ -41,7 +41,7 @@ import {
 } from './dispatch.ts';
 import type { CacheLayer, GpuCache } from './gpu-cache.ts';
 import type { GpuFeatures } from './gpu-device.ts';
-import type { CacheNeeds, CompiledGraph, RopeTable } from './gpu-executable.ts';
+import type { CacheLayerNeeds, CompiledGraph, RopeTable } from './gpu-executable.ts';
 import { BINDING_ALIGNMENT, bufferUsage, type GpuMemory, type Slice } from './gpu-memory.ts';
 import type { GpuWeight } from './gpu-weight.ts';
 import { FLOAT32_TILE_TOKENS, TILE_TOKENS, type KernelName } from './kernel-sources.ts';
@@ -107,7 +107,7 @@ class GraphCompiler {
   /** Stand in for a bias, a weight or routes that are absent. */
   readonly #nothing: Slice;
   readonly #nothingWritable: Slice;
-  #cache: CacheNeeds | null = null;
+  readonly #cache = new Map<number, CacheLayerNeeds>();
   #vocabularySize = Infinity;
   #sliceable = true;
   #bytes = 0;
@@ -598,17 +598,19 @@ class GraphCompiler {
     return table;
   }
 
-  /** All layers share one cache, so their keys have one shape. */
+  /** What this operator says of a layer of the cache must be what the others say of it. */
   #noteCache(layer: number, width: number, headDim: number | null): void {
-    const before = this.#cache;
+    const before = this.#cache.get(layer);
     const known = before?.headDim ?? headDim;
     const consistent =
       Number.isSafeInteger(layer) &&
       layer >= 0 &&
-      (before === null || before.width === width) &&
+      (before === undefined || before.width === width) &&
       (headDim === null || headDim === known);
-    if (!consistent) throw inconsistent('the layers differ in the shape of their keys');
-    this.#cache = { layers: Math.max(before?.layers ?? 0, layer + 1), width, headDim: known };
+    if (!consistent) {
+      throw inconsistent(`the operators of layer ${layer} differ in the shape of its keys`);
+    }
+    this.#cache.set(layer, { width, headDim: known });
   }
 
   // ---- memory and steps ----

@@ -12,10 +12,10 @@ export interface RopeTable {
   readonly slice: Slice;
 }
 
-/** What the cache handed to `run` must look like: `width` is kvHeads * headDim. */
-export interface CacheNeeds {
-  readonly layers: number;
+/** What a layer of the cache handed to `run` must look like: `width` is kvHeads * headDim. */
+export interface CacheLayerNeeds {
   readonly width: number;
+  /** Null: not known from the operators. */
   readonly headDim: number | null;
 }
 
@@ -27,7 +27,8 @@ export interface CompiledGraph {
   readonly result: Slice;
   readonly resultColumns: number;
   readonly ropeTables: readonly RopeTable[];
-  readonly cache: CacheNeeds | null;
+  /** By layer. */
+  readonly cache: ReadonlyMap<number, CacheLayerNeeds>;
   /** Whether attention looks both ways, so that a step must not be cut into slices. */
   readonly sliceable: boolean;
   /** Token ids below this are valid; Infinity where no embedding reads them. */
