@@ -9,7 +9,7 @@ const packageFile: unknown = JSON.parse(readFileSync('package.json', 'utf8'));
 const { version } = packageFile as { version: string };
 
 /** Everything the app shows is precached, so that nothing is missing offline. */
-const PRECACHED = '**/*.{html,js,css,wasm,json,svg,png,webp,woff2,gguf}';
+const PRECACHED = '**/*.{html,js,css,wasm,json,svg,png,webp,woff2}';
 /** Pictures that only a browser's install dialog shows, which it does online. */
 const NOT_PRECACHED = 'screenshots/**';
 /**

@@ -36,6 +36,7 @@ import type { MakingState, ModelMaker } from './model-maker.ts';
 import type { EmbeddingRuntime } from './embedding-runtime.ts';
 import type { ModelPurposes } from './model-purposes.ts';
 import type { InspectionSource, ModelInspector } from './model-inspector.ts';
+import { guideModel } from './guide.ts';
 import type { ModelRuntime } from './model-runtime.ts';
 
 export interface ModelsServiceOptions {
@@ -168,6 +169,14 @@ export class LibraryModelsService implements ModelsService {
 
   addFromFile(file: File, ...more: readonly File[]): Promise<string> {
     return this.#add({ kind: 'file', file, more });
+  }
+
+  /** The guide again where it is already here; else fetched from the site Hermit is served from. */
+  async addGuide(): Promise<string> {
+    const here = this.#models.value.find((model) => model.builtIn);
+    if (here !== undefined) return here.id;
+    const { name, path, sha256 } = guideModel;
+    return this.#add({ kind: 'url', url: new URL(path, location.origin).href, sha256, name });
   }
 
   async addFromCatalog(catalogId: string): Promise<string> {
@@ -392,6 +401,7 @@ function modelView(entry: LibraryEntry, purpose: ModelView['purpose']): ModelVie
     licence: entry.licence,
     sha256: entry.sha256,
     files: entry.files,
+    builtIn: entry.sha256 === guideModel.sha256,
     verified: entry.verified,
     addedAt: entry.addedAt,
     lastUsedAt: entry.lastUsedAt,

@@ -36,6 +36,8 @@ export interface ModelView {
     readonly bytes: number | null;
     readonly sha256: string | null;
   }[];
+  /** The guide that comes with Hermit. */
+  readonly builtIn: boolean;
   /** `published-hash`: equals the publisher's checksum; `computed`: nobody published one, ours is shown. */
   readonly verified: 'published-hash' | 'computed' | 'no';
   readonly addedAt: number;
@@ -160,6 +162,9 @@ export interface ModelsService {
   addFromFile(file: File, ...more: readonly File[]): Promise<string>;
   /** Files chosen together, sorted into models: one file each, or the files of one divided model. */
   modelsIn(files: readonly File[]): Promise<readonly (readonly File[])[]>;
+  addFromFile(file: File): Promise<string>;
+  /** Adds the tiny model that comes with Hermit and knows Hermit alone. */
+  addGuide(): Promise<string>;
   pause(id: string): Promise<void>;
   resume(id: string): Promise<void>;
   /** Stops the download and gives its space back. */

@@ -4,3 +4,5 @@ export function bundleForPage(
   globalName: string,
   alias?: Readonly<Record<string, string>>,
 ): Promise<string>;
+/** Bundles `entry` (absolute path) into `file`, a module for Node, and imports it. */
+export function importInNode(entry: string, file: string): Promise<unknown>;

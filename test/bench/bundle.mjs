@@ -42,6 +42,7 @@ export async function importInNode(entry, file) {
       ssr: entry,
       outDir: dirname(file),
       emptyOutDir: false,
+      copyPublicDir: false,
       minify: false,
       target: 'node20',
       rolldownOptions: { output: { entryFileNames: basename(file) } },

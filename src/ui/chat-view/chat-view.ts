@@ -132,7 +132,7 @@ export class ChatView extends HermitElement {
             </p>`
       }
       <ul class="chips" aria-label=${msg('Suggestions', { id: 'chat.suggestions' })}>
-        ${suggestions().map(
+        ${this.#suggestions().map(
           ([label, text]) =>
             html`<li>
               <button
@@ -148,6 +148,14 @@ export class ChatView extends HermitElement {
         )}
       </ul>
     </div>`;
+  }
+
+  /** The guide answers whole questions about Hermit; other models get the beginning of one. */
+  #suggestions(): readonly (readonly [string, string])[] {
+    const active = this.#active.value;
+    const id = active.kind === 'none' ? null : active.id;
+    const model = this.#models.value.find((candidate) => candidate.id === id);
+    return model?.builtIn === true ? guideSuggestions() : suggestions();
   }
 
   /** The one press that removes what stands in the way. */
@@ -300,6 +308,16 @@ function suggestions(): readonly (readonly [string, string])[] {
       msg('Help me plan ', { id: 'suggest.planText' }),
     ],
   ];
+}
+
+function guideSuggestions(): readonly (readonly [string, string])[] {
+  return [
+    msg('What can you do?', { id: 'guide.can' }),
+    msg('Is it private?', { id: 'guide.private' }),
+    msg('How do I add a model?', { id: 'guide.add' }),
+    msg('How does Hermit work?', { id: 'guide.works' }),
+    msg('Tell me a joke', { id: 'guide.joke' }),
+  ].map((question) => [question, question]);
 }
 
 customElements.define('hermit-chat-view', ChatView);

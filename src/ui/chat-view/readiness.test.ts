@@ -15,6 +15,7 @@ function model(id: string, state: ModelViewState, lastUsedAt: number | null = nu
     licence: null,
     sha256: null,
     files: [],
+    builtIn: false,
     verified: 'no',
     addedAt: 1,
     lastUsedAt,

@@ -47,6 +47,12 @@ export const welcomeViewStyles = css`
   .lead:lang(zh) {
     text-wrap: pretty;
   }
+  .guide {
+    display: grid;
+    justify-items: center;
+    gap: var(--space-2);
+    padding-top: var(--space-2);
+  }
   .promises {
     display: grid;
     grid-template-columns: repeat(3, minmax(0, 1fr));

@@ -12,6 +12,7 @@ import {
   lockIcon,
   offlineIcon,
   shelfIcon,
+  sparkIcon,
 } from '../icons.ts';
 import { suggestModel } from '../models-view/suggest-model.ts';
 import { modelAdded, perform, requestAddFile, requestAddUrl } from '../requests.ts';
@@ -20,7 +21,7 @@ import { baseStyles, buttonStyles } from '../shared.styles.ts';
 import { welcomeViewStyles } from './welcome-view.styles.ts';
 
 /**
- * `<hermit-welcome-view>`: what Hermit is, and three ways to a first model.
+ * `<hermit-welcome-view>`: what Hermit is, a tiny model to try at once, and three ways to a real one.
  *
  * Properties, slots, parts: none.
  * Events: `hermit-add-url`, `hermit-add-file`, `hermit-model-added`, `hermit-problem`.
@@ -51,6 +52,7 @@ export class WelcomeView extends HermitElement {
             { id: 'welcome.lead' },
           )}
         </p>
+        ${this.#guide()}
       </header>
       <ul class="promises">
         ${promise(
@@ -70,7 +72,7 @@ export class WelcomeView extends HermitElement {
         )}
       </ul>
       <section aria-labelledby="start">
-        <h2 id="start">${msg('Choose a first model', { id: 'welcome.start' })}</h2>
+        <h2 id="start">${msg('Or choose a real model', { id: 'welcome.start' })}</h2>
         ${suggestion === null ? nothing : this.#suggestion(suggestion)}
         <ul class="ways">
           <li>
@@ -130,9 +132,9 @@ export class WelcomeView extends HermitElement {
       </div>
       <button
         type="button"
-        class="button primary"
+        class="button"
         ?disabled=${this.busy}
-        @click=${() => this.#add(model.id)}
+        @click=${() => this.#add(this.services.models.addFromCatalog(model.id))}
       >
         ${downloadIcon}${
           model.bytes === null
@@ -143,9 +145,26 @@ export class WelcomeView extends HermitElement {
     </article>`;
   }
 
-  async #add(catalogId: string): Promise<void> {
+  #guide(): unknown {
+    return html`<div class="guide">
+      <button
+        type="button"
+        class="button primary"
+        aria-describedby="guide"
+        ?disabled=${this.busy}
+        @click=${() => this.#add(this.services.models.addGuide())}
+      >
+        ${sparkIcon}${msg('Try it now', { id: 'welcome.try' })}
+      </button>
+      <small id="guide"
+        >${msg('With the built-in guide: a tiny model of 2 MB that knows Hermit, and nothing else.', { id: 'welcome.tryMore' })}</small
+      >
+    </div>`;
+  }
+
+  async #add(adding: Promise<string>): Promise<void> {
     this.busy = true;
-    const id = await perform(this, this.services.models.addFromCatalog(catalogId));
+    const id = await perform(this, adding);
     this.busy = false;
     if (id !== undefined) modelAdded(this, id);
   }
