@@ -1,4 +1,8 @@
-/** A typed event source without DOM: listeners are called in the order in which they were added. */
+/**
+ * A typed event source without DOM: listeners are called in the order in which they were added. One
+ * that throws keeps neither the others nor the emitter from going on; its error is reported as
+ * uncaught, as an event target of the browser does.
+ */
 export class Emitter<T> {
   readonly #listeners = new Set<(value: T) => void>();
 
@@ -14,6 +18,14 @@ export class Emitter<T> {
   }
 
   emit(value: T): void {
-    for (const listener of [...this.#listeners]) listener(value);
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(value);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
   }
 }
