@@ -23,7 +23,7 @@ EPSILON, ROPE_BASE = 1e-5, 10_000.0
 HEAD_DIM = WIDTH // HEADS
 VOCABULARY = 2048
 LENGTH, BATCH = 256, 12
-PEAK_RATE, WARM_UP, STEPS = 3e-3, 60, 1500
+PEAK_RATE, WARM_UP, STEPS = 3e-3, 60, 1100
 # Of whole answers alone; later, what share of dialogues is cut, and after how many tokens.
 WHOLE_STEPS, CUT_SHARE, CUT_AFTER = 600, 0.75, 10
 BEGINNING, BEGINNING_WEIGHT = 6, 3.0

@@ -6,6 +6,6 @@ export const guideModel = {
   name: 'Hermit guide',
   /** Served with the app; fetched only when a person asks for it. */
   path: '/guide.gguf',
-  bytes: 0,
-  sha256: '',
+  bytes: 2_164_416,
+  sha256: '8512785ed03e80e0473f56196235d129d356d405350b67d470d8607707484240',
 } as const;
