@@ -76,7 +76,11 @@ function precachedFiles() {
         .slice(DIST.length + 1)
         .replaceAll('\\', '/'),
     )
-    .filter((file) => !/\.(br|gz)$|^_headers$|^service-worker\.js$|^screenshots\//.test(file));
+    // Models are never in the cache of the app: the guide is fetched into the store when it is asked for.
+    .filter(
+      (file) =>
+        !/\.(br|gz)$|^_headers$|^service-worker\.js$|^screenshots\/|^guide\.gguf$/.test(file),
+    );
   const missing = expected.filter((file) => !listed.has(file));
   if (missing.length > 0) {
     throw new Error(
