@@ -5,6 +5,7 @@
  * larger; everything works within the defaults of the WebGPU specification.
  */
 import { AppError } from '../../../common/errors.ts';
+import type { SubmitPacer } from './submit-pacer.ts';
 
 /** What kernels may use when the adapter has it; each can be switched off for tests and by the self-test. */
 export interface GpuFeatures {
@@ -29,6 +30,8 @@ export interface GpuOptions {
   readonly without?: readonly (keyof GpuFeatures)[];
   /** Most bytes of one binding, at most what the adapter has; the specification's default is 128 MiB. */
   readonly bindingBytes?: number;
+  /** What is known of the adapter's speed. */
+  readonly pacer?: SubmitPacer;
 }
 
 export interface GpuAdapterInfo {

@@ -32,10 +32,13 @@ import { GpuExecutable, type RopeTable } from './gpu-executable.ts';
 import { bufferUsage, GpuMemory } from './gpu-memory.ts';
 import { GpuWeight, GpuWeightWriter } from './gpu-weight.ts';
 import { Pipelines } from './pipelines.ts';
+import { LONGEST_DISPATCH_MS, SUBMIT_MS, SubmitPacer, unitsOf } from './submit-pacer.ts';
 import { PlaneTranscoder } from './plane-transcoder.ts';
 
 /** Bytes handed to the queue before an upload waits for the device to catch up. */
 const MOST_UPLOADS_AHEAD = 64 * MEBIBYTE;
+/** Fewer tokens than this waste most of a tile, whatever the time. */
+const LEAST_SLICE = 16;
 /** `GPUMapMode.READ` */
 const MAP_READ = 1;
 
@@ -49,6 +52,7 @@ export class WebGpuBackend implements Backend {
   readonly #weights = new Set<GpuWeight>();
   readonly #caches = new Set<GpuCache>();
   readonly #executables = new Set<GpuExecutable>();
+  readonly #pacer: SubmitPacer;
   readonly #stepWords = new Uint32Array(8);
   #ropeValues = new Float32Array(0);
   #uploadedBytes = 0;
@@ -56,9 +60,10 @@ export class WebGpuBackend implements Backend {
   #disposed = false;
 
   /** @param transcoders the WASM kernels, whose transcoders prepare the weights */
-  constructor(gpu: GpuDevice, transcoders: Kernels) {
+  constructor(gpu: GpuDevice, transcoders: Kernels, pacer = new SubmitPacer()) {
     const { device, features, adapter, bindingBytes, bufferBytes } = gpu;
     this.#gpu = gpu;
+    this.#pacer = pacer;
     this.#memory = new GpuMemory(device, bindingBytes, bufferBytes);
     this.#pipelines = new Pipelines(device, features);
     this.#transcoder = new PlaneTranscoder(transcoders);
@@ -155,9 +160,14 @@ export class WebGpuBackend implements Backend {
     const cache = checkStep(executable, this.#memory, input);
     executable.dispatches(cache);
     await this.ready();
-    this.#encode(executable, cache, input);
-    const result = await this.#readBack(executable, input.outputs);
-    this.#checkAlive();
+    let result = executable.result.subarray(0, 0);
+    for (const slice of this.#slices(executable, cache, input)) {
+      const before = performance.now();
+      const units = this.#encode(executable, cache, slice);
+      result = await this.#readBack(executable, slice.outputs);
+      this.#checkAlive();
+      this.#pacer.learn(units, performance.now() - before);
+    }
     return result;
   }
 
@@ -180,7 +190,31 @@ export class WebGpuBackend implements Backend {
     this.#gpu.device.destroy();
   }
 
-  #encode(executable: GpuExecutable, cache: GpuCache, input: StepInput): void {
+  /** The step in parts so small that none of their dispatches is estimated to take too long. */
+  *#slices(executable: GpuExecutable, cache: GpuCache, input: StepInput): Generator<StepInput> {
+    const { tokens, position, outputs, precision } = input;
+    let done = 0;
+    // Only tokens whose results are not wanted are computed apart from the others.
+    while (executable.compiled.sliceable && tokens.length - outputs > done) {
+      const count = tokens.length - done;
+      const step = { tokens: count, outputs, position, splits: 1, splitPositions: 1 };
+      const longest = executable
+        .dispatches(cache)
+        .reduce((most, { cost }) => Math.max(most, unitsOf(cost(step, precision))), 0);
+      const milliseconds = this.#pacer.estimate(longest);
+      if (milliseconds <= LONGEST_DISPATCH_MS) break;
+      const share = Math.floor((count * LONGEST_DISPATCH_MS) / milliseconds);
+      const size = Math.min(Math.max(share, LEAST_SLICE), count - outputs);
+      const part = tokens.subarray(done, done + size);
+      yield { ...input, tokens: part, position: position + done, outputs: 0 };
+      done += size;
+    }
+    if (done === tokens.length) return;
+    yield { ...input, tokens: tokens.subarray(done), position: position + done };
+  }
+
+  /** Submits a step in pieces of bounded time; how much work it is. */
+  #encode(executable: GpuExecutable, cache: GpuCache, input: StepInput): number {
     const { device } = this.#gpu;
     const { compiled } = executable;
     const { tokens, position, outputs, precision } = input;
@@ -191,12 +225,22 @@ export class WebGpuBackend implements Backend {
     this.#stepWords.set([step.tokens, outputs, position, step.splitPositions, step.splits]);
     device.queue.writeBuffer(compiled.step.buffer, 0, this.#stepWords);
     const bindGroups = executable.bindGroups(cache);
-    const encoder = device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    executable.dispatches(cache).forEach(({ pipelines, grid }, index) => {
+    let encoder = device.createCommandEncoder();
+    let pass = encoder.beginComputePass();
+    let [units, submitted] = [0, 0];
+    executable.dispatches(cache).forEach(({ pipelines, grid, cost }, index) => {
       const workgroups = grid(step);
       const pipeline = pipelines[precision].compiled;
       if (workgroups === null || pipeline === undefined) return;
+      const own = unitsOf(cost(step, precision));
+      if (units > submitted && this.#pacer.estimate(units + own - submitted) > SUBMIT_MS) {
+        pass.end();
+        device.queue.submit([encoder.finish()]);
+        encoder = device.createCommandEncoder();
+        pass = encoder.beginComputePass();
+        submitted = units;
+      }
+      units += own;
       pass.setPipeline(pipeline);
       pass.setBindGroup(0, bindGroups[index]);
       pass.dispatchWorkgroups(...workgroups);
@@ -208,9 +252,10 @@ export class WebGpuBackend implements Backend {
       encoder.copyBufferToBuffer(buffer, offset, executable.readback, 0, bytes);
     }
     device.queue.submit([encoder.finish()]);
+    return units;
   }
 
-  async #readBack(executable: GpuExecutable, outputs: number): Promise<Float32Array> {
+  async #readBack(executable: GpuExecutable, outputs: number): Promise<Float32Array<ArrayBuffer>> {
     const { readback, result, compiled } = executable;
     try {
       if (outputs === 0) {
