@@ -29,12 +29,12 @@ import { learnedPositions } from '../learned-positions.ts';
 import { embedCodes, floatWord, gateCodes } from '../wasm/command-layout.ts';
 import { BLOCK_COLUMNS } from '../wasm/plane-formats.ts';
 import { findWeights, inconsistent } from './check-graph.ts';
+import type { Cost } from './cost.ts';
 import {
   flatGrid,
   MOST_SPLITS,
   moved,
   SPLIT_TOKENS,
-  type Cost,
   type Dispatch,
   type Grid,
   type StepNumbers,

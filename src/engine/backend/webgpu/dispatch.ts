@@ -1,5 +1,6 @@
 /** What a compiled graph consists of: dispatches whose grids depend on the step alone. */
 import type { Precision } from '../backend.ts';
+import type { Cost } from './cost.ts';
 import type { GpuCache } from './gpu-cache.ts';
 import type { Slice } from './gpu-memory.ts';
 import type { Pipeline } from './pipelines.ts';
@@ -18,13 +19,6 @@ export type Grid = readonly [x: number, y: number, z: number];
 
 /** A range of memory, or one that depends on the conversation's cache. */
 export type Resource = Slice | ((cache: GpuCache) => Slice);
-
-/** Bytes a dispatch must read and write in memory, and its multiply-adds: for estimates and reports. */
-export interface Cost {
-  readonly bytesRead: number;
-  readonly bytesWritten: number;
-  readonly multiplyAdds: number;
-}
 
 export interface Dispatch {
   /** The operator and what it works on, for the profiler. */

@@ -2,7 +2,7 @@
 import type { Precision } from '../backend.ts';
 import { floatWord } from '../wasm/command-layout.ts';
 import { BLOCK_COLUMNS, planeFormats } from '../wasm/plane-formats.ts';
-import type { Cost } from './dispatch.ts';
+import type { Cost } from './cost.ts';
 import type { Slice } from './gpu-memory.ts';
 import { planeSections, type GpuWeight, type WeightPart } from './gpu-weight.ts';
 

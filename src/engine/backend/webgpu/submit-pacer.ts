@@ -5,7 +5,7 @@
  * page's own drawing waits behind it. So a step is cut into submissions, and a long prompt into slices,
  * that are estimated to stay below these times.
  */
-import type { Cost } from './dispatch.ts';
+import type { Cost } from './cost.ts';
 
 /** A submission is closed once it is estimated to take this long. */
 export const SUBMIT_MS = 100;
