@@ -7,9 +7,9 @@ import { once } from 'node:events';
 import { loadavg, tmpdir } from 'node:os';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import type { Page } from 'playwright-core';
+import { setTimeout as pause } from 'node:timers/promises';
 import { createStaticServer } from '../../scripts/serve.mjs';
-import { launchBrowser } from '../browser/browser-harness.ts';
+import type { Hermit } from '../../src/app/page-api/hermit.ts';
 import type { SyntheticType } from '../fixtures/synthetic-llama.ts';
 import {
   findBrowserProcess,
@@ -18,7 +18,13 @@ import {
   MemoryWatch,
   type PeakGrowth,
 } from './process-memory.ts';
+import { launchPlainBrowser, type PlainPage } from './plain-page.ts';
 import { startStorageServer, syntheticFile } from './storage-server.ts';
+
+declare global {
+  /** The page's own; named only inside functions that run in the page. */
+  var hermit: Hermit;
+}
 
 export interface StorageBenchOptions {
   /** Folder of the built page. */
@@ -103,21 +109,21 @@ async function runRound(
   note: (step: string, measurement: Measurement) => void,
 ): Promise<void> {
   const profile = await mkdtemp(join(tmpdir(), 'hermit-bench-'));
-  const browser = await launchBrowser({ profile });
+  const browser = await launchPlainBrowser(profile);
   const watch = new MemoryWatch(await findBrowserProcess(profile));
   try {
-    const { page } = await browser.openPage(pageUrl);
-    const idle = await settle(page, watch);
+    const page = await browser.openPage(pageUrl);
+    const idle = await settle(watch);
     const store = await measure(watch, idle, () => install(page, modelUrl('stored.gguf')));
     note('download', store);
-    const idleAgain = await settle(page, watch);
+    const idleAgain = await settle(watch);
     note('verify', await measure(watch, idleAgain, () => verify(page, store.value)));
     await remove(page, store.value);
     for (const type of loadedTypes) {
       const { value: id } = await measure(watch, idle, () =>
         install(page, modelUrl(`${type}.gguf`)),
       );
-      const idleBefore = await settle(page, watch);
+      const idleBefore = await settle(watch);
       note(`load ${type}`, await measure(watch, idleBefore, () => load(page, id)));
       await remove(page, id);
     }
@@ -130,10 +136,10 @@ async function runRound(
 }
 
 /** Memory of the page when nothing happens. */
-async function settle(page: Page, watch: MemoryWatch): Promise<MemorySample> {
-  await page.waitForTimeout(settleMs);
+async function settle(watch: MemoryWatch): Promise<MemorySample> {
+  await pause(settleMs);
   watch.restart();
-  await page.waitForTimeout(settleMs);
+  await pause(settleMs);
   return watch.restart();
 }
 
@@ -155,28 +161,28 @@ interface Done {
   readonly value: string;
 }
 
-function bytesOf(page: Page, id: string): Promise<number> {
+function bytesOf(page: PlainPage, id: string): Promise<number> {
   return page.evaluate(async (wanted) => {
     const entries = await globalThis.hermit.models.list();
     return entries.find((entry) => entry.id === wanted)?.bytesTotal ?? 0;
   }, id);
 }
 
-async function install(page: Page, url: string): Promise<Done> {
+async function install(page: PlainPage, url: string): Promise<Done> {
   const value = await page.evaluate((address) => globalThis.hermit.models.install(address), url);
   return { value, bytes: await bytesOf(page, value) };
 }
 
-async function verify(page: Page, id: string): Promise<Done> {
+async function verify(page: PlainPage, id: string): Promise<Done> {
   await page.evaluate((model) => globalThis.hermit.models.verify(model), id);
   return { value: id, bytes: await bytesOf(page, id) };
 }
 
-async function load(page: Page, id: string): Promise<Done> {
+async function load(page: PlainPage, id: string): Promise<Done> {
   await page.evaluate((model) => globalThis.hermit.models.load(model), id);
   return { value: id, bytes: await bytesOf(page, id) };
 }
 
-async function remove(page: Page, id: string): Promise<void> {
+async function remove(page: PlainPage, id: string): Promise<void> {
   await page.evaluate((model) => globalThis.hermit.models.remove(model), id);
 }
