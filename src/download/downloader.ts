@@ -64,8 +64,10 @@ interface StoringBlock {
   readonly done: Promise<void>;
 }
 
-/** Asked for at once of a server that is faster than the disk. */
-const blocksAtOnce = 3;
+/** Asked for at once of a server that may be faster than the disk. */
+const blocksAtOnce = 2;
+/** Below this many bytes a second the network is the slow part on any disk. */
+const slowNetworkSpeed = 32e6;
 
 /** One run of one download. */
 export class Downloader {
@@ -274,7 +276,8 @@ export class Downloader {
         { details: { received: position - start, promised: opened.end - start } },
       );
     }
-    this.#networkIsSlow = waitedMs > (clock.now() - begun) / 2;
+    const waitedMost = waitedMs > (clock.now() - begun) / 2;
+    this.#networkIsSlow = waitedMost && this.#speed.bytesPerSecond < slowNetworkSpeed;
     // Without a promise of length, the end of the stream is the end of the file.
     if (opened.end === null && (!opened.resumable || position < end)) {
       await this.#stored();

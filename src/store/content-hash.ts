@@ -8,11 +8,14 @@ import { KIBIBYTE, toHex } from '../common/bytes.ts';
  */
 export const hashPieceBytes = 256 * KIBIBYTE;
 
+/** So many pieces are hashed at once: Web Crypto holds a copy of each. */
+const piecesAtOnce = 4;
+
 const digestBytes = 32;
 
 /**
  * Lower-case hexadecimal SHA-256 of the SHA-256s of a block's pieces, or of the block itself where
- * `pieceBytes` is undefined. The bytes may be reused as soon as this returns its promise.
+ * `pieceBytes` is undefined. The bytes may be reused once the promise is settled.
  */
 export async function hashBlock(
   bytes: Uint8Array<ArrayBuffer>,
@@ -21,13 +24,16 @@ export async function hashBlock(
   if (pieceBytes === undefined) return toHex(await digest(bytes));
   const count = Math.ceil(bytes.byteLength / pieceBytes);
   const digests = new Uint8Array(count * digestBytes);
-  await Promise.all(
-    Array.from({ length: count }, async (_, index) => {
+  let next = 0;
+  const hashPieces = async (): Promise<void> => {
+    while (next < count) {
+      const index = next++;
       const start = index * pieceBytes;
       const piece = await digest(bytes.subarray(start, start + pieceBytes));
       digests.set(piece, index * digestBytes);
-    }),
-  );
+    }
+  };
+  await Promise.all(Array.from({ length: piecesAtOnce }, hashPieces));
   return toHex(await digest(digests));
 }
 
