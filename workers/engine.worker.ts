@@ -45,6 +45,10 @@ exposeApi({
   detokenizeInput: (tokens, options) => embedder.detokenize(tokens, options),
   generate: (request, events) =>
     produceStream(events, (signal) => engine.generate(request, signal)),
+  applyPlan: (plan) => {
+    engine.applyPlan(plan);
+  },
+  execution: () => engine.execution(),
   setPrecision: (precision) => {
     engine.setPrecision(precision);
   },

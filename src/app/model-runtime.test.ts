@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ScriptedEngine, scriptedRuntime } from '../../test/fixtures/scripted-engine.ts';
 import { AppError } from '../common/errors.ts';
 import type { EngineEvent, GenerationRequest } from '../engine/engine.ts';
+import { fullPlan } from '../engine/execution-plan.ts';
 import { greedySampling } from '../engine/generation/sampler.ts';
 import type { RuntimeState } from './model-runtime.ts';
 
@@ -112,6 +113,26 @@ describe('loading', () => {
     await expect(runtime.load('a', options)).rejects.toBe(refused);
     expect(engine.loads).toEqual([]);
     expect(runtime.busy.value).toBe(false);
+  });
+});
+
+describe('a plan of execution', () => {
+  it('reaches the model at once, and those that are loaded later before they answer', async () => {
+    const { engine, runtime } = setUp();
+    const saving = { ...fullPlan, precision: 4, threads: 1 } as const;
+    await runtime.applyPlan(saving);
+    expect(engine.plans).toEqual([]);
+    expect(await runtime.execution()).toBeNull();
+    await runtime.load('a', options);
+    expect(engine.plans).toEqual([saving]);
+    await runtime.applyPlan(fullPlan);
+    expect(engine.plans).toEqual([saving, fullPlan]);
+    expect(await runtime.execution()).toMatchObject({ precision: 8, threads: 'auto' });
+    await expect(runtime.applyPlan({ ...fullPlan, threads: 0 })).rejects.toMatchObject({
+      code: 'invalid-argument',
+    });
+    await runtime.load('b', options);
+    expect(engine.plans.at(-1)).toEqual(fullPlan);
   });
 });
 

@@ -16,6 +16,7 @@ import type {
   LoadedModel,
   TokenReport,
 } from '../engine/engine.ts';
+import { checkPlan, type ExecutionPlan, type ExecutionStatus } from '../engine/execution-plan.ts';
 import type { Measurement } from '../engine/backend-choice.ts';
 import type { EngineApi, EngineLoadRequest } from '../rpc/contracts.ts';
 import { consumeStream } from '../rpc/stream-channel.ts';
@@ -93,6 +94,8 @@ export class ModelRuntime {
   /** What the engine holds; the state is ahead of it while a load waits for its turn. */
   #held: ReadyState | null = null;
   readonly #turns = new Turns();
+  /** Holds for models loaded later too. */
+  #plan: ExecutionPlan | null = null;
   /** Stops all answers, those that wait for their turn too. */
   #answers = new AbortController();
 
@@ -301,6 +304,24 @@ export class ModelRuntime {
     );
   }
 
+  /**
+   * How models compute from the next token on: the one that is loaded, in the middle of an answer
+   * too, and those that are loaded later.
+   * @throws AppError `invalid-argument`
+   */
+  async applyPlan(plan: ExecutionPlan): Promise<void> {
+    checkPlan(plan);
+    this.#plan = plan;
+    if (this.#state.value.kind !== 'ready') return;
+    await this.#options.engine.use((engine) => engine.applyPlan(plan));
+  }
+
+  /** What of the plan is in force; null where no model is loaded. */
+  async execution(): Promise<ExecutionStatus | null> {
+    if (this.#state.value.kind !== 'ready') return null;
+    return this.#options.engine.use((engine) => engine.execution());
+  }
+
   /** Bits read of each weight from the next token on, in the middle of an answer too. */
   async setPrecision(precision: 8 | 4): Promise<void> {
     if (this.#state.value.kind !== 'ready') return;
@@ -371,6 +392,8 @@ export class ModelRuntime {
         onProgress,
         signal,
       );
+      const plan = this.#plan;
+      if (plan !== null) await this.#options.engine.use((engine) => engine.applyPlan(plan));
       const { measurement } = loaded.choice;
       if (measurement !== null) store?.remember(measurement);
       return loaded;

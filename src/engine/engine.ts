@@ -6,9 +6,12 @@
  * all memory given back.
  */
 import type { ByteSource } from '../common/byte-source.ts';
+import { delay } from '../common/abort.ts';
 import { AppError } from '../common/errors.ts';
+import { yieldToEventLoop } from '../common/yield-to-event-loop.ts';
 import type { Backend, KernelReport, KvType, Precision, ThreadChoice } from './backend/backend.ts';
 import type { BackendChoice, ComputeKind, Measurement } from './backend-choice.ts';
+import { checkPlan, fullPlan, type ExecutionPlan, type ExecutionStatus } from './execution-plan.ts';
 import type { GgufFile } from './formats/gguf/gguf-file.ts';
 import { GrammarConstraint } from './generation/grammar/grammar-constraint.ts';
 import type { GrammarSpec } from './generation/grammar/json-schema.ts';
@@ -131,7 +134,7 @@ interface Loaded {
 export class Engine {
   readonly #factory: BackendFactory;
   #loaded: Loaded | null = null;
-  #precision: Precision = 8;
+  #plan: ExecutionPlan = fullPlan;
   /** Moves to another device that `generate` has not told of yet. */
   #moved: MovedEvent[] = [];
 
@@ -190,8 +193,18 @@ export class Engine {
       const { model } = host;
       const capacity = Math.min(contextLength, model.info.trainedContext);
       const state = model.createState({ capacity, kvType });
-      const session = new Session({ model, tokenizer, state, precision: () => this.#precision });
-      this.#precision = options.precision === 4 ? 4 : 8;
+      const session = new Session({
+        model,
+        tokenizer,
+        state,
+        precision: () => (this.#plan.precision === 4 ? 4 : 8),
+        betweenTokens: (until) => rest(this.#plan.pauseMs, until),
+      });
+      this.#plan = {
+        ...fullPlan,
+        precision: options.precision === 4 ? 4 : 8,
+        threads: threads ?? 'auto',
+      };
       this.#loaded = { host, tokenizer, session };
       return describe(this.#loaded, file);
     } catch (error) {
@@ -209,14 +222,30 @@ export class Engine {
     host.dispose();
   }
 
+  /**
+   * Computes as the plan says from the next token on, in the middle of an answer too.
+   * @throws AppError `invalid-argument`
+   */
+  applyPlan(plan: ExecutionPlan): void {
+    checkPlan(plan);
+    this.#plan = plan;
+    this.#loaded?.host.backend.setThreads?.(plan.threads);
+  }
+
+  /** What of the plan is in force. */
+  execution(): ExecutionStatus {
+    const { precision, threads, pauseMs } = this.#plan;
+    return { precision: precision === 'mixed' ? 8 : precision, threads, pauseMs };
+  }
+
   /** Bits read of each weight from the next token on. */
   setPrecision(precision: Precision): void {
-    this.#precision = precision;
+    this.applyPlan({ ...this.#plan, precision });
   }
 
   /** Threads from the next step on, in the middle of an answer too. */
   setThreads(threads: ThreadChoice): void {
-    this.#loaded?.host.backend.setThreads?.(threads);
+    this.applyPlan({ ...this.#plan, threads });
   }
 
   /** Reads the prompt and writes what follows it; see `Session.generate`. */
@@ -281,6 +310,12 @@ export class Engine {
     }
     return this.#loaded;
   }
+}
+
+async function rest(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  // A timer lets messages in as well, but never takes less than a millisecond.
+  if (milliseconds > 0) await delay(milliseconds, signal);
+  else await yieldToEventLoop();
 }
 
 function promptTokens(tokenizer: Tokenizer, prompt: EnginePrompt): number[] {

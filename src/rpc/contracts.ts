@@ -13,6 +13,7 @@ import type {
   LoadedModel,
   TokenReport,
 } from '../engine/engine.ts';
+import type { ExecutionPlan, ExecutionStatus } from '../engine/execution-plan.ts';
 import type { EmbedderLoadOptions, EmbeddingRequest, LoadedEmbedder } from '../engine/embedder.ts';
 import type { ModelPurpose } from '../engine/models/registry.ts';
 import type { GgufHeaderMessage } from '../engine/formats/gguf/header-message.ts';
@@ -66,6 +67,9 @@ export interface EngineApi {
   generate(request: GenerationRequest, events: MessagePort): Promise<void>;
   promptTokens(prompt: EnginePrompt): number[];
   score(tokens: readonly number[], topLogprobs: number): Promise<readonly TokenReport[]>;
+  /** How to compute from the next token on, in the middle of an answer too. */
+  applyPlan(plan: ExecutionPlan): void;
+  execution(): ExecutionStatus;
   setPrecision(precision: Precision): void;
   setThreads(threads: ThreadChoice): void;
   tokenize(

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BufferByteSource } from '../../src/common/byte-source.ts';
 import { Engine, type EngineEvent } from '../../src/engine/engine.ts';
+import { fullPlan } from '../../src/engine/execution-plan.ts';
 import { processorOnly } from '../../src/engine/model-host.ts';
 import { readGguf } from '../../src/engine/formats/gguf/reader.ts';
 import { greedySampling } from '../../src/engine/generation/sampler.ts';
@@ -90,5 +91,49 @@ describe('a change of precision', () => {
     expect(changed.written.slice(0, 3)).toEqual(eight.written.slice(0, 3));
     expect(changed.logprobs.slice(0, 3)).toEqual(eight.logprobs.slice(0, 3));
     expect(changed.logprobs.slice(3)).not.toEqual(eight.logprobs.slice(3));
+  });
+});
+
+describe('a plan of execution', () => {
+  it('is refused as a whole when a part of it is impossible', () => {
+    const wrong = [
+      { threads: 0 },
+      { threads: 1.5 },
+      { pauseMs: -1 },
+      { pauseMs: NaN },
+      { contextTokens: 0 },
+      { precision: 5 as 4 },
+      { backend: { prefill: 'auto', decode: 'cpu' as 'wasm' } },
+    ] as const;
+    for (const part of wrong) {
+      expect(() => {
+        engine.applyPlan({ ...fullPlan, precision: 4, ...part });
+      }).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
+    }
+    expect(engine.execution().precision).toBe(8);
+  });
+
+  it('changes precision and rests after each token, and a stop is heard while it rests', async () => {
+    const eight = await write(prompt);
+    const changed = await write(prompt, (count) => {
+      if (count === 3) engine.applyPlan({ ...fullPlan, precision: 4, pauseMs: 30 });
+    });
+    expect(changed.logprobs.slice(0, 3)).toEqual(eight.logprobs.slice(0, 3));
+    expect(changed.logprobs.slice(3)).not.toEqual(eight.logprobs.slice(3));
+    engine.applyPlan({ ...fullPlan, pauseMs: 10_000 });
+    const controller = new AbortController();
+    const request = {
+      prompt: { kind: 'tokens', tokens: prompt },
+      sampling: greedySampling,
+    } as const;
+    let reason = '';
+    for await (const event of engine.generate(
+      { ...request, maxTokens: 8, stop: [] },
+      controller.signal,
+    )) {
+      if (event.type === 'token') setTimeout(() => controller.abort(), 5);
+      if (event.type === 'done') ({ reason } = event);
+    }
+    expect(reason).toBe('aborted');
   });
 });

@@ -26,6 +26,8 @@ export interface SessionOptions {
   readonly state: ModelState;
   /** Asked before every step, so that it may change between two tokens. */
   readonly precision: () => Precision;
+  /** Awaited after each token of an answer, before the next one is computed. */
+  readonly betweenTokens?: (signal: AbortSignal | undefined) => Promise<void>;
   /** Prompt tokens of one step; absent: chosen by the model's size, see `sliceTokensFor`. */
   readonly sliceTokens?: number;
   readonly now?: Clock;
@@ -95,6 +97,7 @@ export class Session {
   readonly #tokenizer: Tokenizer;
   readonly #state: ModelState;
   readonly #precision: () => Precision;
+  readonly #betweenTokens: (signal: AbortSignal | undefined) => Promise<void>;
   readonly #sliceTokens: number;
   readonly #now: Clock;
   readonly #tokens: number[] = [];
@@ -107,6 +110,7 @@ export class Session {
     this.#tokenizer = options.tokenizer;
     this.#state = options.state;
     this.#precision = options.precision;
+    this.#betweenTokens = options.betweenTokens ?? (() => yieldToEventLoop());
     this.#now = options.now ?? (() => performance.now());
     this.#sliceTokens = Math.min(
       options.sliceTokens ?? sliceTokensFor(model.info.activeParameters, model.maxTokens),
@@ -284,7 +288,7 @@ export class Session {
       }
       if (step.finish !== null) return step.finish;
       if (this.#tokens.length >= this.#state.capacity) return 'context';
-      await yieldToEventLoop();
+      await this.#betweenTokens(signal);
       const { token } = step;
       step = await stats.decode(async () =>
         writer.next(await this.#append([token], 'last', signal)),

@@ -1,0 +1,78 @@
+/**
+ * How a loaded model is to be computed from the next token on.
+ *
+ * A plan is decided outside the engine (battery, heat, memory, the person's wish) and handed over as
+ * plain data, in the middle of an answer too. The engine obeys it between two tokens, keeps the
+ * conversation's memory, and says in `ExecutionStatus` what is in force: a part of a plan that a model
+ * or a device cannot follow is left as it was and named there.
+ */
+import { AppError } from '../common/errors.ts';
+import type { KvType, ThreadChoice } from './backend/backend.ts';
+import type { ComputeKind } from './backend-choice.ts';
+
+/**
+ * Bits read of each weight. `mixed`: 4, but 8 of those tensors in which the low digits matter most
+ * for their size.
+ */
+export type PlanPrecision = 8 | 4 | 'mixed';
+
+export interface ExecutionPlan {
+  /** What computes prompts, and what computes answers; `auto`: what was chosen when the model was loaded. */
+  readonly backend: {
+    readonly prefill: 'auto' | ComputeKind;
+    readonly decode: 'auto' | ComputeKind;
+  };
+  readonly precision: PlanPrecision;
+  /** How keys and values of the conversation are kept; those that are there are converted. */
+  readonly kvType: 'unchanged' | Extract<KvType, 'f16' | 'q8'>;
+  /** Threads of the processor. */
+  readonly threads: ThreadChoice;
+  /** Rest after each token of an answer, in milliseconds, at most `longestPauseMs`. */
+  readonly pauseMs: number;
+  /** Positions of the conversation's memory; it never becomes shorter than what it holds. */
+  readonly contextTokens: 'unchanged' | number;
+  /** Whether memory is given up that 4-bit mode does not read; with it goes the choice of 8 bits. */
+  readonly lowPlanes: 'keep' | 'drop';
+}
+
+export const longestPauseMs = 10_000;
+
+/** A model as it is after loading. */
+export const fullPlan: ExecutionPlan = {
+  backend: { prefill: 'auto', decode: 'auto' },
+  precision: 8,
+  kvType: 'unchanged',
+  threads: 'auto',
+  pauseMs: 0,
+  contextTokens: 'unchanged',
+  lowPlanes: 'keep',
+};
+
+/** What the engine does now. */
+export interface ExecutionStatus {
+  readonly precision: PlanPrecision;
+  readonly threads: ThreadChoice;
+  readonly pauseMs: number;
+}
+
+const computeKinds: readonly unknown[] = ['auto', 'wasm', 'webgpu'];
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= 1;
+
+/** @throws AppError `invalid-argument`: plans come from other threads, and settings take part in them */
+export function checkPlan(plan: ExecutionPlan): void {
+  const { backend, precision, kvType, threads, pauseMs, contextTokens, lowPlanes } = plan;
+  const parts: Readonly<Record<string, boolean>> = {
+    backend: computeKinds.includes(backend.prefill) && computeKinds.includes(backend.decode),
+    precision: [8, 4, 'mixed'].includes(precision),
+    kvType: ['unchanged', 'f16', 'q8'].includes(kvType),
+    threads: threads === 'auto' || isCount(threads),
+    pauseMs: pauseMs >= 0 && pauseMs <= longestPauseMs,
+    contextTokens: contextTokens === 'unchanged' || isCount(contextTokens),
+    lowPlanes: ['keep', 'drop'].includes(lowPlanes),
+  };
+  const wrong = Object.keys(parts).find((part) => parts[part] === false);
+  if (wrong === undefined) return;
+  throw new AppError('invalid-argument', `The plan of execution has an impossible "${wrong}".`, {
+    details: { part: wrong },
+  });
+}
