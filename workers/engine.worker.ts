@@ -49,12 +49,6 @@ exposeApi({
     engine.applyPlan(plan);
   },
   execution: () => engine.execution(),
-  setPrecision: (precision) => {
-    engine.setPrecision(precision);
-  },
-  setThreads: (threads) => {
-    engine.setThreads(threads);
-  },
   promptTokens: (prompt) => engine.promptTokens(prompt),
   score: (tokens, topLogprobs) => engine.score(tokens, topLogprobs),
   tokenize: (text, options) => engine.tokenize(text, options),

@@ -16,7 +16,12 @@ import type {
   LoadedModel,
   TokenReport,
 } from '../engine/engine.ts';
-import { checkPlan, type ExecutionPlan, type ExecutionStatus } from '../engine/execution-plan.ts';
+import {
+  checkPlan,
+  fullPlan,
+  type ExecutionPlan,
+  type ExecutionStatus,
+} from '../engine/execution-plan.ts';
 import type { Measurement } from '../engine/backend-choice.ts';
 import type { EngineApi, EngineLoadRequest } from '../rpc/contracts.ts';
 import { consumeStream } from '../rpc/stream-channel.ts';
@@ -324,14 +329,8 @@ export class ModelRuntime {
 
   /** Bits read of each weight from the next token on, in the middle of an answer too. */
   async setPrecision(precision: 8 | 4): Promise<void> {
-    if (this.#state.value.kind !== 'ready') return;
-    await this.#options.engine.use((engine) => engine.setPrecision(precision));
-  }
-
-  /** Threads from the next step on, in the middle of an answer too. */
-  async setThreads(threads: 'auto' | number): Promise<void> {
-    if (this.#state.value.kind !== 'ready') return;
-    await this.#options.engine.use((engine) => engine.setThreads(threads));
+    const threads = this.#loadOptions?.threads ?? 'auto';
+    await this.applyPlan({ ...(this.#plan ?? { ...fullPlan, threads }), precision });
   }
 
   tokenize(text: string, options: { special: boolean; boundary: boolean }): Promise<number[]> {

@@ -238,16 +238,6 @@ export class Engine {
     return { precision: precision === 'mixed' ? 8 : precision, threads, pauseMs };
   }
 
-  /** Bits read of each weight from the next token on. */
-  setPrecision(precision: Precision): void {
-    this.applyPlan({ ...this.#plan, precision });
-  }
-
-  /** Threads from the next step on, in the middle of an answer too. */
-  setThreads(threads: ThreadChoice): void {
-    this.applyPlan({ ...this.#plan, threads });
-  }
-
   /** Reads the prompt and writes what follows it; see `Session.generate`. */
   async *generate(request: GenerationRequest, signal: AbortSignal): AsyncIterable<EngineEvent> {
     const { session, tokenizer } = this.#need();

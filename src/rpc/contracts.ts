@@ -5,7 +5,6 @@
  * streams travel over a MessagePort (`stream-channel.ts`), cancellation is a message on that port.
  */
 import type { ChatTemplateRequest } from '../conversation/chat-template.ts';
-import type { Precision, ThreadChoice } from '../engine/backend/backend.ts';
 import type {
   EngineLoadOptions,
   EnginePrompt,
@@ -70,8 +69,6 @@ export interface EngineApi {
   /** How to compute from the next token on, in the middle of an answer too. */
   applyPlan(plan: ExecutionPlan): void;
   execution(): ExecutionStatus;
-  setPrecision(precision: Precision): void;
-  setThreads(threads: ThreadChoice): void;
   tokenize(
     text: string,
     options: { readonly special: boolean; readonly boundary: boolean },

@@ -66,16 +66,16 @@ describe('a change of precision', () => {
   it('changes the probabilities, and back again', async () => {
     const logprobs = async () => (await engine.score(prompt, 0)).map(({ logprob }) => logprob);
     const eight = await logprobs();
-    engine.setPrecision(4);
+    engine.applyPlan({ ...fullPlan, precision: 4 });
     const four = await logprobs();
     expect(four).not.toEqual(eight);
-    engine.setPrecision(8);
+    engine.applyPlan({ ...fullPlan, precision: 8 });
     expect(await logprobs()).toEqual(eight);
   });
 
   it('keeps the conversation in the state: nothing of it is read again', async () => {
     const first = await write(prompt);
-    engine.setPrecision(4);
+    engine.applyPlan({ ...fullPlan, precision: 4 });
     const longer = [...prompt, ...first.written, 304];
     const second = await write(longer);
     // All but the last token of the answer, which was never read, and the new one.
@@ -86,7 +86,7 @@ describe('a change of precision', () => {
   it('works in the middle of an answer, from the next token on', async () => {
     const eight = await write(prompt);
     const changed = await write(prompt, (count) => {
-      if (count === 3) engine.setPrecision(4);
+      if (count === 3) engine.applyPlan({ ...fullPlan, precision: 4 });
     });
     expect(changed.written.slice(0, 3)).toEqual(eight.written.slice(0, 3));
     expect(changed.logprobs.slice(0, 3)).toEqual(eight.logprobs.slice(0, 3));
