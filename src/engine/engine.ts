@@ -6,11 +6,10 @@
  * all memory given back.
  */
 import type { ByteSource } from '../common/byte-source.ts';
-import { delay } from '../common/abort.ts';
 import { AppError } from '../common/errors.ts';
-import { yieldToEventLoop } from '../common/yield-to-event-loop.ts';
 import type { Backend, KernelReport, KvType, Precision, ThreadChoice } from './backend/backend.ts';
 import type { BackendChoice, ComputeKind, Measurement } from './backend-choice.ts';
+import { Execution, StoreMeter } from './execution.ts';
 import { checkPlan, fullPlan, type ExecutionPlan, type ExecutionStatus } from './execution-plan.ts';
 import type { GgufFile } from './formats/gguf/gguf-file.ts';
 import { GrammarConstraint } from './generation/grammar/grammar-constraint.ts';
@@ -129,12 +128,12 @@ interface Loaded {
   readonly host: ModelHost;
   readonly tokenizer: Tokenizer;
   readonly session: Session;
+  readonly execution: Execution;
 }
 
 export class Engine {
   readonly #factory: BackendFactory;
   #loaded: Loaded | null = null;
-  #plan: ExecutionPlan = fullPlan;
   /** Moves to another device that `generate` has not told of yet. */
   #moved: MovedEvent[] = [];
 
@@ -162,10 +161,11 @@ export class Engine {
     const kvType = options.kvType ?? 'f16';
     const { contextLength, budgetBytes, precision } = options;
     const { threads } = options;
+    const meter = new StoreMeter();
     const fill = (backend: Backend, from: ByteSource, until: AbortSignal) => {
       if (threads !== undefined) backend.setThreads?.(threads);
       return loadModel({
-        source: from,
+        source: meter.metered(from),
         file,
         backend,
         precision,
@@ -193,19 +193,23 @@ export class Engine {
       const { model } = host;
       const capacity = Math.min(contextLength, model.info.trainedContext);
       const state = model.createState({ capacity, kvType });
+      const execution = new Execution(host, meter);
+      execution.apply({
+        ...fullPlan,
+        precision: options.precision === 4 ? 4 : 8,
+        threads: threads ?? 'auto',
+      });
       const session = new Session({
         model,
         tokenizer,
         state,
-        precision: () => (this.#plan.precision === 4 ? 4 : 8),
-        betweenTokens: (until) => rest(this.#plan.pauseMs, until),
+        precision: () => execution.precision(),
+        betweenTokens: (until) => execution.rest(until),
+        onStep: (report, phase) => {
+          execution.note(report, phase);
+        },
       });
-      this.#plan = {
-        ...fullPlan,
-        precision: options.precision === 4 ? 4 : 8,
-        threads: threads ?? 'auto',
-      };
-      this.#loaded = { host, tokenizer, session };
+      this.#loaded = { host, tokenizer, session, execution };
       return describe(this.#loaded, file);
     } catch (error) {
       host.dispose();
@@ -224,18 +228,19 @@ export class Engine {
 
   /**
    * Computes as the plan says from the next token on, in the middle of an answer too.
-   * @throws AppError `invalid-argument`
+   * @throws AppError `invalid-argument`, `engine/not-loaded`
    */
   applyPlan(plan: ExecutionPlan): void {
     checkPlan(plan);
-    this.#plan = plan;
-    this.#loaded?.host.backend.setThreads?.(plan.threads);
+    this.#need().execution.apply(plan);
   }
 
-  /** What of the plan is in force. */
+  /**
+   * What of the plan is in force, and what computing has cost.
+   * @throws AppError `engine/not-loaded`
+   */
   execution(): ExecutionStatus {
-    const { precision, threads, pauseMs } = this.#plan;
-    return { precision: precision === 'mixed' ? 8 : precision, threads, pauseMs };
+    return this.#need().execution.status();
   }
 
   /** Reads the prompt and writes what follows it; see `Session.generate`. */
@@ -300,12 +305,6 @@ export class Engine {
     }
     return this.#loaded;
   }
-}
-
-async function rest(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  // A timer lets messages in as well, but never takes less than a millisecond.
-  if (milliseconds > 0) await delay(milliseconds, signal);
-  else await yieldToEventLoop();
 }
 
 function promptTokens(tokenizer: Tokenizer, prompt: EnginePrompt): number[] {

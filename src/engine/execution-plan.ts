@@ -9,6 +9,7 @@
 import { AppError } from '../common/errors.ts';
 import type { KvType, ThreadChoice } from './backend/backend.ts';
 import type { ComputeKind } from './backend-choice.ts';
+import type { StepReport } from './models/language-model.ts';
 
 /**
  * Bits read of each weight. `mixed`: 4, but 8 of those tensors in which the low digits matter most
@@ -53,6 +54,21 @@ export interface ExecutionStatus {
   readonly precision: PlanPrecision;
   readonly threads: ThreadChoice;
   readonly pauseMs: number;
+  /** Null before the first one. */
+  readonly lastStep: StepReport | null;
+  readonly counters: ExecutionCounters;
+}
+
+/** Sums since the model was loaded. */
+export interface ExecutionCounters {
+  /** Tokens of given texts that were computed: those that were remembered do not count. */
+  readonly promptTokens: number;
+  /** Tokens of answers that were computed. */
+  readonly answerTokens: number;
+  /** Bytes of weights read from memory. */
+  readonly weightBytes: number;
+  /** Bytes read from the model's file, those that loading it took aside. */
+  readonly storeBytes: number;
 }
 
 const computeKinds: readonly unknown[] = ['auto', 'wasm', 'webgpu'];

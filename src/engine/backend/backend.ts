@@ -45,6 +45,8 @@ export interface WeightHandle {
   readonly spec: WeightSpec;
   /** Bytes the weight occupies in the backend, all planes and scales. */
   readonly bytes: number;
+  /** Those of them that only steps with 8 bits read: the low plane, 0 where there is none. */
+  readonly lowBytes: number;
 }
 
 /**
@@ -208,6 +210,8 @@ export interface Backend {
    */
   run(executable: Executable, input: StepInput): Promise<Float32Array>;
   memory(): BackendMemory;
+  /** Threads of the processor that computed the last step; 0 before the first, and unless given. */
+  readonly threadsUsed?: number;
   /**
    * How many threads the next steps run on, where there are several: `auto` is what measuring finds
    * best. Results do not depend on it.

@@ -341,6 +341,22 @@ describe('Session.generate', () => {
       timeToFirstTokenMs: 200,
       prefillTokensPerSecond: 20,
       decodeTokensPerSecond: 100,
+      execution: {
+        promptWeightBytes: 2000,
+        answerWeightBytes: 3000,
+        stretches: [
+          {
+            firstToken: 1,
+            tokens: 3,
+            backend: 'reference',
+            threads: 1,
+            precision: 8,
+            kvType: 'f32',
+            weightBytesPerToken: 1000,
+            milliseconds: 30,
+          },
+        ],
+      },
     });
   });
 });

@@ -9,7 +9,7 @@
 import { isAbortError, AppError } from '../../common/errors.ts';
 import { throwIfAborted } from '../../common/abort.ts';
 import type { Precision } from '../backend/backend.ts';
-import type { LanguageModel, ModelState } from '../models/language-model.ts';
+import type { LanguageModel, ModelState, StepReport } from '../models/language-model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { AnswerWriter } from './answer-writer.ts';
 import type { AnswerOptions, WrittenToken } from './answer-writer.ts';
@@ -18,6 +18,9 @@ import type { TokenLogprob } from './logprobs.ts';
 import { StatsRecorder } from './stats.ts';
 import type { Clock, GenerationStats } from './stats.ts';
 import { yieldToEventLoop } from '../../common/yield-to-event-loop.ts';
+
+/** What a step is for: texts that are given, or the writing of an answer. */
+export type StepPhase = 'prompt' | 'answer';
 
 export interface SessionOptions {
   readonly model: LanguageModel;
@@ -28,6 +31,8 @@ export interface SessionOptions {
   readonly precision: () => Precision;
   /** Awaited after each token of an answer, before the next one is computed. */
   readonly betweenTokens?: (signal: AbortSignal | undefined) => Promise<void>;
+  /** Told of every step. */
+  readonly onStep?: (report: StepReport, phase: StepPhase) => void;
   /** Prompt tokens of one step; absent: chosen by the model's size, see `sliceTokensFor`. */
   readonly sliceTokens?: number;
   readonly now?: Clock;
@@ -98,6 +103,7 @@ export class Session {
   readonly #state: ModelState;
   readonly #precision: () => Precision;
   readonly #betweenTokens: (signal: AbortSignal | undefined) => Promise<void>;
+  readonly #onStep: (report: StepReport, phase: StepPhase) => void;
   readonly #sliceTokens: number;
   readonly #now: Clock;
   readonly #tokens: number[] = [];
@@ -111,6 +117,7 @@ export class Session {
     this.#state = options.state;
     this.#precision = options.precision;
     this.#betweenTokens = options.betweenTokens ?? (() => yieldToEventLoop());
+    this.#onStep = options.onStep ?? (() => undefined);
     this.#now = options.now ?? (() => performance.now());
     this.#sliceTokens = Math.min(
       options.sliceTokens ?? sliceTokensFor(model.info.activeParameters, model.maxTokens),
@@ -147,7 +154,7 @@ export class Session {
       while (this.#tokens.length < tokens.length) {
         const end = this.#sliceEnd(tokens.length);
         const part = tokens.slice(this.#tokens.length, end);
-        await this.#append(part, 'none', options.signal);
+        await this.#append('prompt', part, 'none', options.signal);
         options.onProgress?.(this.#tokens.length, tokens.length);
         await yieldToEventLoop();
       }
@@ -212,7 +219,7 @@ export class Session {
       const slice = Math.min(this.#sliceTokens, scoringSlice);
       for (let start = 0; start < tokens.length; start += slice) {
         const part = tokens.slice(start, start + slice);
-        const logits = await this.#append(part, 'all', options.signal);
+        const logits = await this.#append('prompt', part, 'all', options.signal);
         for (let row = 0; row < part.length; row++) {
           const token = tokens[start + row + 1];
           if (token === undefined) break;
@@ -262,7 +269,8 @@ export class Session {
       const start = this.#tokens.length;
       const end = this.#sliceEnd(total);
       const want = end === total ? 'last' : 'none';
-      const view = await stats.prefill(() => this.#append(prompt.slice(start, end), want, signal));
+      const part = prompt.slice(start, end);
+      const view = await stats.prefill(() => this.#append('prompt', part, want, signal, stats));
       // A copy: while the consumer has the word, another session may use the model.
       if (want === 'last') logits = view.slice();
       yield { type: 'prefill', done: end, total };
@@ -291,7 +299,7 @@ export class Session {
       await this.#betweenTokens(signal);
       const { token } = step;
       step = await stats.decode(async () =>
-        writer.next(await this.#append([token], 'last', signal)),
+        writer.next(await this.#append('answer', [token], 'last', signal, stats)),
       );
     }
   }
@@ -311,9 +319,11 @@ export class Session {
 
   /** Adds tokens to the state; on failure the state is as before. */
   async #append(
+    phase: StepPhase,
     tokens: readonly number[],
     want: 'none' | 'last' | 'all',
     signal: AbortSignal | undefined,
+    stats?: StatsRecorder,
   ): Promise<Float32Array> {
     throwIfAborted(signal);
     this.#checkAlive();
@@ -322,6 +332,10 @@ export class Session {
         want,
         precision: this.#precision(),
         signal,
+        onStep: (report) => {
+          stats?.step(report);
+          this.#onStep(report, phase);
+        },
       });
       this.#tokens.push(...tokens);
       return logits;

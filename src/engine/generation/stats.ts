@@ -1,3 +1,6 @@
+import type { StepReport } from '../models/language-model.ts';
+import { ExecutionRecord, type AnswerExecution } from './execution-record.ts';
+
 /** How long reading the prompt and writing the answer took. */
 export interface GenerationStats {
   readonly promptTokens: number;
@@ -10,6 +13,7 @@ export interface GenerationStats {
   readonly prefillTokensPerSecond: number;
   /** Of the tokens after the first one, which the prefill pays for; 0 when unknown. */
   readonly decodeTokensPerSecond: number;
+  readonly execution: AnswerExecution;
 }
 
 /** Milliseconds on a clock that never goes back. */
@@ -29,6 +33,9 @@ export class StatsRecorder {
   #decodedTokens = 0;
   #answerTokens = 0;
   #firstTokenAt: number | null = null;
+  readonly #record = new ExecutionRecord();
+  /** Of the work under way. */
+  #steps: StepReport[] = [];
 
   constructor(now: Clock, startedAt: number, promptTokens: number, reusedTokens: number) {
     this.#now = now;
@@ -37,11 +44,17 @@ export class StatsRecorder {
     this.#reusedTokens = reusedTokens;
   }
 
+  /** A step of the work under way was done. */
+  step(report: StepReport): void {
+    this.#steps.push(report);
+  }
+
   /** Runs one slice of the prefill. */
   async prefill<T>(work: () => Promise<T>): Promise<T> {
     const start = this.#now();
     const result = await work();
     this.#prefillMs += this.#now() - start;
+    this.#record.prompt(this.#steps.splice(0));
     return result;
   }
 
@@ -49,7 +62,9 @@ export class StatsRecorder {
   async decode<T>(work: () => Promise<T>): Promise<T> {
     const start = this.#now();
     const result = await work();
-    this.#decodeMs += this.#now() - start;
+    const took = this.#now() - start;
+    this.#decodeMs += took;
+    this.#record.token(this.#steps.splice(0), took);
     this.#decodedTokens++;
     return result;
   }
@@ -72,6 +87,7 @@ export class StatsRecorder {
       timeToFirstTokenMs: this.#firstTokenAt === null ? 0 : this.#firstTokenAt - this.#startedAt,
       prefillTokensPerSecond: perSecond(computed, this.#prefillMs),
       decodeTokensPerSecond: perSecond(this.#decodedTokens, this.#decodeMs),
+      execution: this.#record.execution(),
     };
   }
 }

@@ -7,6 +7,7 @@
 import { throwIfAborted } from '../../common/abort.ts';
 import { AppError } from '../../common/errors.ts';
 import type { Backend, Executable, WeightHandle } from '../backend/backend.ts';
+import { WeightTraffic } from '../backend/weight-traffic.ts';
 import type { Graph } from '../graph/ops.ts';
 import type { StateShape } from './architecture.ts';
 import { KvCache } from './kv-cache.ts';
@@ -41,6 +42,7 @@ export class GraphLanguageModel implements LanguageModel {
   readonly #parts: GraphModelParts;
   readonly #maxOutputs: number;
   readonly #executable: Executable;
+  readonly #traffic: WeightTraffic;
   readonly #states = new Set<KvCache>();
   #running = false;
   #disposed = false;
@@ -57,6 +59,7 @@ export class GraphLanguageModel implements LanguageModel {
       maxTokens,
       maxOutputs: this.#maxOutputs,
     });
+    this.#traffic = new WeightTraffic(graph, weights);
   }
 
   createState({ capacity, kvType }: StateOptions): ModelState {
@@ -112,11 +115,25 @@ export class GraphLanguageModel implements LanguageModel {
       });
       checkNumbers(logits);
       cache.advance(tokens.length);
+      this.#report(tokens.length, outputs, cache, options);
       return logits;
     } catch (error) {
       cache.spoil();
       throw error;
     }
+  }
+
+  #report(tokens: number, outputs: number, cache: KvCache, options: ForwardOptions): void {
+    const { backend } = this.#parts;
+    const { precision, onStep } = options;
+    onStep?.({
+      backend: backend.kind,
+      threads: backend.threadsUsed ?? 0,
+      precision,
+      kvType: cache.handle.spec.type,
+      tokens,
+      weightBytes: this.#traffic.bytes({ tokens, outputs }, precision),
+    });
   }
 
   /** All logits of more tokens than the result buffer holds rows: several steps, gathered. */

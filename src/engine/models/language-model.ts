@@ -2,7 +2,7 @@
  * The seam between tokens and logits: our GGUF graphs on a `Backend`, or a runtime that executes a
  * whole model itself. Generation sees nothing else.
  */
-import type { KvType, Precision } from '../backend/backend.ts';
+import type { BackendKind, KvType, Precision } from '../backend/backend.ts';
 
 export interface LanguageModelInfo {
   /** GGUF `general.architecture`, for example `llama`. */
@@ -43,11 +43,25 @@ export interface StateOptions {
   readonly kvType: KvType;
 }
 
+/** What a step did. */
+export interface StepReport {
+  readonly backend: BackendKind;
+  /** Threads of the processor that computed; 0 where another device did. */
+  readonly threads: number;
+  readonly precision: Precision;
+  readonly kvType: KvType;
+  readonly tokens: number;
+  /** Bytes of weights read (`backend/weight-traffic.ts`). */
+  readonly weightBytes: number;
+}
+
 export interface ForwardOptions {
   /** Rows of logits wanted: none, of the last token, of all tokens of the call. */
   readonly want: 'none' | 'last' | 'all';
   readonly precision: Precision;
   readonly signal?: AbortSignal | undefined;
+  /** Told of every step that was done: one, or more where a call takes several. */
+  readonly onStep?: ((report: StepReport) => void) | undefined;
 }
 
 export interface LanguageModel {

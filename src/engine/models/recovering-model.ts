@@ -134,11 +134,12 @@ export class RecoveringModel implements LanguageModel {
       throwIfAborted(options.signal);
       const start = state.inner.length;
       const part = state.tokens.slice(start, start + this.#model.maxTokens);
-      const { precision, signal } = options;
+      const { precision, signal, onStep } = options;
       await this.#model.forward(Int32Array.from(part), state.inner, {
         want: 'none',
         precision,
         signal,
+        onStep,
       });
     }
   }

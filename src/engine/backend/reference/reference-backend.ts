@@ -30,6 +30,7 @@ import * as operators from './operators.ts';
 export class ReferenceBackend implements Backend {
   readonly kind = 'reference';
   readonly description = 'Reference: TypeScript in double precision, 1 thread';
+  readonly threadsUsed = 1;
   readonly #weights = new Set<ReferenceWeight>();
   readonly #caches = new Set<ReferenceCache>();
   readonly #executables = new Set<ReferenceExecutable>();
@@ -139,6 +140,7 @@ const knownOps: ReadonlySet<Op['op']> = new Set([
 
 class ReferenceWeight implements WeightHandle {
   readonly spec: WeightSpec;
+  readonly lowBytes = 0;
   /** (rows, columns) */
   readonly values: Float32Array<ArrayBuffer>;
 

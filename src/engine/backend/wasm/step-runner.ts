@@ -37,6 +37,7 @@ export class StepRunner {
   readonly #team: ThreadTeam;
   #governor: ThreadGovernor;
   #choice: ThreadChoice = 'auto';
+  #threadsUsed = 0;
   readonly #speeds = new Map<string, number>();
 
   constructor(team: ThreadTeam) {
@@ -64,6 +65,11 @@ export class StepRunner {
     return Math.min(wanted, this.#team.size);
   }
 
+  /** Of the last step. */
+  get threadsUsed(): number {
+    return this.#threadsUsed;
+  }
+
   /** @throws AppError `aborted`, and what `check` throws */
   async run(work: TeamWork, options: StepOptions): Promise<void> {
     while (!(await this.#runOnce(work, options))) {
@@ -81,6 +87,7 @@ export class StepRunner {
   ): Promise<boolean> {
     const wanted = this.#choice === 'auto' ? this.#governor.next(kind) : this.#choice;
     const threads = Math.min(wanted, this.#team.size, mostThreads);
+    this.#threadsUsed = threads;
     const key = `${kind} ${threads}`;
     let total = 0;
     let totalMs = 0;

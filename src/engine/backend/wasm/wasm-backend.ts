@@ -136,6 +136,10 @@ export class WasmBackend implements ObservableBackend {
     this.#runner.setThreads(threads);
   }
 
+  get threadsUsed(): number {
+    return this.#runner.threadsUsed;
+  }
+
   /** Threads that died and were done without. */
   get lostThreads(): number {
     return this.#team.lost;

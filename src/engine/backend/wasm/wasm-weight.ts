@@ -28,6 +28,7 @@ const LARGEST_WEIGHT_BYTES = 4294967296 - 65536;
 export class WasmWeight implements WeightHandle {
   readonly spec: WeightSpec;
   readonly bytes: number;
+  readonly lowBytes: number;
   /** Address of the C `Matrix`; of an array of one an expert where there are several. */
   readonly address: number;
   /** Address of the float32 values; 0 for planes. */
@@ -59,6 +60,7 @@ export class WasmWeight implements WeightHandle {
     this.owner = owner;
     this.spec = spec;
     this.bytes = sizes.hi + sizes.lo + sizes.dense;
+    this.lowBytes = sizes.lo;
     this.#blocks = blocks;
     this.describe(SCALE_GAIN);
   }

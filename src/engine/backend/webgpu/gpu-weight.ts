@@ -46,6 +46,7 @@ function sectionBytes(spec: WeightSpec, rows: number): number {
 export class GpuWeight implements WeightHandle {
   readonly spec: WeightSpec;
   readonly bytes: number;
+  readonly lowBytes: number;
   readonly parts: readonly WeightPart[];
   readonly owner: GpuMemory;
   /** What scales and minimums are stored times; known when the weight is complete. */
@@ -59,13 +60,14 @@ export class GpuWeight implements WeightHandle {
     const perGroup = sectionBytes(spec, GROUP_ROWS);
     // Without room for one group the allocation itself says so.
     const most = Math.max(1, Math.floor(bindingBytes / perGroup)) * GROUP_ROWS;
-    let bytes = 0;
+    let [bytes, lowBytes] = [0, 0];
     try {
       for (let firstRow = 0; firstRow < spec.rows; firstRow += most) {
         const rows = Math.min(most, spec.rows - firstRow);
         const size = sectionBytes(spec, rows);
         parts.push({ slice: owner.allocate(spec.name, size), firstRow, rows });
         bytes += size;
+        if (spec.storage === 'planes') lowBytes += planeSections(spec, rows).lo;
       }
     } catch (error) {
       for (const { slice } of parts) owner.release(slice);
@@ -75,6 +77,7 @@ export class GpuWeight implements WeightHandle {
     this.spec = spec;
     this.parts = parts;
     this.bytes = bytes;
+    this.lowBytes = lowBytes;
   }
 
   get released(): boolean {

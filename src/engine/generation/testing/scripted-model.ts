@@ -105,6 +105,14 @@ export class ScriptedModel implements LanguageModel {
         rows.push(this.#script(state.history));
       }
     }
+    options.onStep?.({
+      backend: 'reference',
+      threads: 1,
+      precision: options.precision,
+      kvType: 'f32',
+      tokens: tokens.length,
+      weightBytes: options.precision === 8 ? 1000 : 530,
+    });
     const logits = new Float32Array(rows.length * this.info.vocabularySize);
     for (const [row, values] of rows.entries()) logits.set(values, row * this.info.vocabularySize);
     return logits;

@@ -1,0 +1,210 @@
+/**
+ * Plans of execution, applied to a model that is writing: what changes, what it costs, and that an
+ * answer under a change is the answer of a run that was told of the change in advance.
+ */
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { BufferByteSource } from '../../src/common/byte-source.ts';
+import type { Backend } from '../../src/engine/backend/backend.ts';
+import { Engine, type EngineEvent } from '../../src/engine/engine.ts';
+import { fullPlan, type ExecutionPlan } from '../../src/engine/execution-plan.ts';
+import type { GgufTensor } from '../../src/engine/formats/gguf/gguf-file.ts';
+import { readGguf } from '../../src/engine/formats/gguf/reader.ts';
+import { greedySampling } from '../../src/engine/generation/sampler.ts';
+import { processorOnly } from '../../src/engine/model-host.ts';
+import { NodeThreads } from '../fixtures/node-kernel-thread.ts';
+import { syntheticLlama } from '../fixtures/synthetic-llama.ts';
+import {
+  createThreadedWasmBackend,
+  createWasmBackend,
+  kernelBuildTimeoutMs,
+} from '../fixtures/wasm-backend.ts';
+
+const bytes = syntheticLlama({
+  width: 128,
+  layers: 2,
+  heads: 4,
+  kvHeads: 2,
+  feedForward: 256,
+  vocabularySize: 512,
+  contextLength: 256,
+  type: 'Q8_0',
+});
+const prompt = [1, 300, 301, 302, 303];
+const answerTokens = 12;
+
+const engines: Engine[] = [];
+afterEach(() => {
+  for (const engine of engines.splice(0)) engine.unload();
+});
+
+async function load(create: () => Promise<Backend> = createWasmBackend): Promise<Engine> {
+  const engine = new Engine(processorOnly(create));
+  engines.push(engine);
+  const source = new BufferByteSource(bytes);
+  const file = await readGguf(source);
+  const options = { precision: 8, contextLength: 256 } as const;
+  const { signal } = new AbortController();
+  await engine.load(
+    source,
+    file,
+    options,
+    () => undefined,
+    signal,
+    () => Promise.resolve(Object.assign(new BufferByteSource(bytes), { close: () => undefined })),
+  );
+  return engine;
+}
+
+type Done = Extract<EngineEvent, { type: 'done' }>;
+/** Plans by the place in the answer of the first token that is computed by them. */
+type Course = ReadonlyMap<number, ExecutionPlan>;
+
+interface Answer {
+  readonly tokens: readonly number[];
+  readonly logprobs: readonly number[];
+  readonly stats: Done['stats'];
+}
+
+async function write(engine: Engine, course: Course = new Map(), tokens = prompt): Promise<Answer> {
+  const written: number[] = [];
+  const logprobs: number[] = [];
+  let stats: Done['stats'] | null = null;
+  const request = {
+    prompt: { kind: 'tokens', tokens },
+    sampling: greedySampling,
+    maxTokens: answerTokens,
+    stop: [],
+    topLogprobs: 0,
+  } as const;
+  for await (const event of engine.generate(request, new AbortController().signal)) {
+    if (event.type === 'done') ({ stats } = event);
+    if (event.type !== 'token') continue;
+    written.push(event.token);
+    logprobs.push(event.report?.logprob ?? NaN);
+    const plan = course.get(written.length);
+    if (plan !== undefined) engine.applyPlan(plan);
+  }
+  if (stats === null) throw new Error('The answer has no end.');
+  return { tokens: written, logprobs, stats };
+}
+
+describe('what a token costs', () => {
+  beforeAll(async () => (await createWasmBackend()).dispose(), kernelBuildTimeoutMs);
+
+  /** From the file and the layout of planes alone, as wasm/include/planes.h draws it. */
+  async function expectedBytes(precision: 8 | 4): Promise<number> {
+    const { tensors } = await readGguf(new BufferByteSource(bytes));
+    const groupBytes = 16 + 128 + (precision === 8 ? 128 : 0);
+    const bytesOf = ({ type, elements }: GgufTensor): number =>
+      type === 'F32' ? 4 * elements : (elements / 256) * groupBytes;
+    let sum = 0;
+    for (const tensor of tensors.values()) {
+      sum += bytesOf(tensor);
+      // Read twice: one row for the token, and all of it for the logits.
+      if (tensor.name === 'token_embd.weight') sum += bytesOf(tensor) / 512;
+    }
+    return Math.round(sum);
+  }
+
+  it('is counted to the byte in both precisions, and 4 bits cost 55 % at most', async () => {
+    const engine = await load();
+    const course = new Map([[5, { ...fullPlan, precision: 4 } as const]]);
+    const { execution } = (await write(engine, course)).stats;
+    const [eight, four] = [await expectedBytes(8), await expectedBytes(4)];
+    expect(execution.stretches).toMatchObject([
+      { firstToken: 1, tokens: 4, precision: 8, weightBytesPerToken: eight, backend: 'wasm' },
+      { firstToken: 5, tokens: 7, precision: 4, weightBytesPerToken: four, threads: 1 },
+    ]);
+    expect(four / eight).toBeLessThanOrEqual(0.55);
+    expect(execution.answerWeightBytes).toBe(4 * eight + 7 * four);
+    // All five tokens are read in one step: the rows of the table count for each of them.
+    expect(execution.promptWeightBytes).toBeGreaterThanOrEqual(eight);
+    expect(execution.promptWeightBytes).toBeLessThan(1.02 * eight);
+    const { counters, lastStep } = engine.execution();
+    expect(counters.weightBytes).toBe(execution.promptWeightBytes + execution.answerWeightBytes);
+    expect(counters).toMatchObject({ promptTokens: 5, answerTokens: 11, storeBytes: 0 });
+    expect(lastStep).toMatchObject({ precision: 4, weightBytes: four, tokens: 1 });
+  });
+
+  it('shows that a conversation is remembered across a change of precision', async () => {
+    const engine = await load();
+    const first = await write(engine);
+    engine.applyPlan({ ...fullPlan, precision: 4 });
+    await write(engine, new Map(), [...prompt, ...first.tokens, 304]);
+    // Of the second prompt only the last token of the answer, which was never read, and the new one.
+    expect(engine.execution().counters.promptTokens).toBe(prompt.length + 2);
+  });
+});
+
+describe('an answer under changes', () => {
+  /** Told token by token, by somebody who knows nothing of plans: the state is cut and continued. */
+  async function toldInAdvance(course: Course): Promise<Answer> {
+    const engine = await load();
+    engine.applyPlan(course.get(0) ?? fullPlan);
+    const tokens: number[] = [];
+    const logprobs: number[] = [];
+    let stats: Done['stats'] | null = null;
+    for (let count = 0; count < answerTokens; count++) {
+      const plan = course.get(count);
+      if (plan !== undefined) engine.applyPlan(plan);
+      const request = {
+        prompt: { kind: 'tokens', tokens: [...prompt, ...tokens] },
+        sampling: greedySampling,
+        maxTokens: 1,
+        stop: [],
+        topLogprobs: 0,
+      } as const;
+      for await (const event of engine.generate(request, new AbortController().signal)) {
+        if (event.type === 'done') ({ stats } = event);
+        if (event.type !== 'token') continue;
+        tokens.push(event.token);
+        logprobs.push(event.report?.logprob ?? NaN);
+      }
+    }
+    if (stats === null) throw new Error('The answer has no end.');
+    return { tokens, logprobs, stats };
+  }
+
+  const saving = { ...fullPlan, precision: 4 } as const;
+
+  it('is that of a run that was told in advance: 8, 4 and 8 bits again', async () => {
+    const course = new Map([
+      [3, saving],
+      [8, fullPlan],
+    ]);
+    const told = await toldInAdvance(course);
+    const answer = await write(await load(), course);
+    expect(answer.tokens).toEqual(told.tokens);
+    expect(answer.logprobs).toEqual(told.logprobs);
+    const whole = await write(await load());
+    expect(answer.logprobs.slice(0, 3)).toEqual(whole.logprobs.slice(0, 3));
+    expect(answer.logprobs.slice(3, 8)).not.toEqual(whole.logprobs.slice(3, 8));
+  });
+
+  it('does not depend on the number of threads, which changes with the next token', async () => {
+    const threads = new NodeThreads();
+    const engine = await load(() => createThreadedWasmBackend({ most: 3, spawn: threads.spawn }));
+    engine.applyPlan({ ...fullPlan, threads: 3 });
+    const answer = await write(
+      engine,
+      new Map([
+        [4, { ...fullPlan, threads: 1 }],
+        [7, { ...fullPlan, threads: 2 }],
+      ]),
+    );
+    expect(
+      answer.stats.execution.stretches.map(({ firstToken, tokens, threads: count }) => [
+        firstToken,
+        tokens,
+        count,
+      ]),
+    ).toEqual([
+      [1, 3, 3],
+      [4, 3, 1],
+      [7, 5, 2],
+    ]);
+    const alone = await write(await load());
+    expect(answer.tokens).toEqual(alone.tokens);
+    expect(answer.logprobs).toEqual(alone.logprobs);
+  });
+});
