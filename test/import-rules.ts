@@ -54,7 +54,12 @@ export const layers: Readonly<Record<string, Layer>> = {
     packages: [],
     reason: 'it runs in any worker and in Node: no DOM, no storage, no network, no framework',
   },
-  policy: { layers: [], packages: [], reason: 'it holds pure functions from signals to a plan' },
+  policy: {
+    layers: [],
+    typesOf: ['engine', 'platform'],
+    packages: [],
+    reason: 'it holds pure functions from signals to a plan and does nothing itself',
+  },
   rpc: {
     layers: [],
     typesOf: ['engine', 'store', 'download', 'conversation', 'platform', 'knowledge', 'voice'],

@@ -1,0 +1,39 @@
+/**
+ * The numbers of the policy. All of them are shown in the settings; those that a person may want to
+ * differ can be changed there.
+ */
+export interface PolicyRules {
+  /** While discharging below this share of the battery, 4 bits are read; above `batteryRecovered` 8 again. */
+  readonly batteryLow: number;
+  readonly batteryRecovered: number;
+  /** The same two where the browser was asked to save data. */
+  readonly savingBatteryLow: number;
+  readonly savingBatteryRecovered: number;
+  /** Pressure must be nominal for this long before a reduction ends: heat goes slowly. */
+  readonly calmMs: number;
+  /** A part of the plan that changed one way does not change back sooner than this. */
+  readonly dwellMs: number;
+  /** Between two tokens under critical pressure. */
+  readonly pauseMs: number;
+  /** Speeds, relative to what was usual, that stand for serious and critical pressure where no browser tells it. */
+  readonly slowSerious: number;
+  readonly slowCritical: number;
+  /** Below this share of the budget the low planes come back. */
+  readonly memoryRecovered: number;
+  /** Fewer positions than this make no conversation: then the model is refused. */
+  readonly leastContext: number;
+}
+
+export const defaultRules: PolicyRules = {
+  batteryLow: 0.2,
+  batteryRecovered: 0.25,
+  savingBatteryLow: 0.5,
+  savingBatteryRecovered: 0.55,
+  calmMs: 30_000,
+  dwellMs: 5_000,
+  pauseMs: 100,
+  slowSerious: 0.6,
+  slowCritical: 0.35,
+  memoryRecovered: 0.9,
+  leastContext: 512,
+};

@@ -1,0 +1,167 @@
+/**
+ * What the rules ask for at this moment, before times are looked at: each rule takes its part from
+ * the full plan, and none gives anything back that another took.
+ */
+import type { ExecutionPlan } from '../engine/execution-plan.ts';
+import type {
+  MemoryNeed,
+  ModelProfile,
+  PolicyInput,
+  PolicyReason,
+  PolicyState,
+} from './policy-types.ts';
+import { strainEnds } from './strain.ts';
+
+export interface Wanted {
+  readonly plan: ExecutionPlan;
+  readonly reasons: readonly PolicyReason[];
+}
+
+/** In saver mode, what keeping the sensitive weights at 8 bits may cost of what 4 bits save. */
+const MOST_MIXED_SHARE = 0.25;
+
+type Draft = { -readonly [K in keyof ExecutionPlan]: ExecutionPlan[K] };
+
+/** @param state with what was just observed */
+export function wantedPlan(input: PolicyInput, state: PolicyState): Wanted {
+  const { settings } = input;
+  const reasons: PolicyReason[] = [];
+  const draft: Draft = {
+    ...state.plan,
+    backend: { prefill: settings.backend, decode: settings.backend },
+    precision: 8,
+    threads: 'auto',
+    pauseMs: 0,
+    contextTokens: 'unchanged',
+    lowPlanes: 'keep',
+  };
+  memoryRule(draft, reasons, input, state);
+  precisionRules(draft, reasons, input, state);
+  paceRules(draft, reasons, input, state);
+  return { plan: draft, reasons };
+}
+
+/** Memory first: where there is too little of it nothing else matters, in no mode. */
+function memoryRule(
+  draft: Draft,
+  reasons: PolicyReason[],
+  { signals, profile, settings }: PolicyInput,
+  { memoryShort }: PolicyState,
+): void {
+  if (!memoryShort || signals.memory.kind === 'missing' || profile === null) return;
+  const need = signals.memory.value;
+  draft.lowPlanes = 'drop';
+  draft.precision = 4;
+  reasons.push({ code: 'memory', ...need });
+  const leastContext = Math.min(settings.rules.leastContext, profile.contextTokens);
+  const tokens = contextWithin(need, profile);
+  if (tokens >= profile.contextTokens) return;
+  draft.contextTokens = Math.max(leastContext, tokens);
+  if (tokens >= leastContext) reasons.push({ code: 'memory-context', tokens });
+  else reasons.push({ code: 'memory-refused', ...need });
+}
+
+/** Positions for which the memory suffices once the low planes are gone. */
+function contextWithin({ neededBytes, budgetBytes }: MemoryNeed, profile: ModelProfile): number {
+  const { lowPlaneBytes, contextTokens, bytesPerPosition } = profile;
+  const excess = neededBytes - lowPlaneBytes - budgetBytes;
+  if (excess <= 0 || bytesPerPosition <= 0) return contextTokens;
+  return Math.floor(contextTokens - excess / bytesPerPosition);
+}
+
+function precisionRules(
+  draft: Draft,
+  reasons: PolicyReason[],
+  { profile, settings, signals }: PolicyInput,
+  { batteryLow }: PolicyState,
+): void {
+  const { mode, precision: chosen } = settings;
+  if (mode !== 'balanced') reasons.push({ code: `mode-${mode}` });
+  if (profile !== null && profile.tokenBytes[4] >= profile.tokenBytes[8]) {
+    reasons.push({ code: 'one-precision' });
+    return;
+  }
+  if (draft.lowPlanes === 'drop') return;
+  if (chosen !== 'auto') {
+    draft.precision = chosen;
+    reasons.push({ code: 'chosen-precision', precision: chosen });
+    return;
+  }
+  if (mode === 'saver') draft.precision = saverPrecision(profile);
+  const watches = mode === 'saver' || mode === 'balanced';
+  if (!watches || !batteryLow || signals.battery.kind === 'missing') return;
+  draft.precision = 4;
+  const { low, recovered, saving } = batteryLimits({ signals, settings });
+  reasons.push({
+    code: 'battery-low',
+    percent: Math.round(100 * signals.battery.value.level),
+    below: Math.round(100 * low),
+    above: Math.round(100 * recovered),
+    saving,
+  });
+}
+
+/** Sensitive weights stay at 8 bits in saver mode where that costs little. */
+function saverPrecision(profile: ModelProfile | null): 4 | 'mixed' {
+  if (profile === null) return 4;
+  const { 4: four, 8: eight, mixed } = profile.tokenBytes;
+  return mixed - four <= MOST_MIXED_SHARE * (eight - four) ? 'mixed' : 4;
+}
+
+export function batteryLimits({
+  signals,
+  settings: { rules },
+}: Pick<PolicyInput, 'signals' | 'settings'>): {
+  readonly low: number;
+  readonly recovered: number;
+  readonly saving: boolean;
+} {
+  const saving = signals.saving.kind === 'known' && signals.saving.value.saving;
+  return saving
+    ? { low: rules.savingBatteryLow, recovered: rules.savingBatteryRecovered, saving }
+    : { low: rules.batteryLow, recovered: rules.batteryRecovered, saving };
+}
+
+function paceRules(
+  draft: Draft,
+  reasons: PolicyReason[],
+  input: PolicyInput,
+  { strain }: PolicyState,
+): void {
+  const { profile, settings, signals } = input;
+  const { mode, threads: chosen, rules } = settings;
+  if (chosen !== 'auto') {
+    draft.threads = chosen;
+    reasons.push({ code: 'chosen-threads', threads: chosen });
+  }
+  if (mode === 'manual') return;
+  const full = Math.min(chosen === 'auto' ? Infinity : chosen, profile?.fullThreads ?? Infinity);
+  const half = Math.max(1, Math.floor(full / 2));
+  let most = full;
+  if (mode === 'saver') most = half;
+  if (strain.level > 0) reasons.push(strainReason(input, strain));
+  if (mode === 'performance') {
+    if (strain.level === 2) most = half;
+  } else {
+    if (strain.level === 1) most = half;
+    const hidden = signals.page.kind === 'known' && signals.page.value !== 'visible';
+    if (hidden) reasons.push({ code: 'hidden' });
+    if (strain.level === 2 || hidden) most = 1;
+    if (strain.level === 2) draft.pauseMs = rules.pauseMs;
+  }
+  if (most < full && Number.isFinite(most)) draft.threads = most;
+}
+
+function strainReason({ signals, now }: PolicyInput, strain: PolicyState['strain']): PolicyReason {
+  const level = strain.level === 2 ? 'critical' : 'serious';
+  const calmSeconds = Math.ceil(((strainEnds(strain) ?? now) - now) / 1000);
+  const over = strain.observed === 0;
+  if (signals.pressure.kind === 'known') return { code: 'pressure', level, calmSeconds, over };
+  const percent = signals.speed.kind === 'known' && !over ? signals.speed.value : null;
+  return {
+    code: 'slowdown',
+    level,
+    calmSeconds,
+    percent: percent === null ? null : Math.round(100 * percent),
+  };
+}
