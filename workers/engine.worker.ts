@@ -5,6 +5,7 @@ import { createWebGpuBackend } from '../src/engine/backend/webgpu/create-webgpu-
 import { findGpu } from '../src/engine/backend/webgpu/gpu-device.ts';
 import { Embedder } from '../src/engine/embedder.ts';
 import { Engine } from '../src/engine/engine.ts';
+import { kernelThreads } from '../src/platform/kernel-threads.ts';
 import type { EmbedderApi, EngineApi } from '../src/rpc/contracts.ts';
 import { exposeApi } from '../src/rpc/expose.ts';
 import { produceStream } from '../src/rpc/stream-channel.ts';
@@ -13,13 +14,10 @@ import { kernelChoices } from './kernel-choice-store.ts';
 import { loadStored } from './load-stored.ts';
 import { spawnKernelThread } from './spawn-kernel-thread.ts';
 
-/** More threads than this wait for memory. */
-const MOST_THREADS = 8;
-
 const makeBackend = (): Promise<WasmBackend> =>
   createWasmBackend(fetchKernels, {
     isolated: crossOriginIsolated,
-    most: Math.min(navigator.hardwareConcurrency, MOST_THREADS),
+    most: kernelThreads(),
     spawn: spawnKernelThread,
     choices: kernelChoices,
   });

@@ -35,12 +35,24 @@ async function answer(change: Partial<AnswerRequest> = {}) {
     onPart: (part) => {
       parts.push(part);
     },
+    reduction: () => null,
     ...change,
   });
   return { ...made, activities, parts };
 }
 
 describe('an answer', () => {
+  it('tells once that its words are less exact, if only some of them were', async () => {
+    const script = engine.nextAnswer();
+    for (const word of ['One ', 'two ', 'three']) script.write(word);
+    script.end();
+    const reductions = [null, 'saved-battery', 'saved-battery'] as const;
+    let tokens = 0;
+    const { notices } = await answer({ reduction: () => reductions[tokens++] ?? null });
+    expect(notices).toEqual(['saved-battery']);
+    expect(tokens).toBe(3);
+  });
+
   it('tells what is being done and gives all of its text, the last of it too', async () => {
     const script = engine.nextAnswer();
     script.write('One ');

@@ -21,6 +21,8 @@ export interface AnswerRequest {
   readonly signal: AbortSignal;
   readonly onActivity: (activity: ActivityView) => void;
   readonly onPart: (part: AnswerPart) => void;
+  /** Asked at every token: why its words are less exact than they could be, where they are. */
+  readonly reduction: () => NoticeCode | null;
 }
 
 export interface Answer {
@@ -61,10 +63,13 @@ export async function writeAnswer(
       case 'prefill':
         onActivity({ kind: 'reading-prompt', done: event.done, total: event.total });
         break;
-      case 'token':
+      case 'token': {
+        const reduction = request.reduction();
+        if (reduction !== null) notices.add(reduction);
         onActivity({ kind: 'answering' });
         for (const part of parser.push(event.text)) onPart(part);
         break;
+      }
       case 'moved':
         notices.add(event.choice.kind === 'webgpu' ? 'gpu-restarted' : 'gpu-given-up');
         break;

@@ -44,6 +44,8 @@ export interface ChatsServiceOptions {
   readonly settings: Observable<Settings>;
   /** Makes a model ready to answer: the loaded one, else the one used last. */
   readonly ensureModel: (onProgress: (fraction: number) => void) => Promise<void>;
+  /** Why what is written now is less exact than it could be; null where it is not. */
+  readonly reduction?: () => NoticeCode | null;
 }
 
 const idle: ActivityView = { kind: 'idle' };
@@ -276,6 +278,7 @@ export class StoredChatsService implements ChatsService {
       messages: promptMessages(path),
       settings: this.#options.settings.value,
       signal: controller.signal,
+      reduction: this.#options.reduction ?? (() => null),
       onActivity: (activity) => {
         this.#setActivity(activity);
       },

@@ -16,12 +16,7 @@ import type {
   LoadedModel,
   TokenReport,
 } from '../engine/engine.ts';
-import {
-  checkPlan,
-  fullPlan,
-  type ExecutionPlan,
-  type ExecutionStatus,
-} from '../engine/execution-plan.ts';
+import { checkPlan, type ExecutionPlan, type ExecutionStatus } from '../engine/execution-plan.ts';
 import type { Measurement } from '../engine/backend-choice.ts';
 import type { EngineApi, EngineLoadRequest } from '../rpc/contracts.ts';
 import { consumeStream } from '../rpc/stream-channel.ts';
@@ -59,6 +54,8 @@ export interface ModelRuntimeOptions extends ModelAccess {
   readonly beside?: { memoryBytes(): number; release(): Promise<void> };
   /** Speeds of both backends, so that a model is timed once; nothing is kept unless given. */
   readonly measurements?: MeasurementStore;
+  /** Is told of every event of every answer, as it comes. */
+  readonly observer?: (event: EngineEvent) => void;
 }
 
 /** Keeps what was measured on this device. */
@@ -110,6 +107,11 @@ export class ModelRuntime {
 
   get state(): Observable<RuntimeState> {
     return this.#state;
+  }
+
+  /** What the loaded model was asked to be loaded with; null while none was. */
+  get loadOptions(): RuntimeLoadOptions | null {
+    return this.#loadOptions;
   }
 
   /** True while a request runs or waits. */
@@ -265,6 +267,7 @@ export class ModelRuntime {
     });
     for await (const event of stream) {
       if (event.type === 'moved') this.#noteMove(event);
+      this.#options.observer?.(event);
       yield event;
     }
     await ended;
@@ -325,12 +328,6 @@ export class ModelRuntime {
   async execution(): Promise<ExecutionStatus | null> {
     if (this.#state.value.kind !== 'ready') return null;
     return this.#options.engine.use((engine) => engine.execution());
-  }
-
-  /** Bits read of each weight from the next token on, in the middle of an answer too. */
-  async setPrecision(precision: 8 | 4): Promise<void> {
-    const threads = this.#loadOptions?.threads ?? 'auto';
-    await this.applyPlan({ ...(this.#plan ?? { ...fullPlan, threads }), precision });
   }
 
   tokenize(text: string, options: { special: boolean; boundary: boolean }): Promise<number[]> {

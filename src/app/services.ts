@@ -5,7 +5,9 @@
 import { AppError, toAppError } from '../common/errors.ts';
 import { ObservableValue } from '../common/observable.ts';
 import { openConversationStore } from '../conversation/conversation-store.ts';
+import { kernelThreads } from '../platform/kernel-threads.ts';
 import { memoryBudget, memoryHints } from '../platform/memory-budget.ts';
+import { observeDevice } from '../platform/signals/device-signals.ts';
 import type { LibraryEntry } from '../download/library-entry.ts';
 import { InstallPrompt } from '../pwa/install-prompt.ts';
 import { serviceWorkerOfThisPage } from '../pwa/service-worker-registration.ts';
@@ -26,6 +28,7 @@ import { ModelRuntime } from './model-runtime.ts';
 import { ModelMaker } from './model-maker.ts';
 import { LibraryModelsService } from './models-service.ts';
 import { Hermit } from './page-api/hermit.ts';
+import { PolicyController } from './power/policy-controller.ts';
 import { PromptRenderer } from './prompt-renderer.ts';
 import { browserStorage, StoredSettings } from './settings.ts';
 import { StoredMeasurements } from './stored-measurements.ts';
@@ -118,10 +121,24 @@ export async function createApplication(version: string): Promise<Application> {
     readHeader,
     budgetBytes,
     measurements: new StoredMeasurements(storage, version),
+    observer: (event) => {
+      policy.note(event);
+    },
     beside: {
       memoryBytes: () => embeddings.memoryBytes,
       release: () => embeddings.unload(),
     },
+  });
+  const policy = new PolicyController({
+    device: observeDevice(),
+    runtime,
+    settings: settings.settings,
+    budgetBytes,
+    besideBytes: () => embeddings.memoryBytes,
+    fullThreads: kernelThreads(),
+  });
+  embeddings.loaded.subscribe(() => {
+    policy.refresh();
   });
   const purposes = new ModelPurposes({
     storage,
@@ -167,23 +184,19 @@ export async function createApplication(version: string): Promise<Application> {
     ),
   ]);
   // Another context needs another state, and another backend other weights: the model is loaded again
-  // before the next answer. Precision
-  // is a choice at run time and changes with the next token.
-  let { contextLength, precision, backend } = settings.settings.value;
+  // before the next answer. Precision and threads are the policy's business and need no load.
+  let { contextLength, backend } = settings.settings.value;
   let reloadNeeded = false;
   settings.settings.subscribe((now) => {
     if (now.contextLength !== contextLength || now.backend !== backend) reloadNeeded = true;
-    if (now.precision !== precision) {
-      // An engine that is lost says so at the next answer, and is loaded with the new choice then.
-      runtime.setPrecision(now.precision === 4 ? 4 : 8).catch(() => undefined);
-    }
-    ({ contextLength, precision, backend } = now);
+    ({ contextLength, backend } = now);
   });
   const chats = new StoredChatsService({
     store: conversations,
     runtime,
     prompts,
     settings: settings.settings,
+    reduction: () => policy.reduction,
     ensureModel: async (onProgress) => {
       const state = runtime.state.value;
       if (state.kind === 'ready' && !reloadNeeded) return;
@@ -264,8 +277,10 @@ export async function createApplication(version: string): Promise<Application> {
       return wanted;
     },
     capabilities: () => app.capabilities(),
+    policy,
+    settings,
   });
-  return { services: { models, chats, settings, app }, hermit, start };
+  return { services: { models, chats, settings, app, power: policy }, hermit, start };
 
   /** What needs the workers, after the page is shown. A part that cannot start leaves the others. */
   async function start(report: (error: unknown) => void): Promise<void> {

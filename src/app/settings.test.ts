@@ -31,6 +31,19 @@ describe('settings', () => {
     expect(parsed).toEqual({ ...defaultSettings, theme: 'dark', seed: 7 });
   });
 
+  it.each([
+    [{ powerMode: 'saver', threads: 3, batteryLow: 95 }, true],
+    [{ powerMode: 'turbo' }, false],
+    [{ threads: 0 }, false],
+    [{ threads: 'many' }, false],
+    [{ batteryLow: 96 }, false],
+    [{ batteryRecovered: 101 }, false],
+    [{ calmSeconds: 4 }, false],
+  ])('takes %j: %s', (change, taken) => {
+    const expected = taken ? { ...defaultSettings, ...change } : defaultSettings;
+    expect(parseSettings(change)).toEqual(expected);
+  });
+
   it.each([null, 3, 'x', [], { __proto__: { theme: 'dark' } }])('survives %j', (value) => {
     expect(parseSettings(value)).toEqual(defaultSettings);
   });

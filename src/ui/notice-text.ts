@@ -41,6 +41,24 @@ const sentences: Record<NoticeCode, () => string> = {
     msg('The graphics card failed again, so the processor writes on. Answers may be slower.', {
       id: 'notice.gpu-given-up',
     }),
+  'saved-battery': () =>
+    msg(
+      'Written with 4 bits, at least in part, to spare the battery. It may be a little less exact.',
+      {
+        id: 'notice.saved-battery',
+      },
+    ),
+  'saved-memory': () =>
+    msg('Written with 4 bits because memory is short. It may be a little less exact.', {
+      id: 'notice.saved-memory',
+    }),
+  'saved-mode': () =>
+    msg(
+      'Written with fewer bits, as the energy mode “Saver” asks. It may be a little less exact.',
+      {
+        id: 'notice.saved-mode',
+      },
+    ),
   'four-bit-loss': () =>
     msg(
       'With 4 bits the answers of this model get noticeably worse: its file was not made for that. A file made with 4 bits (Q4_K_M) loses less.',

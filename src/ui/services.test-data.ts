@@ -6,6 +6,8 @@ import type {
   InspectionView,
   ModelView,
   ModelViewState,
+  PlanChangeView,
+  PowerView,
   Services,
   Settings,
   SmallerModelView,
@@ -24,6 +26,8 @@ export interface TestServices {
   readonly chat: ObservableValue<ChatView>;
   readonly settings: ObservableValue<Settings>;
   readonly storage: ObservableValue<StorageView>;
+  readonly power: ObservableValue<PowerView>;
+  readonly changes: ObservableValue<readonly PlanChangeView[]>;
 }
 
 export const emptyChat: ChatView = {
@@ -46,6 +50,11 @@ const defaults: Settings = {
   maxAnswerTokens: 512,
   contextLength: 4096,
   precision: 'auto',
+  powerMode: 'balanced',
+  threads: 'auto',
+  batteryLow: 20,
+  batteryRecovered: 25,
+  calmSeconds: 30,
   thinking: true,
   backend: 'auto',
   hubUrl: 'https://hub.example',
@@ -111,6 +120,32 @@ export function makeInspection(change: Partial<InspectionView> = {}): Inspection
   };
 }
 
+const untold = { kind: 'missing', source: 'a test', reason: 'not-supported' } as const;
+
+/** The full plan on a device that tells nothing. */
+export const fullPower: PowerView = {
+  mode: 'balanced',
+  plan: {
+    precision: 8,
+    threads: 'auto',
+    pauseMs: 0,
+    contextTokens: 'unchanged',
+    lowPlanes: 'keep',
+  },
+  reasons: [],
+  signals: {
+    battery: untold,
+    pressure: untold,
+    page: untold,
+    saving: untold,
+    deviceMemory: untold,
+    memory: untold,
+    speed: untold,
+  },
+  fullThreads: 4,
+  onePrecision: false,
+};
+
 export function makeServices(): TestServices {
   const calls: string[] = [];
   const models = new ObservableValue<readonly ModelView[]>([]);
@@ -125,6 +160,8 @@ export function makeServices(): TestServices {
     persisted: false,
     kept: true,
   });
+  const power = new ObservableValue<PowerView>(fullPower);
+  const changes = new ObservableValue<readonly PlanChangeView[]>([]);
   /** Records the call and resolves with `result`. */
   const does =
     <T>(name: string, result: T) =>
@@ -203,6 +240,19 @@ export function makeServices(): TestServices {
       requestPersistence: does('requestPersistence', true),
       refreshStorage: does('refreshStorage', undefined),
     },
+    power: { power, changes },
   };
-  return { services, calls, models, active, making, smaller, chat, settings, storage };
+  return {
+    services,
+    calls,
+    models,
+    active,
+    making,
+    smaller,
+    chat,
+    settings,
+    storage,
+    power,
+    changes,
+  };
 }

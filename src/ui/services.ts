@@ -332,6 +332,9 @@ export type NoticeCode =
   | 'interrupted'
   | 'unknown-pre-tokenizer'
   | 'four-bit-loss'
+  | 'saved-battery'
+  | 'saved-memory'
+  | 'saved-mode'
   | 'gpu-restarted'
   | 'gpu-given-up';
 
@@ -435,6 +438,15 @@ export interface Settings {
   readonly maxAnswerTokens: number;
   readonly contextLength: number;
   readonly precision: 'auto' | 8 | 4;
+  /** How much Hermit follows battery, heat and memory of the device. */
+  readonly powerMode: PowerMode;
+  /** Threads of the processor at most; in manual mode exactly. */
+  readonly threads: 'auto' | number;
+  /** Percent: discharging below the first, 4 bits are read; above the second 8 again. */
+  readonly batteryLow: number;
+  readonly batteryRecovered: number;
+  /** Calm after pressure before all threads work again. */
+  readonly calmSeconds: number;
   /** Whether models that can think before they answer do; others are not asked. */
   readonly thinking: boolean;
   /** What computes: the faster of both, the processor, or the graphics card where there is one. */
@@ -448,6 +460,109 @@ export interface SettingsService {
   readonly defaults: Settings;
   update(change: Partial<Settings>): void;
   reset(): void;
+}
+
+// Power
+
+export type PowerMode = 'saver' | 'balanced' | 'performance' | 'manual';
+
+/** How the model computes from the next token on. */
+export interface PowerPlanView {
+  readonly precision: 8 | 4 | 'mixed';
+  readonly threads: 'auto' | number;
+  readonly pauseMs: number;
+  readonly contextTokens: 'unchanged' | number;
+  readonly lowPlanes: 'keep' | 'drop';
+}
+
+/** Why; each has a translated sentence that its numbers are put into. */
+export type PowerReasonView =
+  | {
+      readonly code: 'mode-saver' | 'mode-performance' | 'mode-manual' | 'hidden' | 'one-precision';
+    }
+  | { readonly code: 'chosen-precision'; readonly precision: 8 | 4 }
+  | { readonly code: 'chosen-threads'; readonly threads: number }
+  | {
+      readonly code: 'battery-low';
+      readonly percent: number;
+      readonly below: number;
+      readonly above: number;
+      readonly saving: boolean;
+    }
+  | {
+      readonly code: 'pressure';
+      readonly level: 'serious' | 'critical';
+      readonly calmSeconds: number;
+      readonly over: boolean;
+    }
+  | {
+      readonly code: 'slowdown';
+      readonly level: 'serious' | 'critical';
+      readonly percent: number | null;
+      readonly calmSeconds: number;
+    }
+  | {
+      readonly code: 'memory' | 'memory-refused';
+      readonly neededBytes: number;
+      readonly budgetBytes: number;
+    }
+  | { readonly code: 'memory-context'; readonly tokens: number }
+  | { readonly code: 'settling'; readonly seconds: number };
+
+/** Something the device tells, or why it does not. `at`: milliseconds since the epoch. */
+export type SignalView<T> =
+  | {
+      readonly kind: 'known';
+      readonly value: T;
+      readonly source: string;
+      readonly at: number;
+      readonly confidence: 'measured' | 'reported' | 'guessed';
+    }
+  | {
+      readonly kind: 'missing';
+      readonly source: string;
+      readonly reason: 'not-supported' | 'refused' | 'waiting' | 'failed';
+    };
+
+export interface PowerSignalsView {
+  readonly battery: SignalView<{ readonly level: number; readonly charging: boolean }>;
+  readonly pressure: SignalView<'nominal' | 'fair' | 'serious' | 'critical'>;
+  readonly page: SignalView<'visible' | 'hidden' | 'frozen'>;
+  readonly saving: SignalView<{ readonly saving: boolean; readonly connection: string | null }>;
+  readonly deviceMemory: SignalView<number>;
+  readonly memory: SignalView<{ readonly neededBytes: number; readonly budgetBytes: number }>;
+  /** Relative to what was usual; 1 is as always. */
+  readonly speed: SignalView<number>;
+}
+
+export interface PowerView {
+  readonly mode: PowerMode;
+  readonly plan: PowerPlanView;
+  /** The weightiest first; none: nothing speaks against the full plan. */
+  readonly reasons: readonly PowerReasonView[];
+  readonly signals: PowerSignalsView;
+  /** Threads that compute when nothing holds them back. */
+  readonly fullThreads: number;
+  /** Whether the model's file has one precision alone, so that none can be chosen. */
+  readonly onePrecision: boolean;
+}
+
+/** A change of the plan, as it is kept for the timeline. */
+export interface PlanChangeView {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly from: PowerPlanView;
+  readonly to: PowerPlanView;
+  readonly reasons: readonly PowerReasonView[];
+  readonly duringAnswer: boolean;
+  readonly outcome: 'applied' | 'failed';
+  readonly milliseconds: number;
+}
+
+export interface PowerService {
+  readonly power: Observable<PowerView>;
+  /** The newest first. */
+  readonly changes: Observable<readonly PlanChangeView[]>;
 }
 
 // The application itself
@@ -489,4 +604,5 @@ export interface Services {
   readonly chats: ChatsService;
   readonly settings: SettingsService;
   readonly app: AppService;
+  readonly power: PowerService;
 }

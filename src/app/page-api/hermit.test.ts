@@ -1,11 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Device, modelBytes } from '../../../test/fixtures/library-device.ts';
+import { battery, silent } from '../../../test/fixtures/policy-situations.ts';
 import { makerOver } from '../../../test/fixtures/model-maker.ts';
 import { headerSandbox, modelInspector } from '../../../test/fixtures/header-sandbox.ts';
 import { startModelServer, type ModelServer } from '../../../test/fixtures/model-server.ts';
 import { realEmbedder, tinyEmbedder } from '../../../test/fixtures/real-embedder.ts';
 import { ScriptedEngine, scriptedRuntime } from '../../../test/fixtures/scripted-engine.ts';
 import { storeOwner } from '../../../test/fixtures/store-worker.ts';
+import { ObservableValue } from '../../common/observable.ts';
+import type { DeviceSignals } from '../../platform/signals/device-signals.ts';
+import { PolicyController } from '../power/policy-controller.ts';
+import { StoredSettings } from '../settings.ts';
 import { LibraryModelsService } from '../models-service.ts';
 import { Hermit } from './hermit.ts';
 
@@ -13,6 +18,7 @@ let server: ModelServer;
 let device: Device;
 let engine: ScriptedEngine;
 let hermit: Hermit;
+let signals: ObservableValue<DeviceSignals>;
 const closers: (() => void)[] = [];
 
 /** The page's object over the real library and runtime; only the engine is scripted. */
@@ -22,6 +28,8 @@ beforeEach(async () => {
   device = new Device();
   const store = storeOwner(device.open());
   engine = new ScriptedEngine();
+  const { info } = engine.model;
+  engine.model = { ...engine.model, info: { ...info, fourBitLoss: 0.08 } };
   const { runtime, prompts, close } = scriptedRuntime(engine);
   const { embeddings, purposes, close: closeEmbedder } = realEmbedder({ embedder: tinyEmbedder });
   const loadDefaults = () => ({ precision: 'auto', contextLength: 777 }) as const;
@@ -41,6 +49,8 @@ beforeEach(async () => {
     load: (id) => runtime.load(id, loadDefaults()),
   });
   await models.start();
+  const settings = new StoredSettings(null);
+  signals = new ObservableValue<DeviceSignals>(silent);
   hermit = new Hermit({
     version: '1.2.3',
     store,
@@ -56,6 +66,15 @@ beforeEach(async () => {
       await runtime.load(id, loadDefaults());
       return id;
     },
+    settings,
+    policy: new PolicyController({
+      device: signals,
+      runtime,
+      settings: settings.settings,
+      budgetBytes: 1e9,
+      besideBytes: () => 0,
+      fullThreads: 4,
+    }),
     capabilities: () =>
       Promise.resolve({
         crossOriginIsolated: false,
@@ -73,6 +92,53 @@ afterEach(async () => {
   for (const close of closers.splice(0)) close();
   await device.close();
   await server.close();
+});
+
+describe('the policy', () => {
+  it('is read, chosen and followed', async () => {
+    await hermit.models.install(server.url('/a.gguf'));
+    await hermit.models.load('a');
+    expect(hermit.policy.current()).toMatchObject({
+      mode: 'balanced',
+      plan: { precision: 8, threads: 'auto' },
+      reasons: [],
+      changes: [],
+    });
+    const told: unknown[] = [];
+    const stop = hermit.policy.onChange(({ mode, plan, reasons }) => {
+      told.push([mode, plan.precision, reasons.map(({ code }) => code)]);
+    });
+    signals.set({ ...silent, battery: battery(19) });
+    signals.set({ ...silent, battery: battery(19) });
+    expect(told).toEqual([['balanced', 4, ['battery-low']]]);
+    expect(hermit.policy.set('performance').plan.precision).toBe(8);
+    expect(told).toHaveLength(2);
+    stop();
+    hermit.policy.set('manual');
+    expect(told).toHaveLength(2);
+    await expect.poll(() => hermit.policy.current().changes).toHaveLength(2);
+    expect(await hermit.policy.execution()).toMatchObject({ precision: 8 });
+    expect(engine.plans.map(({ precision }) => precision)).toEqual([4, 8]);
+    const [back, down] = hermit.policy.current().changes;
+    expect(down).toMatchObject({ to: { precision: 4 }, outcome: 'applied', duringAnswer: false });
+    expect(back).toMatchObject({ from: { precision: 4 }, to: { precision: 8 } });
+  });
+
+  it('refuses a mode that does not exist', () => {
+    expect(() => hermit.policy.set('turbo' as never)).toThrow(
+      expect.objectContaining({ code: 'invalid-argument' }),
+    );
+    expect(hermit.policy.current().mode).toBe('balanced');
+  });
+
+  it('reports each signal with its source and age, or why it is missing', async () => {
+    signals.set({ ...silent, battery: { ...battery(50), at: Date.now() - 5000 } as never });
+    const { signals: reported } = await hermit.device.report();
+    expect(reported.battery).toMatchObject({ value: { level: 0.5 }, confidence: 'reported' });
+    expect(reported.battery.ageMs).toBeGreaterThanOrEqual(5000);
+    expect(reported.pressure).toMatchObject({ reason: 'not-supported', ageMs: null });
+    expect(reported.memory).toMatchObject({ kind: 'missing', reason: 'waiting' });
+  });
 });
 
 describe('installing', () => {

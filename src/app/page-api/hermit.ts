@@ -10,12 +10,15 @@ import type { LoadedEmbedder } from '../../engine/embedder.ts';
 import type { LoadedModel } from '../../engine/engine.ts';
 import { recipeOf, type Recipe } from '../../engine/quantise/recipe.ts';
 import type { Capabilities } from '../../platform/capabilities.ts';
+import type { Signal } from '../../platform/signals/signal.ts';
+import type { PolicySignals } from '../../policy/policy-types.ts';
 import type { StoreApi } from '../../rpc/contracts.ts';
 import type { WorkerOwner } from '../../rpc/worker-owner.ts';
 import type { CalibrationChoice, MadeResult, MakingState, ModelMaker } from '../model-maker.ts';
 import { wrongPurpose, type EmbeddingRuntime } from '../embedding-runtime.ts';
 import type { ModelPurposes } from '../model-purposes.ts';
 import type { InspectionReport, InspectionSource, ModelInspector } from '../model-inspector.ts';
+import type { PolicyController } from '../power/policy-controller.ts';
 import type { ModelRuntime, RuntimeLoadOptions } from '../model-runtime.ts';
 import { Turns } from '../turns.ts';
 import { untilReady } from '../until-ready.ts';
@@ -26,6 +29,7 @@ import {
 } from './chat-completions.ts';
 import { Completions } from './completions.ts';
 import { Embeddings, noEmbedder } from './embeddings.ts';
+import { HermitPolicy, type PolicyDependencies } from './policy.ts';
 import {
   invalidField,
   isTokenList,
@@ -79,6 +83,8 @@ export interface HermitDependencies extends Omit<CompletionDependencies, 'turns'
   readonly purposes: ModelPurposes;
   readonly loadDefaults: () => RuntimeLoadOptions;
   readonly capabilities: () => Promise<Capabilities>;
+  readonly policy: PolicyController;
+  readonly settings: PolicyDependencies['settings'];
   readonly version: string;
 }
 
@@ -91,6 +97,7 @@ export class Hermit {
   readonly chat: { readonly completions: ChatCompletions };
   readonly completions: Completions;
   readonly embeddings: Embeddings;
+  readonly policy: HermitPolicy;
   readonly device: { report(): Promise<DeviceReport> };
   readonly #dependencies: HermitDependencies;
 
@@ -109,6 +116,7 @@ export class Hermit {
       embeddings: dependencies.embeddings,
       findEmbedder: (id) => this.models.findEmbedder(id),
     });
+    this.policy = new HermitPolicy(dependencies);
     this.device = { report: () => this.#report() };
   }
 
@@ -152,6 +160,7 @@ export class Hermit {
     return {
       hermit: this.version,
       ...(await this.#dependencies.capabilities()),
+      signals: withAge(this.#dependencies.policy.signals),
       model: state.kind === 'ready' ? { id: state.id, ...state.model } : null,
     };
   }
@@ -160,7 +169,27 @@ export class Hermit {
 /** Hardware profile and loaded model, plain JSON. */
 export interface DeviceReport extends Capabilities {
   readonly hermit: string;
+  /** What the device tells of its battery, pressure, memory and page; missing ones with the reason. */
+  readonly signals: SignalReport;
   readonly model: ({ readonly id: string } & LoadedModel) | null;
+}
+
+type Aged<S> =
+  S extends Signal<infer T>
+    ? Signal<T> & {
+        /** Since it was told; null for what is missing. */ readonly ageMs: number | null;
+      }
+    : never;
+
+export type SignalReport = { readonly [K in keyof PolicySignals]: Aged<PolicySignals[K]> };
+
+function withAge(signals: PolicySignals): SignalReport {
+  const now = Date.now();
+  const entries = Object.entries(signals).map(([name, signal]: [string, Signal<unknown>]) => [
+    name,
+    { ...signal, ageMs: signal.kind === 'known' ? Math.max(0, now - signal.at) : null },
+  ]);
+  return Object.fromEntries(entries) as SignalReport;
 }
 
 class HermitModels {

@@ -349,6 +349,9 @@ export const templates: TemplateMap = {
   'notice.older-messages-dropped': '对话较长，模型已看不到最早的消息。',
   'notice.template-refused-system': '此模型不支持系统提示词，已把它放在您的第一条消息之前。',
   'notice.tools-in-words': '此模型的对话格式不支持工具，已改用文字向它说明。',
+  'notice.saved-battery': '为节省电量，这段回答至少有一部分以 4 位写成，可能略欠精确。',
+  'notice.saved-memory': '由于内存不足，这段回答以 4 位写成，可能略欠精确。',
+  'notice.saved-mode': '按能耗模式“省电”的要求，这段回答用较少的位数写成，可能略欠精确。',
   'notice.four-bit-loss':
     '使用 4 位精度时，此模型的回答会明显变差：它的文件并非为此制作。以 4 位制作的文件（Q4_K_M）损失更小。',
   'notice.unknown-pre-tokenizer': 'Hermit 不确定此模型如何切分文字，回答质量可能受影响。',

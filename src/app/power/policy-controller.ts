@@ -1,0 +1,286 @@
+/**
+ * Where the policy meets the device: gathers what is known, has it decided, hands the plan to the
+ * model, and keeps what changed and why.
+ *
+ * Decides again when a signal, a setting or the model changes, and when the policy asked to be woken.
+ * Plans are applied one after the other; of those decided meanwhile only the newest.
+ */
+import { toAppError } from '../../common/errors.ts';
+import { ObservableValue, type Observable } from '../../common/observable.ts';
+import type { EngineEvent, LoadedModel } from '../../engine/engine.ts';
+import type { ExecutionPlan } from '../../engine/execution-plan.ts';
+import type { DeviceSignals } from '../../platform/signals/device-signals.ts';
+import { known, missing } from '../../platform/signals/signal.ts';
+import { decide, fullPlan, initialState } from '../../policy/decide.ts';
+import type {
+  Decision,
+  ModelProfile,
+  PolicyReason,
+  PolicySignals,
+  PolicyState,
+} from '../../policy/policy-types.ts';
+import { SpeedTracker } from '../../policy/speed-tracker.ts';
+import type { PowerMode, PowerService, PowerView, Settings } from '../../ui/services.ts';
+import type { ModelRuntime } from '../model-runtime.ts';
+import { profileOf } from './model-profile.ts';
+import { PlanLog, type PlanChange } from './plan-log.ts';
+import { PolicyChoice, type AskedFor } from './policy-settings.ts';
+
+/** Time and timers, so that a test need not wait. */
+export interface PolicyClock {
+  /** Milliseconds that never go back. */
+  now(): number;
+  /** Calls back once, unless the returned function is called before. */
+  after(milliseconds: number, run: () => void): () => void;
+}
+
+export const browserClock: PolicyClock = {
+  now: () => performance.now(),
+  after: (milliseconds, run) => {
+    const timer = setTimeout(run, milliseconds);
+    return () => {
+      clearTimeout(timer);
+    };
+  },
+};
+
+export interface PolicyControllerOptions {
+  readonly device: Observable<DeviceSignals>;
+  readonly runtime: Pick<ModelRuntime, 'state' | 'busy' | 'applyPlan' | 'loadOptions'>;
+  readonly settings: Observable<Settings>;
+  readonly budgetBytes: number;
+  /** Memory of models beside the one that answers. */
+  readonly besideBytes: () => number;
+  /** Threads that compute when nothing holds them back. */
+  readonly fullThreads: number;
+  readonly clock?: PolicyClock;
+}
+
+/** A policy's timer never waits longer: time may have stood still while the device slept. */
+const LONGEST_SLEEP_MS = 60_000;
+
+export class PolicyController implements PowerService {
+  readonly #options: PolicyControllerOptions;
+  readonly #clock: PolicyClock;
+  readonly #choice = new PolicyChoice();
+  readonly #log = new PlanLog();
+  readonly #speed = new SpeedTracker();
+  readonly #power: ObservableValue<PowerView>;
+  #speedSignal: PolicySignals['speed'] = missing('tokens per second', 'waiting');
+  #state: PolicyState = initialState;
+  #decision: Decision;
+  #profile: ModelProfile | null = null;
+  #model: LoadedModel | null = null;
+  #asked: AskedFor;
+  /** What the engine was told last. */
+  #applied: ExecutionPlan = fullPlan;
+  #applying = false;
+  #stopWaiting: () => void = () => undefined;
+  #position = 0;
+  #lastTokenAt: number | null = null;
+
+  constructor(options: PolicyControllerOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? browserClock;
+    const { settings, device, runtime } = options;
+    const { precision, threads } = settings.value;
+    this.#asked = { precision, threads };
+    this.#decision = this.#decideNow();
+    this.#power = new ObservableValue(this.#view());
+    let chosen = settings.value;
+    settings.subscribe((now) => {
+      if (now.precision !== chosen.precision || now.threads !== chosen.threads) {
+        this.#asked = { precision: now.precision, threads: now.threads };
+      }
+      chosen = now;
+      this.refresh();
+    });
+    device.subscribe(() => {
+      this.refresh();
+    });
+    runtime.state.subscribe(() => {
+      this.#onModel();
+    });
+    this.#onModel();
+  }
+
+  get power(): Observable<PowerView> {
+    return this.#power;
+  }
+
+  get changes(): Observable<readonly PlanChange[]> {
+    return this.#log.changes;
+  }
+
+  get mode(): PowerMode {
+    return this.#options.settings.value.powerMode;
+  }
+
+  get plan(): ExecutionPlan {
+    return this.#decision.plan;
+  }
+
+  get reasons(): readonly PolicyReason[] {
+    return this.#decision.reasons;
+  }
+
+  /** Everything that is known of the device, as it is decided by. */
+  get signals(): PolicySignals {
+    return {
+      ...this.#options.device.value,
+      memory: this.#memory(),
+      speed: this.#speedSignal,
+    };
+  }
+
+  /** Why the words that are written now are less exact than they could be; null where they are not. */
+  get reduction(): 'saved-battery' | 'saved-memory' | 'saved-mode' | null {
+    const codes = new Set(this.reasons.map(({ code }) => code));
+    if (this.#applied.precision === 8 || codes.has('one-precision')) return null;
+    if (codes.has('memory')) return 'saved-memory';
+    if (codes.has('chosen-precision')) return null;
+    return codes.has('battery-low')
+      ? 'saved-battery'
+      : codes.has('mode-saver')
+        ? 'saved-mode'
+        : null;
+  }
+
+  /** Decides again: something may have changed that does not tell by itself. */
+  refresh(): void {
+    this.#decision = this.#decideNow();
+    this.#show();
+    this.#stopWaiting();
+    const { wakeInMs } = this.#decision;
+    if (wakeInMs !== null) {
+      this.#stopWaiting = this.#clock.after(Math.min(wakeInMs, LONGEST_SLEEP_MS), () => {
+        this.refresh();
+      });
+    }
+    void this.#apply();
+  }
+
+  /** Is told what the model writes: how fast it does stands in for heat where no browser tells it. */
+  note(event: EngineEvent): void {
+    const now = this.#clock.now();
+    const { page } = this.#options.device.value;
+    const seen = page.kind === 'missing' || page.value === 'visible';
+    if (event.type !== 'token' || !seen) {
+      if (event.type === 'prefill') this.#position = event.total;
+      this.#lastTokenAt = null;
+      return;
+    }
+    this.#position++;
+    if (this.#lastTokenAt !== null) {
+      const { precision, threads, pauseMs } = this.#applied;
+      const milliseconds = Math.max(0, now - this.#lastTokenAt - pauseMs);
+      this.#speed.record(`${precision} ${threads} ${pauseMs}`, this.#position, milliseconds);
+      this.#tellSpeed();
+    }
+    this.#lastTokenAt = now;
+  }
+
+  /** In steps of 5 %: less is noise, and each step is a decision. */
+  #tellSpeed(): void {
+    const { ratio } = this.#speed;
+    if (ratio === null) return;
+    const rounded = Math.round(ratio * 20) / 20;
+    if (this.#speedSignal.kind === 'known' && this.#speedSignal.value === rounded) return;
+    this.#speedSignal = known(rounded, 'tokens per second', 'measured');
+    this.refresh();
+  }
+
+  #forgetSpeed(): void {
+    this.#speedSignal = missing('tokens per second', 'waiting');
+    this.#lastTokenAt = null;
+  }
+
+  #onModel(): void {
+    const { state, loadOptions } = this.#options.runtime;
+    const model = state.value.kind === 'ready' ? state.value.model : null;
+    if (model !== this.#model) {
+      this.#model = model;
+      this.#profile = model === null ? null : profileOf(model, this.#options.fullThreads);
+      if (model !== null) {
+        const { settings } = this.#options;
+        const { precision, threads } = loadOptions ?? settings.value;
+        this.#asked = { precision, threads: threads ?? settings.value.threads };
+        this.#speed.forget();
+        this.#forgetSpeed();
+      }
+    }
+    this.refresh();
+  }
+
+  #memory(): PolicySignals['memory'] {
+    const source = 'memory of loaded models';
+    if (this.#model === null) return missing(source, 'waiting');
+    const neededBytes = this.#model.memoryBytes + this.#options.besideBytes();
+    return known({ neededBytes, budgetBytes: this.#options.budgetBytes }, source, 'measured');
+  }
+
+  #decideNow(): Decision {
+    const decision = decide(
+      {
+        signals: this.signals,
+        profile: this.#profile,
+        settings: this.#choice.of(this.#options.settings.value, this.#asked),
+        now: this.#clock.now(),
+      },
+      this.#state,
+    );
+    this.#state = decision.state;
+    return decision;
+  }
+
+  async #apply(): Promise<void> {
+    if (this.#applying) return;
+    this.#applying = true;
+    try {
+      while (this.#decision.plan !== this.#applied) await this.#applyNow(this.#decision);
+    } finally {
+      this.#applying = false;
+    }
+  }
+
+  /** Without a model the plan waits for one: the runtime gives it to those loaded later. */
+  async #applyNow({ plan, reasons }: Decision): Promise<void> {
+    const { runtime } = this.#options;
+    const from = this.#applied;
+    const loaded = runtime.state.value.kind === 'ready';
+    const duringAnswer = runtime.busy.value;
+    const began = this.#clock.now();
+    this.#applied = plan;
+    let outcome: PlanChange['outcome'] = 'applied';
+    try {
+      await runtime.applyPlan(plan);
+    } catch (thrown) {
+      // The engine was lost: the runtime tells of that, and gives the plan to the next one.
+      outcome = toAppError(thrown).code === 'engine/worker-died' ? 'applied' : 'failed';
+    }
+    this.#speed.restart();
+    this.#forgetSpeed();
+    if (loaded) {
+      const milliseconds = this.#clock.now() - began;
+      const at = Date.now();
+      this.#log.add({ at, from, to: plan, reasons, duringAnswer, outcome, milliseconds });
+    }
+  }
+
+  #show(): void {
+    this.#power.set(this.#view());
+  }
+
+  #view(): PowerView {
+    const { plan, reasons } = this.#decision;
+    const profile = this.#profile;
+    return {
+      mode: this.mode,
+      plan,
+      reasons,
+      signals: this.signals,
+      fullThreads: this.#options.fullThreads,
+      onePrecision: profile !== null && profile.tokenBytes[4] >= profile.tokenBytes[8],
+    };
+  }
+}
