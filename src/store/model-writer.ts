@@ -197,7 +197,7 @@ export class ModelWriter {
     for (let count = 0; count <= catchUpBlocks && this.#hash.bytes !== offset; count++) {
       const next = this.#blockToHash();
       if (next === null) return;
-      await this.#hash.update(await this.#readBack(next));
+      await this.#hashBlock(next);
     }
     if (this.#hash.bytes === offset) await this.#hash.update(bytes);
   }
@@ -216,20 +216,38 @@ export class ModelWriter {
   async #hashAll(onProgress?: (bytesDone: number, bytesTotal: number) => void): Promise<string> {
     for (;;) {
       for (let next = this.#blockToHash(); next !== null; next = this.#blockToHash()) {
-        await this.#hash.update(await this.#readBack(next));
+        await this.#hashBlock(next);
         onProgress?.(this.#hash.bytes, this.#content.size ?? this.#hash.bytes);
+      }
+      if (this.#hash.bytes !== this.#content.size) {
+        throw new AppError('internal', 'The checksum of the file covers only a part of it.', {
+          details: { hashed: this.#hash.bytes, size: this.#content.size },
+        });
       }
       const sha256 = await this.#hash.digest();
       if (sha256 !== null) return sha256;
     }
   }
 
-  /** The stored block that continues the hash of the whole file. */
+  /**
+   * The stored block that continues the hash of the whole file. A hash computed by another thread
+   * lags behind what is stored, so that a saved one may end in the middle of a block.
+   */
   #blockToHash(): BlockEntry | null {
     const { blocks, sizes, size } = this.#content;
-    const continues = (block: BlockEntry): boolean =>
-      blockRange(sizes, size, block.index).offset === this.#hash.bytes;
+    const continues = (block: BlockEntry): boolean => {
+      const into = this.#hash.bytes - blockRange(sizes, size, block.index).offset;
+      return into >= 0 && into < block.bytes;
+    };
     return blocks.find(continues) ?? null;
+  }
+
+  /** Adds what the hash of the whole file lacks of a stored block. */
+  async #hashBlock(block: BlockEntry): Promise<void> {
+    const { sizes, size } = this.#content;
+    const bytes = await this.#readBack(block);
+    const into = this.#hash.bytes - blockRange(sizes, size, block.index).offset;
+    await this.#hash.update(bytes.subarray(into));
   }
 
   async #readBack(block: BlockEntry): Promise<Uint8Array<ArrayBuffer>> {
