@@ -7,6 +7,9 @@ export interface OnlineScope {
   addEventListener(type: 'online', listener: () => void, options: { signal: AbortSignal }): void;
 }
 
+/** A thread that was frozen or busy may have missed the event. */
+const lookEveryMs = 5000;
+
 /** The connection as the browser sees it: "offline" is certain, "online" only means that it may work. */
 export function browserNetwork(scope: OnlineScope): Network {
   return {
@@ -14,6 +17,16 @@ export function browserNetwork(scope: OnlineScope): Network {
     whenOnline: (signal) =>
       new Promise((resolve, reject) => {
         const settled = new AbortController();
+        const go = (): void => {
+          settled.abort();
+          resolve();
+        };
+        const looking = setInterval(() => {
+          if (scope.navigator.onLine) go();
+        }, lookEveryMs);
+        settled.signal.addEventListener('abort', () => {
+          clearInterval(looking);
+        });
         const stop = (): void => {
           settled.abort();
           reject(new AppError('aborted', 'The download was stopped.', { cause: signal.reason }));
@@ -22,10 +35,6 @@ export function browserNetwork(scope: OnlineScope): Network {
           stop();
           return;
         }
-        const go = (): void => {
-          settled.abort();
-          resolve();
-        };
         signal.addEventListener('abort', stop, { once: true, signal: settled.signal });
         scope.addEventListener('online', go, { signal: settled.signal });
         // It may have come back between the failure and this call.

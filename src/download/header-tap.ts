@@ -14,14 +14,19 @@ export type HeaderCheck = (source: ByteSource, signal: AbortSignal) => Promise<u
 
 /** More than a checker ever asks for at once. */
 const keptBytes = 24 * MEBIBYTE;
+const unknownSize = Number.MAX_SAFE_INTEGER;
 
 export class HeaderTap implements ByteSource {
   readonly #check: HeaderCheck;
   readonly #stop = new AbortController();
-  #size = Number.MAX_SAFE_INTEGER;
+  #size = unknownSize;
   /** Bytes `[#start, #end)` of the file, in pieces. */
   #pieces: Uint8Array<ArrayBuffer>[] = [];
   #start = 0;
+  /** What the checker has left behind. */
+  #passed = 0;
+  /** Then all pieces stay for a second look, once the end of the file is known. */
+  #sizeWasUnknown = false;
   #end = 0;
   #verdict: Promise<unknown> | null = null;
   #decided = false;
@@ -50,7 +55,7 @@ export class HeaderTap implements ByteSource {
     this.#end += fresh.length;
     this.#begin();
     this.#awaken();
-    while (!this.#decided && this.#end - this.#start > keptBytes) await this.#change();
+    while (!this.#decided && this.#end - this.#passed > keptBytes) await this.#change();
     this.#throwRefusal();
   }
 
@@ -58,6 +63,14 @@ export class HeaderTap implements ByteSource {
   async settle(size: number): Promise<void> {
     this.#size = size;
     this.#awaken();
+    await this.#verdict;
+    this.#throwRefusal();
+    if (!this.#sizeWasUnknown || this.#stop.signal.aborted) return;
+    // Only now can it be seen whether what the header promises is in the file.
+    this.#sizeWasUnknown = false;
+    this.#decided = false;
+    this.#verdict = null;
+    this.#begin();
     await this.#verdict;
     this.#throwRefusal();
   }
@@ -94,7 +107,9 @@ export class HeaderTap implements ByteSource {
   }
 
   #begin(): void {
-    this.#verdict ??= this.#check(this, this.#stop.signal)
+    if (this.#verdict !== null) return;
+    this.#sizeWasUnknown = this.#size === unknownSize;
+    this.#verdict = this.#check(this, this.#stop.signal)
       .catch((error: unknown) => {
         // Only what is wrong with the model counts: a check that could not be made refuses nothing.
         const reason = toAppError(error);
@@ -109,14 +124,15 @@ export class HeaderTap implements ByteSource {
 
   #decide(): void {
     this.#decided = true;
-    this.#pieces = [];
+    if (!this.#sizeWasUnknown) this.#pieces = [];
     this.#awaken();
   }
 
-  /** Forgets whole pieces before `offset`. */
+  /** Forgets whole pieces before `offset`, unless the header has to be looked at again. */
   #drop(offset: number): void {
+    this.#passed = Math.max(this.#passed, offset);
     for (let piece = this.#pieces[0]; piece !== undefined; piece = this.#pieces[0]) {
-      if (this.#start + piece.length > offset) break;
+      if (this.#sizeWasUnknown || this.#start + piece.length > offset) break;
       this.#start += piece.length;
       this.#pieces.shift();
     }
