@@ -54,7 +54,7 @@ it('answers with the model that is chosen while another is loaded for the answer
     (state) => {
       loads += 1;
       if (loads > 1) state.set(ready('b'));
-      else state.set({ kind: 'loading', id: 'b', name: 'b', fraction: 0 });
+      else state.set({ kind: 'loading', id: 'b', name: 'b', fraction: 0, repairBytes: 0 });
       return loads > 1 ? Promise.resolve() : Promise.reject(stopped);
     },
     () => undefined,

@@ -32,6 +32,8 @@ export type RuntimeState =
       readonly id: string;
       readonly name: string;
       readonly fraction: number;
+      /** Bytes that are being fetched again because they were damaged on disk; 0 otherwise. */
+      readonly repairBytes: number;
     }
   | {
       readonly kind: 'ready';
@@ -52,11 +54,23 @@ export interface ModelRuntimeOptions extends ModelAccess {
   readonly budgetBytes: number;
   /** Models in other workers; they give way where there is not enough memory for both. */
   readonly beside?: { memoryBytes(): number; release(): Promise<void> };
+  /** Fetches what is damaged of a model on disk; without it, damage ends the load. */
+  readonly repair?: RepairModel;
   /** Speeds of both backends, so that a model is timed once; nothing is kept unless given. */
   readonly measurements?: MeasurementStore;
   /** Is told of every event of every answer, as it comes. */
   readonly observer?: (event: EngineEvent) => void;
 }
+
+/**
+ * Makes a damaged model whole again. `onProgress`: bytes that are missing, and the share that came.
+ * @throws AppError why it cannot be repaired
+ */
+export type RepairModel = (
+  id: string,
+  onProgress: (missingBytes: number, fraction: number) => void,
+  signal: AbortSignal,
+) => Promise<void>;
 
 /** Keeps what was measured on this device. */
 export interface MeasurementStore {
@@ -171,8 +185,8 @@ export class ModelRuntime {
       try {
         const model = await this.#turns.run(
           () =>
-            this.#loadInto(id, options, controller.signal, (fraction) => {
-              show({ kind: 'loading', id, name, fraction });
+            this.#loadWhole(id, options, controller.signal, (fraction, repairBytes) => {
+              show({ kind: 'loading', id, name, fraction, repairBytes });
             }),
           controller.signal,
         );
@@ -192,7 +206,7 @@ export class ModelRuntime {
     };
     const loading: Loading = { id, options, controller, loaded: run(), waiting: 0 };
     this.#loading = loading;
-    show({ kind: 'loading', id, name, fraction: 0 });
+    show({ kind: 'loading', id, name, fraction: 0, repairBytes: 0 });
     return loading;
   }
 
@@ -341,6 +355,33 @@ export class ModelRuntime {
   #end(): void {
     this.#held = null;
     this.#options.engine.terminate();
+  }
+
+  /** Loads a model; one that is damaged on disk is repaired first, once. */
+  async #loadWhole(
+    id: string,
+    options: RuntimeLoadOptions,
+    signal: AbortSignal,
+    onProgress: (fraction: number, repairBytes: number) => void,
+  ): Promise<LoadedModel> {
+    const { repair } = this.#options;
+    const load = (): Promise<LoadedModel> =>
+      this.#loadInto(id, options, signal, (fraction) => {
+        onProgress(fraction, 0);
+      });
+    try {
+      return await load();
+    } catch (error) {
+      if (repair === undefined || !hasCode(error, 'store/damaged')) throw error;
+      await repair(
+        id,
+        (missingBytes, fraction) => {
+          onProgress(fraction, missingBytes);
+        },
+        signal,
+      );
+      return load();
+    }
   }
 
   async #loadInto(

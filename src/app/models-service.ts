@@ -356,7 +356,7 @@ export class LibraryModelsService implements ModelsService {
       case 'none':
         return state;
       case 'loading':
-        return { kind: 'loading', id: state.id, name: state.name, fraction: state.fraction };
+        return state;
       case 'failed':
         return { kind: 'failed', id: state.id, name: state.name, error: errorView(state.error) };
       case 'ready':

@@ -30,6 +30,7 @@ import { LibraryModelsService } from './models-service.ts';
 import { Hermit } from './page-api/hermit.ts';
 import { PolicyController } from './power/policy-controller.ts';
 import { PromptRenderer } from './prompt-renderer.ts';
+import { createRepair } from './repair-model.ts';
 import { browserStorage, StoredSettings } from './settings.ts';
 import { StoredMeasurements } from './stored-measurements.ts';
 import {
@@ -123,6 +124,14 @@ export async function createApplication(version: string): Promise<Application> {
     measurements: new StoredMeasurements(storage, version),
     observer: (event) => {
       policy.note(event);
+    },
+    repair: (id, onProgress, signal) => {
+      const repair = createRepair({
+        store,
+        entries: models.entries,
+        online: () => navigator.onLine,
+      });
+      return repair(id, onProgress, signal);
     },
     beside: {
       memoryBytes: () => embeddings.memoryBytes,

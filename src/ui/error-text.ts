@@ -225,10 +225,11 @@ const sentences: Record<ErrorCode, Sentence> = {
       'The file changed on the server during the download, so the parts do not fit together. Start the download again.',
       { id: 'error.download/changed-upstream' },
     ),
-  'download/bad-range': () =>
-    msg('The server sent a different part of the file than asked for. Start the download again.', {
-      id: 'error.download/bad-range',
-    }),
+  'download/bad-range': (details) =>
+    msg(
+      str`${text(details, 'host')} keeps sending another part of the file than the one asked for, so nothing more was taken from it. Continue later, or add the model from another address.`,
+      { id: 'error.download/bad-range' },
+    ),
   'download/stalled': () =>
     msg(
       'No data has come for a while. What was downloaded is kept. Check the connection, then continue.',
@@ -268,11 +269,16 @@ const sentences: Record<ErrorCode, Sentence> = {
       'The browser does not let this page store anything, perhaps because the window is private. Models and chats last until the tab is closed. Export what you want to keep.',
       { id: 'error.store/unavailable' },
     ),
-  'store/damaged': () =>
-    msg(
-      'Part of the stored model is damaged. Your chats are safe. Verify it on the Models page while online to fetch just that part again.',
-      { id: 'error.store/damaged' },
-    ),
+  'store/damaged': (details) =>
+    details['offline'] === true
+      ? msg(
+          'Part of the stored model is damaged, and fetching that part again needs the internet. Your chats are safe. Connect, then choose the model again.',
+          { id: 'error.store/damaged.offline' },
+        )
+      : msg(
+          'Part of the stored model is damaged. Your chats are safe. Verify it on the Models page while online to fetch just that part again.',
+          { id: 'error.store/damaged' },
+        ),
   'store/not-ready': () =>
     msg('This model is not complete yet. Finish its download on the Models page first.', {
       id: 'error.store/not-ready',

@@ -103,6 +103,8 @@ export type ActiveModelView =
       readonly id: string;
       readonly name: string;
       readonly fraction: number;
+      /** Bytes that are being fetched again because they were damaged on disk; 0 otherwise. */
+      readonly repairBytes: number;
     }
   | {
       readonly kind: 'ready';

@@ -1,8 +1,10 @@
-import { msg } from '@lit/localize';
+import { msg, str } from '@lit/localize';
 import { html, nothing } from 'lit';
+import { formatBytes, formatPercent } from '../format.ts';
 import { HermitElement, Observed } from '../hermit-element.ts';
-import { closeIcon, infoIcon, sparkIcon } from '../icons.ts';
+import { closeIcon, infoIcon, sparkIcon, spinnerIcon } from '../icons.ts';
 import { perform } from '../requests.ts';
+import type { ActiveModelView } from '../services.ts';
 import { baseStyles, buttonStyles } from '../shared.styles.ts';
 import { appBannersStyles } from './app-banners.styles.ts';
 
@@ -26,6 +28,7 @@ export class AppBanners extends HermitElement {
 
   readonly #update = new Observed(this, (services) => services.app.update);
   readonly #storage = new Observed(this, (services) => services.app.storage);
+  readonly #active = new Observed(this, (services) => services.models.active);
 
   constructor() {
     super();
@@ -37,8 +40,10 @@ export class AppBanners extends HermitElement {
   protected override render(): unknown {
     const update = this.#update.value === 'ready' && !this.updateLater;
     const unkept = !this.#storage.value.kept && !this.storageSeen;
-    return html`${update ? this.#updateBanner() : nothing}
-    ${unkept ? this.#storageBanner() : nothing}`;
+    const active = this.#active.value;
+    const repairing = active.kind === 'loading' && active.repairBytes > 0;
+    return html`${repairing ? repairBanner(active) : nothing}
+    ${update ? this.#updateBanner() : nothing} ${unkept ? this.#storageBanner() : nothing}`;
   }
 
   #updateBanner(): unknown {
@@ -91,6 +96,19 @@ export class AppBanners extends HermitElement {
     await perform(this, this.services.app.applyUpdate());
     this.applying = false;
   };
+}
+
+function repairBanner(active: Extract<ActiveModelView, { kind: 'loading' }>): unknown {
+  const bytes = formatBytes(active.repairBytes);
+  return html`<div class="banner" role="status">
+    ${spinnerIcon}
+    <p>
+      ${msg(
+        str`Part of “${active.name}” is damaged on the disk. Downloading that part again (${bytes}): ${formatPercent(active.fraction)}`,
+        { id: 'banner.repair' },
+      )}
+    </p>
+  </div>`;
 }
 
 customElements.define('hermit-app-banners', AppBanners);

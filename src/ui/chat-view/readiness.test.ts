@@ -58,9 +58,9 @@ describe('readinessOf', () => {
   });
 
   it('lets a message wait for a model that is loading', () => {
-    expect(readinessOf([], { kind: 'loading', id: 'a', name: 'a', fraction: 0 }).kind).toBe(
-      'ready',
-    );
+    expect(
+      readinessOf([], { kind: 'loading', id: 'a', name: 'a', fraction: 0, repairBytes: 0 }).kind,
+    ).toBe('ready');
   });
 
   const failed = (id: string, code: ErrorCode): ActiveModelView => ({

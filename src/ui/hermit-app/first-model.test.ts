@@ -52,7 +52,7 @@ describe('FirstModel', () => {
   it('leaves models alone that were there already, and people who have a model', () => {
     const { active, first, list, selected } = setUp();
     list('b', 'ready');
-    active.set({ kind: 'loading', id: 'x', name: 'x', fraction: 0 });
+    active.set({ kind: 'loading', id: 'x', name: 'x', fraction: 0, repairBytes: 0 });
     first.expect('a');
     list('a', 'ready');
     expect(selected).toEqual([]);

@@ -65,6 +65,7 @@ export const templates: TemplateMap = {
   'app.openSidebar': '打开侧边栏',
   'app.skip': '跳到主要内容',
   'banner.later': '稍后',
+  'banner.repair': str`“${0}”在磁盘上有一部分损坏，正在重新下载该部分（${1}）：${2}`,
   'banner.notKept': '此窗口不会保留任何内容：关闭后，模型和对话都会消失。',
   'banner.update': 'Hermit 的新版本已就绪。',
   'banner.updateNow': '立即更新',
@@ -491,7 +492,7 @@ export const templates: TemplateMap = {
     '此地址指向网页或其他文件，而不是模型。请复制下载按钮本身的地址，它以 .gguf 结尾。',
   'error.download/changed-upstream':
     '下载期间服务器上的文件发生了变化，前后部分不再吻合。请重新开始下载。',
-  'error.download/bad-range': '服务器发来的不是所请求的部分。请重新开始下载。',
+  'error.download/bad-range': str`${0} 发来的总不是所请求的部分，因此不再从那里接收数据。请稍后继续，或从其他地址添加该模型。`,
   'error.download/stalled': '已有一段时间没有收到数据，已下载的部分都已保留。请检查网络后继续。',
   'error.download/hash-mismatch':
     '文件与发布者公布的不一致（校验值不符），因此不会使用。请重新下载。',
@@ -502,6 +503,8 @@ export const templates: TemplateMap = {
   'error.store/quota': '存储空间不足，已保存的部分都已保留。请腾出空间或删除某个模型，然后继续。',
   'error.store/unavailable':
     '浏览器不允许此页面保存内容，可能因为这是无痕窗口。模型和对话只保留到标签页关闭。请导出想留下的内容。',
+  'error.store/damaged.offline':
+    '已存储的模型有一部分损坏，重新获取该部分需要联网。您的对话安全无损。请联网后再次选择该模型。',
   'error.store/damaged':
     '保存的模型有一部分已损坏，您的对话都安全。请在联网时到模型页校验，只会重新获取损坏的部分。',
   'error.store/not-ready': '此模型尚未完整。请先在模型页完成下载。',
