@@ -86,6 +86,15 @@ export class Person {
     await added.getByText('In use', { exact: true }).waitFor();
   }
 
+  /** Opens a repository of the hub by its name and adds the one file it has. */
+  async addFromHub(repository: string): Promise<void> {
+    await this.page.getByRole('textbox', { name: 'Search Hugging Face' }).fill(repository);
+    await this.page.getByRole('button', { name: 'Search', exact: true }).click();
+    const hub = this.page.locator('hermit-hub-search');
+    await hub.getByRole('button', { name: repository }).click();
+    await hub.getByRole('button', { name: /^Download / }).click();
+  }
+
   async startChat(text: string): Promise<void> {
     await this.page.getByRole('link', { name: 'New chat' }).click();
     await this.send(text);
@@ -137,6 +146,16 @@ export class Person {
       .click();
     await this.row(name).getByRole('button', { name: 'Delete' }).click();
     await this.page.getByRole('alertdialog').getByRole('button', { name: 'Delete' }).click();
+    await this.row(name).waitFor({ state: 'detached' });
+  }
+
+  /** Gives up a model that is not complete. */
+  async cancelDownload(name: string): Promise<void> {
+    await this.row(name).getByRole('button', { name: 'Cancel' }).click();
+    await this.page
+      .getByRole('alertdialog')
+      .getByRole('button', { name: 'Cancel the download' })
+      .click();
     await this.row(name).waitFor({ state: 'detached' });
   }
 
