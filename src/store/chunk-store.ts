@@ -4,6 +4,8 @@
  * It knows nothing of files, states or hashes; the manifest does. One contract suite
  * (`test/contract/store`) holds for every implementation.
  */
+import type { ContentNotes } from './content-note.ts';
+
 export interface ChunkStore {
   /** `memory` is forgotten when the page closes. */
   readonly kind: 'opfs' | 'indexeddb' | 'memory';
@@ -42,6 +44,9 @@ export interface ChunkStore {
    * thread, gives the space back at once. Call it when a reader is done.
    */
   release(contentId: string): Promise<void>;
+
+  /** Notes beside the blocks; undefined where blocks and manifest are lost together. */
+  readonly notes?: ContentNotes | undefined;
 
   /** Contents that occupy space, known to a manifest or not. */
   contents(): Promise<string[]>;

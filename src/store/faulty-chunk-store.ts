@@ -42,6 +42,10 @@ export class FaultyChunkStore implements ChunkStore {
     return this.#inner.kind;
   }
 
+  get notes(): ChunkStore['notes'] {
+    return this.#inner.notes;
+  }
+
   async put(contentId: string, index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const fault = this.#next('put', contentId, index);
     if (fault?.kind === 'throw') throw fault.error;

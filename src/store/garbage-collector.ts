@@ -2,6 +2,7 @@
  * Gives back space that nothing points at: contents without a model, deletions that were cut off,
  * databases and blocks that no manifest knows (a kill between writing bytes and writing them down).
  */
+import { adoptContent, writeMissingNotes } from './content-note.ts';
 import { contentIn, inState, type ManifestTables } from './manifest.ts';
 import { modelLockName } from './locks.ts';
 import { probeContentId, type StoreContext } from './store-context.ts';
@@ -25,7 +26,10 @@ export function releaseContent(tables: ManifestTables, contentId: string): boole
   return true;
 }
 
-/** Run at start. Safe beside other tabs at work. */
+/**
+ * Run at start. Safe beside other tabs at work. Complete contents that the manifest has lost are
+ * listed again rather than deleted.
+ */
 export async function collectGarbage(context: StoreContext): Promise<void> {
   // Bytes are listed first: a content is always written down before its first byte, so one that is
   // listed here and not in the manifest read afterwards belongs to nobody.
@@ -33,6 +37,7 @@ export async function collectGarbage(context: StoreContext): Promise<void> {
   const tables = await context.manifest.read();
   for (const contentId of onDisk) {
     if (contentId === probeContentId || tables.contents.has(contentId)) continue;
+    if (await adoptContent(context, contentId)) continue;
     await context.chunks.removeContent(contentId);
   }
   for (const content of tables.contents.values()) {
@@ -48,6 +53,7 @@ export async function collectGarbage(context: StoreContext): Promise<void> {
       await deleteUnknownBlocks(context, content.id, models[0] ?? '');
     }
   }
+  await writeMissingNotes(context, tables);
 }
 
 /** Skipped while another tab works on the model: its newest block may not be written down yet. */

@@ -8,6 +8,7 @@
 import { AppError, hasCode } from '../common/errors.ts';
 import { type BlockRange, blockCount, blockRange } from './block-layout.ts';
 import { hashBlock } from './content-hash.ts';
+import { writeNote } from './content-note.ts';
 import { damagedError, markDamaged } from './damage.ts';
 import { type FileHash, LocalFileHash } from './file-hash.ts';
 import { deleteContent, releaseContent } from './garbage-collector.ts';
@@ -186,6 +187,7 @@ export class ModelWriter {
     if (outcome.duplicate) await deleteContent(this.#context, contentId);
     this.#context.changed(this.modelId);
     if (outcome.error !== null) throw outcome.error;
+    await writeNote(this.#context, outcome.manifest.contentId);
     return outcome.manifest;
   }
 

@@ -11,6 +11,7 @@
 import { delay } from '../common/abort.ts';
 import { AppError } from '../common/errors.ts';
 import type { ChunkStore } from './chunk-store.ts';
+import type { ContentNotes } from './content-note.ts';
 import { errorName, missingBlock, toBlockReadError, toStoreError } from './store-errors.ts';
 
 /** Steps that the library's types do not have yet (File System standard, `mode`: Chromium 121). */
@@ -41,8 +42,22 @@ export type WriteFile = (
 /** Waits while another thread has the file open, in milliseconds: it does so for one block only. */
 const lockedDelaysMs = [5, 20, 100, 500, 1000] as const;
 
+const noteName = 'note';
+
 export class OpfsChunkStore implements ChunkStore {
   readonly kind = 'opfs';
+  readonly notes: ContentNotes = {
+    write: (contentId, bytes) => this.#put(contentId, noteName, bytes),
+    read: async (contentId) => {
+      try {
+        const folder = await this.#content(contentId, false);
+        return await readFile((await folder.getFileHandle(noteName)) as BlockFile);
+      } catch {
+        // Without a note nothing can be listed again, whatever keeps it from being read.
+        return null;
+      }
+    },
+  };
   readonly #folder: string;
   readonly #root: () => Promise<FileSystemDirectoryHandle>;
   readonly #writeFile: WriteFile;
@@ -56,9 +71,13 @@ export class OpfsChunkStore implements ChunkStore {
     this.#sleep = options.sleep ?? delay;
   }
 
-  async put(contentId: string, index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  put(contentId: string, index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    return this.#put(contentId, String(index), bytes);
+  }
+
+  async #put(contentId: string, name: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     try {
-      await this.#unlocked(() => this.#write(contentId, index, bytes));
+      await this.#unlocked(() => this.#write(contentId, name, bytes));
     } catch (error) {
       // The folder may be gone with all data of this site: the next block makes it anew.
       this.#contents.delete(contentId);
@@ -97,12 +116,16 @@ export class OpfsChunkStore implements ChunkStore {
   }
 
   async removeContent(contentId: string): Promise<void> {
-    this.#contents.delete(contentId);
     try {
+      // First, so that a deletion that is cut off leaves nothing that looks complete.
+      const folder = await this.#content(contentId, false);
+      await folder.removeEntry(noteName).catch(() => undefined);
       const all = await this.#all(false);
       await this.#unlocked(() => all.removeEntry(contentId, { recursive: true }));
     } catch (error) {
       if (errorName(error) !== 'NotFoundError') throw toStoreError(error);
+    } finally {
+      this.#contents.delete(contentId);
     }
   }
 
@@ -151,12 +174,12 @@ export class OpfsChunkStore implements ChunkStore {
     }
   }
 
-  async #write(contentId: string, index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  async #write(contentId: string, name: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const folder = await this.#content(contentId, true);
-    const part = `${index}.part`;
+    const part = `${name}.part`;
     await this.#writeFile(folder, part, bytes);
     const file = (await folder.getFileHandle(part)) as BlockFile;
-    await file.move(String(index));
+    await file.move(name);
   }
 
   /** Again after a while, as long as another thread is at the same file. */

@@ -4,6 +4,7 @@
  * stored has to move.
  */
 import type { ChunkStore } from './chunk-store.ts';
+import type { ContentNotes } from './content-note.ts';
 
 export class PlacedChunkStore implements ChunkStore {
   readonly #preferred: ChunkStore;
@@ -15,6 +16,14 @@ export class PlacedChunkStore implements ChunkStore {
     this.#preferred = preferred;
     this.#places = [preferred, ...others];
   }
+
+  readonly notes: ContentNotes = {
+    write: async (contentId, bytes) => {
+      await (await this.#placeOf(contentId)).notes?.write(contentId, bytes);
+    },
+    read: async (contentId) =>
+      (await (await this.#placeOf(contentId)).notes?.read(contentId)) ?? null,
+  };
 
   get kind(): ChunkStore['kind'] {
     return this.#preferred.kind;

@@ -54,6 +54,13 @@ export class Person {
     page.setDefaultTimeout(20_000);
   }
 
+  /** The same person at another page, after the one before is gone. */
+  in(page: Page): Person {
+    const there = new Person(page, this.#server, this.#baseUrl);
+    there.#firstAnswer = this.#firstAnswer;
+    return there;
+  }
+
   row(name: string): Locator {
     return this.page
       .locator('hermit-model-row')
