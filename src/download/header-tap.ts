@@ -53,7 +53,7 @@ export class HeaderTap implements ByteSource {
     const fresh = piece.slice(this.#end - position);
     this.#pieces.push(fresh);
     this.#end += fresh.length;
-    this.#begin();
+    void this.#begin();
     this.#awaken();
     while (!this.#decided && this.#end - this.#passed > keptBytes) await this.#change();
     this.#throwRefusal();
@@ -70,8 +70,7 @@ export class HeaderTap implements ByteSource {
     this.#sizeWasUnknown = false;
     this.#decided = false;
     this.#verdict = null;
-    this.#begin();
-    await this.#verdict;
+    await this.#begin();
     this.#throwRefusal();
   }
 
@@ -106,8 +105,9 @@ export class HeaderTap implements ByteSource {
     if (this.#refusal !== null) throw this.#refusal;
   }
 
-  #begin(): void {
-    if (this.#verdict !== null) return;
+  /** Has the header checked, once. Never rejects. */
+  #begin(): Promise<unknown> {
+    if (this.#verdict !== null) return this.#verdict;
     this.#sizeWasUnknown = this.#size === unknownSize;
     this.#verdict = this.#check(this, this.#stop.signal)
       .catch((error: unknown) => {
@@ -120,6 +120,7 @@ export class HeaderTap implements ByteSource {
       .finally(() => {
         this.#decide();
       });
+    return this.#verdict;
   }
 
   #decide(): void {

@@ -19,6 +19,8 @@ export interface ContentNotes {
   read(contentId: string): Promise<Uint8Array | null>;
 }
 
+const checksumLength = 64;
+
 interface Note {
   readonly version: 1;
   readonly content: ContentRecord;
@@ -78,8 +80,8 @@ export async function adoptContent(context: StoreContext, contentId: string): Pr
 /** Whoever could change the note could change the manifest; the checksum tells accidents. */
 async function parseNote(bytes: Uint8Array, contentId: string): Promise<Note | null> {
   const text = new TextDecoder().decode(bytes);
-  const [checksum, json = ''] = [text.slice(0, 64), text.slice(65)];
-  if (checksum !== (await sha256(json))) return null;
+  const json = text.slice(checksumLength + 1);
+  if (text.slice(0, checksumLength) !== (await sha256(json))) return null;
   const note = JSON.parse(json) as Note;
   return note.version === 1 && note.content.id === contentId && note.models.length > 0
     ? note

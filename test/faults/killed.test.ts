@@ -95,7 +95,7 @@ async function hangBeforeWriting(when: { state?: string; blocks?: number }): Pro
     page.workers().find((worker) => worker.url().includes('store.worker'));
   await expect.poll(store, patience).toBeDefined();
   await store()?.evaluate((wanted) => {
-    const { put } = IDBObjectStore.prototype;
+    const put = Reflect.get<IDBObjectStore, 'put'>(IDBObjectStore.prototype, 'put');
     IDBObjectStore.prototype.put = function (value: unknown, ...rest) {
       const record = value as { state?: string; blocks?: unknown[] };
       const reached =

@@ -111,19 +111,15 @@ async function check(store: ModelStore, targets: readonly Target[]): Promise<voi
 /** Lets steps happen until `work` settles, or the power goes after `steps` of them. */
 async function drive(disk: CrashingDisk, work: Promise<unknown>, steps: number): Promise<boolean> {
   let settled = false;
-  let failure: unknown = null;
-  work.then(
-    () => (settled = true),
-    (error: unknown) => {
-      failure = error;
-      settled = true;
-    },
-  );
+  const settle = (): void => {
+    settled = true;
+  };
+  work.then(settle, settle);
   for (let made = 0; ;) {
     // Hashes are computed by other threads, which take their own time.
     await new Promise(setImmediate);
     if (settled) {
-      if (failure !== null) throw failure;
+      await work;
       return true;
     }
     if (made >= steps) return false;
