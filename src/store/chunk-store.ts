@@ -4,8 +4,6 @@
  * It knows nothing of files, states or hashes; the manifest does. One contract suite
  * (`test/contract/store`) holds for every implementation.
  */
-import type { ContentNotes } from './content-note.ts';
-
 export interface ChunkStore {
   /** `memory` is forgotten when the page closes. */
   readonly kind: 'opfs' | 'indexeddb' | 'memory';
@@ -45,11 +43,19 @@ export interface ChunkStore {
    */
   release(contentId: string): Promise<void>;
 
-  /** Notes beside the blocks; undefined where blocks and manifest are lost together. */
+  /** Undefined where blocks and manifest are lost together. */
   readonly notes?: ContentNotes | undefined;
 
   /** Contents that occupy space, known to a manifest or not. */
   contents(): Promise<string[]>;
 
   close(): void;
+}
+
+/** A few bytes beside the blocks of a content, for what the manifest says about it: `content-note.ts`. */
+export interface ContentNotes {
+  /** Replaces the note of a content, at once or not at all. @throws AppError `store/*` */
+  write(contentId: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  /** Null without a readable one. */
+  read(contentId: string): Promise<Uint8Array | null>;
 }

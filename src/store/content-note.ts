@@ -11,14 +11,6 @@ import type { ContentRecord, ManifestTables, ModelRecord } from './manifest.ts';
 import { uniqueId } from './manifest-queries.ts';
 import type { StoreContext } from './store-context.ts';
 
-/** Where a chunk store keeps notes; only those have one whose blocks outlive the manifest. */
-export interface ContentNotes {
-  /** Replaces the note of a content, at once or not at all. @throws AppError `store/*` */
-  write(contentId: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
-  /** Null without a readable one. */
-  read(contentId: string): Promise<Uint8Array | null>;
-}
-
 const checksumLength = 64;
 
 interface Note {

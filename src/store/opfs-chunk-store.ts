@@ -10,8 +10,7 @@
  */
 import { delay } from '../common/abort.ts';
 import { AppError } from '../common/errors.ts';
-import type { ChunkStore } from './chunk-store.ts';
-import type { ContentNotes } from './content-note.ts';
+import type { ChunkStore, ContentNotes } from './chunk-store.ts';
 import { errorName, missingBlock, toBlockReadError, toStoreError } from './store-errors.ts';
 
 /** Steps that the library's types do not have yet (File System standard, `mode`: Chromium 121). */

@@ -3,8 +3,7 @@
  * where it was begun. So a better place can be used as soon as a browser has it, and nothing that is
  * stored has to move.
  */
-import type { ChunkStore } from './chunk-store.ts';
-import type { ContentNotes } from './content-note.ts';
+import type { ChunkStore, ContentNotes } from './chunk-store.ts';
 
 export class PlacedChunkStore implements ChunkStore {
   readonly #preferred: ChunkStore;
