@@ -15,7 +15,7 @@ import type {
   FinishReason,
   TokenLogprob,
   Usage,
-} from './openai-types.ts';
+} from '../../common/openai-types.ts';
 
 export type ChatChoice = ChatCompletionChunk['choices'][number];
 

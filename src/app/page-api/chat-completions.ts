@@ -17,7 +17,7 @@ import type {
   ChatCompletionChunk,
   ChatCompletionRequest,
   Usage,
-} from './openai-types.ts';
+} from '../../common/openai-types.ts';
 
 export interface CallOptions {
   readonly signal?: AbortSignal;

@@ -5,7 +5,7 @@ import type { ToolDefinition } from '../../conversation/tool-definitions.ts';
 import { AppError } from '../../common/errors.ts';
 import { messagesOf, type ChatMessage } from './chat-messages.ts';
 import { includesUsage, samplingOf } from './generation-params.ts';
-import type { ChatCompletionRequest } from './openai-types.ts';
+import type { ChatCompletionRequest } from '../../common/openai-types.ts';
 import {
   invalidField,
   refuseUnsupported,

@@ -14,7 +14,7 @@ import type {
   ChatTool,
   ChatToolCall,
   ResponseFormat,
-} from './openai-types.ts';
+} from '../../common/openai-types.ts';
 
 let engine: ScriptedEngine;
 let chat: ChatCompletions;

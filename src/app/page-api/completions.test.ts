@@ -4,7 +4,7 @@ import type { TokenReport } from '../../engine/engine.ts';
 import { Turns } from '../turns.ts';
 import { ChatCompletions } from './chat-completions.ts';
 import { Completions } from './completions.ts';
-import type { ChatCompletionRequest, CompletionRequest } from './openai-types.ts';
+import type { ChatCompletionRequest, CompletionRequest } from '../../common/openai-types.ts';
 
 const options = { precision: 'auto', contextLength: 2048 } as const;
 const bytesOf = (text: string): number[] => [...new TextEncoder().encode(text)];

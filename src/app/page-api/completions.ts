@@ -15,7 +15,11 @@ import {
   samplingOf,
   usageOf,
 } from './generation-params.ts';
-import type { Completion, CompletionLogprobs, CompletionRequest } from './openai-types.ts';
+import type {
+  Completion,
+  CompletionLogprobs,
+  CompletionRequest,
+} from '../../common/openai-types.ts';
 import {
   invalidField,
   isTokenList,

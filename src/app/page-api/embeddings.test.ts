@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { realEmbedder, tinyEmbedder } from '../../../test/fixtures/real-embedder.ts';
 import { Embeddings, noEmbedder } from './embeddings.ts';
-import type { EmbeddingRequest } from './openai-types.ts';
+import type { EmbeddingRequest } from '../../common/openai-types.ts';
 
 let embeddings: Embeddings;
 let close: () => void;

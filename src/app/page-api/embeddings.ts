@@ -9,7 +9,7 @@ import { AppError } from '../../common/errors.ts';
 import type { EmbeddingInput } from '../../engine/embedder.ts';
 import type { EmbeddingRuntime } from '../embedding-runtime.ts';
 import type { CallOptions } from './chat-completions.ts';
-import type { EmbeddingRequest, EmbeddingResponse } from './openai-types.ts';
+import type { EmbeddingRequest, EmbeddingResponse } from '../../common/openai-types.ts';
 import {
   invalidField,
   isTokenList,

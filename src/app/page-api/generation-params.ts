@@ -1,7 +1,12 @@
 import type { GenerationRequest, TokenReport } from '../../engine/engine.ts';
 import type { FinishReason as EngineFinishReason } from '../../engine/generation/session.ts';
 import type { GenerationStats } from '../../engine/generation/stats.ts';
-import type { FinishReason, SamplingParams, TokenLogprob, Usage } from './openai-types.ts';
+import type {
+  FinishReason,
+  SamplingParams,
+  TokenLogprob,
+  Usage,
+} from '../../common/openai-types.ts';
 import {
   invalidField,
   requireBoolean,
