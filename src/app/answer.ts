@@ -6,6 +6,8 @@ import { fitToContext } from '../conversation/prompt-budget.ts';
 import { AnswerParser, type AnswerPart } from '../conversation/answer-format/answer-parser.ts';
 import { thinkingVariables } from '../conversation/thinking-switch.ts';
 import type { PromptMessage } from '../conversation/conversation-tree.ts';
+import type { ToolDefinition } from '../conversation/tool-definitions.ts';
+import { takesTools } from '../conversation/tool-messages.ts';
 import type { EngineEvent, LoadedModel } from '../engine/engine.ts';
 import type { ActivityView, NoticeCode, Settings } from '../ui/services.ts';
 import type { ModelRuntime } from './model-runtime.ts';
@@ -18,6 +20,8 @@ export interface AnswerRequest {
   /** The conversation so far, oldest first, ending with the question. */
   readonly messages: readonly PromptMessage[];
   readonly settings: Settings;
+  /** Given to models whose template knows tools; put into words they would confuse the others. */
+  readonly tools?: readonly ToolDefinition[];
   readonly signal: AbortSignal;
   readonly onActivity: (activity: ActivityView) => void;
   readonly onPart: (part: AnswerPart) => void;
@@ -93,19 +97,20 @@ interface PreparedPrompt extends Pick<RenderedPrompt, 'stop' | 'format'> {
 async function preparePrompt(
   runtime: ModelRuntime,
   prompts: PromptRenderer,
-  { model, messages, settings, signal }: AnswerRequest,
+  { model, messages, settings, signal, tools = [] }: AnswerRequest,
 ): Promise<PreparedPrompt> {
   const system = settings.systemPrompt.trim();
   const whole: readonly PromptMessage[] =
     system === '' ? messages : [{ role: 'system', content: system }, ...messages];
   const variables = thinkingVariables(model.chatTemplate, settings.thinking);
+  const offered = takesTools(model.chatTemplate ?? '') ? tools : [];
   const rendered = new Map<readonly PromptMessage[], RenderedPrompt & { tokens: number[] }>();
   const render = async (
     part: readonly PromptMessage[],
   ): Promise<RenderedPrompt & { tokens: number[] }> => {
     const known = rendered.get(part);
     if (known !== undefined) return known;
-    const prompt = await prompts.render(part, { variables });
+    const prompt = await prompts.render(part, { variables, tools: offered });
     const made = { ...prompt, tokens: await runtime.promptTokens(prompt.prompt, signal, 'high') };
     rendered.set(part, made);
     return made;

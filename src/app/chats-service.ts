@@ -20,7 +20,7 @@ import {
   updateMessage,
   type MessageChange,
 } from '../conversation/conversation-tree.ts';
-import type { Conversation, Message } from '../conversation/conversation-types.ts';
+import type { Conversation, Message, MessageCall } from '../conversation/conversation-types.ts';
 import type {
   ActivityView,
   ChatSummaryView,
@@ -36,6 +36,7 @@ import { writeAnswer } from './answer.ts';
 import { errorView } from './error-view.ts';
 import type { ModelRuntime, RuntimeState } from './model-runtime.ts';
 import type { PromptRenderer } from './prompt-renderer.ts';
+import { MOST_CALLS_A_TURN, runCalls, type ChatTools } from './tool-calls.ts';
 
 export interface ChatsServiceOptions {
   readonly store: ConversationStore;
@@ -46,6 +47,8 @@ export interface ChatsServiceOptions {
   readonly ensureModel: (onProgress: (fraction: number) => void) => Promise<void>;
   /** Why what is written now is less exact than it could be; null where it is not. */
   readonly reduction?: () => NoticeCode | null;
+  /** Tools that answers may call; none without. */
+  readonly tools?: ChatTools | undefined;
 }
 
 const idle: ActivityView = { kind: 'idle' };
@@ -191,12 +194,31 @@ export class StoredChatsService implements ChatsService {
     return createConversation(crypto.randomUUID(), title, Date.now());
   }
 
-  /** Writes an answer below `parentId`; failures become part of the answer's message. */
+  /** Writes an answer below `parentId`, and as many more as there are results of tools to answer to. */
   async #answer(conversationId: string, parentId: string): Promise<void> {
-    const messageId = crypto.randomUUID();
     const running: Running = { conversationId, controller: new AbortController() };
     this.#running = running;
     this.#busy.set(true);
+    let parent: string | null = parentId;
+    for (let calls = 0; parent !== null;) {
+      const answerId = await this.#answerTo(running, parent);
+      const made = this.#callsOf(conversationId, answerId);
+      calls += made.length;
+      parent = calls > MOST_CALLS_A_TURN ? null : await this.#runTools(running, answerId, made);
+    }
+    this.#running = null;
+    this.#activity = idle;
+    this.#busy.set(false);
+    this.#refreshView();
+    await this.#save(conversationId);
+    this.#forgetUnused();
+    await this.#refreshSummaries();
+  }
+
+  /** One answer, with its id; failures become part of its message. */
+  async #answerTo(running: Running, parentId: string): Promise<string> {
+    const { conversationId } = running;
+    const messageId = crypto.randomUUID();
     this.#change(conversationId, (conversation) =>
       addMessage(conversation, {
         id: messageId,
@@ -226,13 +248,40 @@ export class StoredChatsService implements ChatsService {
       draft.finish();
     }
     this.#changeMessage(conversationId, messageId, change);
-    this.#running = null;
-    this.#activity = idle;
-    this.#busy.set(false);
-    this.#refreshView();
-    await this.#save(conversationId);
-    this.#forgetUnused();
-    await this.#refreshSummaries();
+    return messageId;
+  }
+
+  /** The calls of a complete answer that there are tools for. */
+  #callsOf(conversationId: string, answerId: string): readonly MessageCall[] {
+    const answer = this.#conversations.get(conversationId)?.messages.get(answerId);
+    const known = this.#options.tools?.definitions().map((tool) => tool.function.name) ?? [];
+    if (answer?.status !== 'complete') return [];
+    return answer.calls.every(({ name }) => known.includes(name)) ? answer.calls : [];
+  }
+
+  /** Adds the results below the answer; resolves with the last one, or null where nothing was run. */
+  async #runTools(
+    { conversationId, controller }: Running,
+    answerId: string,
+    calls: readonly MessageCall[],
+  ): Promise<string | null> {
+    const { tools } = this.#options;
+    if (tools === undefined || calls.length === 0) return null;
+    try {
+      const results = await runCalls(tools, calls, controller.signal);
+      let parentId = answerId;
+      for (const { callId, text } of results) {
+        const message = { id: crypto.randomUUID(), parentId, role: 'tool' as const, callId, text };
+        this.#change(conversationId, (conversation) =>
+          addMessage(conversation, { ...message, createdAt: Date.now() }),
+        );
+        parentId = message.id;
+      }
+      return parentId;
+    } catch (thrown) {
+      this.#changeMessage(conversationId, answerId, this.#failure(answerId, thrown));
+      return null;
+    }
   }
 
   /** Where another model is chosen before the answer has begun, that one writes it. */
@@ -277,6 +326,7 @@ export class StoredChatsService implements ChatsService {
       model,
       messages: promptMessages(path),
       settings: this.#options.settings.value,
+      tools: this.#options.tools?.definitions() ?? [],
       signal: controller.signal,
       reduction: this.#options.reduction ?? (() => null),
       onActivity: (activity) => {
@@ -377,17 +427,23 @@ export class StoredChatsService implements ChatsService {
       return;
     }
     const here = this.#running?.conversationId === conversation.id;
+    const path = activePath(conversation);
+    const results = new Map(path.map(({ callId, text }) => [callId, text]));
     this.#current.set({
       id: conversation.id,
       title: conversation.title,
-      messages: activePath(conversation)
+      messages: path
         .filter(({ role }) => role === 'user' || role === 'assistant')
-        .map((message) => this.#messageView(conversation, message)),
+        .map((message) => this.#messageView(conversation, message, results)),
       activity: here ? this.#activity : idle,
     });
   }
 
-  #messageView(conversation: Conversation, message: Message): MessageView {
+  #messageView(
+    conversation: Conversation,
+    message: Message,
+    results: ReadonlyMap<string | null, string>,
+  ): MessageView {
     const { messages, index } = siblingsOf(conversation, message.id);
     const error =
       this.#errors.get(message.id) ??
@@ -398,7 +454,7 @@ export class StoredChatsService implements ChatsService {
       role: message.role === 'user' ? 'user' : 'assistant',
       text: message.text,
       reasoning: message.reasoning,
-      calls: message.calls.map((call) => ({ ...call, result: null })),
+      calls: message.calls.map((call) => ({ ...call, result: results.get(call.id) ?? null })),
       status: message.status,
       error: error ?? (last ? (this.#unsaved.get(conversation.id) ?? null) : null),
       notices: message.notices as readonly NoticeCode[],
