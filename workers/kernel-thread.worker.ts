@@ -18,8 +18,11 @@ self.onmessage = ({ data: { start, lock } }: MessageEvent<KernelThreadMessage>) 
   const announce = (): void => {
     self.postMessage(THREAD_READY);
   };
-  // Held for life, so that the engine learns when this thread is really gone.
-  void navigator.locks.request(lock, () => {
-    serveKernelThread(start, announce);
-  });
+  // Held for life, so that the engine learns when this thread is really gone. Where the browser gives no
+  // locks (a frame whose storage is blocked) there is no such thread.
+  navigator.locks
+    .request(lock, () => {
+      serveKernelThread(start, announce);
+    })
+    .catch(reportError);
 };

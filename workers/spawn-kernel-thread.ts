@@ -24,6 +24,8 @@ export function spawnKernelThread(start: KernelThreadStart): KernelThread {
     };
   });
   worker.postMessage({ start, lock } satisfies KernelThreadMessage);
-  const gone = (): Promise<void> => navigator.locks.request(lock, () => undefined);
+  const gone = async (): Promise<void> => {
+    await navigator.locks.request(lock, () => undefined).catch(() => undefined);
+  };
   return { ready, ended: ready.then(gone, gone), end: () => worker.terminate() };
 }
