@@ -76,6 +76,9 @@ function securityHeaders(): Plugin {
         for (const [name, value] of Object.entries(headersFor(pathname, { development: true }))) {
           response.setHeader(name, value);
         }
+        // As the built server answers: a page without its ending, and the script for other sites.
+        if (pathname === '/widget') request.url = '/widget.html';
+        if (pathname === '/embed.js') request.url = '/src/embed/host/embed.ts';
         next();
       });
     },
@@ -103,6 +106,7 @@ export default defineConfig({
   // One page: a path that is no file answers with index.html in development, as in production.
   appType: 'spa',
   build: {
+    rolldownOptions: { input: ['index.html', 'widget.html'] },
     target: 'es2022',
     // Inlined as a data URL, a wasm file or a worker would be refused by the page's policy.
     assetsInlineLimit: 0,

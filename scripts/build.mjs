@@ -15,7 +15,7 @@ import { join, relative, sep } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { compressFile } from './compression.mjs';
-import { headersFile } from './security-headers.mjs';
+import { headersFile, readEmbedOrigins } from './security-headers.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const DIST = join(ROOT, 'dist');
@@ -34,6 +34,7 @@ const INPUTS = [
   'tsconfig.base.json',
   'vite.config.ts',
   'wasm',
+  'widget.html',
   'workers',
 ];
 /** Not part of a build: tests, documents, and what the wasm build itself made. */
@@ -55,9 +56,12 @@ export async function buildAll({ force = false, log = console.log } = {}) {
   const start = performance.now();
   const outDir = join(CACHE, `dist-${process.pid}`);
   try {
-    await buildPage(outDir);
+    await rm(outDir, { recursive: true, force: true });
+    await buildEmbedScript(outDir);
+    await buildPages(outDir);
     const files = await listFiles(outDir);
-    await writeFile(join(outDir, '_headers'), headersFile(files.map(toPathname)));
+    const embedOrigins = await readEmbedOrigins(outDir);
+    await writeFile(join(outDir, '_headers'), headersFile(files.map(toPathname), embedOrigins));
     await Promise.all(files.map((file) => compressFile(join(outDir, file))));
     await replaceDist(outDir);
   } finally {
@@ -77,15 +81,42 @@ async function buildWasm() {
   await kernels.buildWasm();
 }
 
+/**
+ * `/embed.js`, for other people's pages, and what it loads when a chat is opened: under names that
+ * never change. They are there before the pages are built, because the service worker's list is made of what lies in the folder then.
+ *
+ * @param {string} outDir
+ */
+async function buildEmbedScript(outDir) {
+  const { build } = await import('vite');
+  await build({
+    root: ROOT,
+    configFile: false,
+    publicDir: false,
+    logLevel: 'warn',
+    build: {
+      target: 'es2022',
+      outDir,
+      emptyOutDir: false,
+      modulePreload: { polyfill: false },
+      rolldownOptions: {
+        input: 'src/embed/host/embed.ts',
+        output: { entryFileNames: 'embed.js', chunkFileNames: 'embed-connection.js' },
+        preserveEntrySignatures: 'strict',
+      },
+    },
+  });
+}
+
 /** @param {string} outDir */
-async function buildPage(outDir) {
+async function buildPages(outDir) {
   const { build } = await import('vite');
   // Read by vite.config.ts, whose precache manifest holds the hashes of the files in there.
   process.env['HERMIT_OUT_DIR'] = outDir;
   // A test runner that builds has set it to 'test', and libraries would bring their checks along.
   process.env['NODE_ENV'] = 'production';
   await mkdir(outDir, { recursive: true });
-  await build({ root: ROOT, logLevel: 'warn', build: { outDir, emptyOutDir: true } });
+  await build({ root: ROOT, logLevel: 'warn', build: { outDir, emptyOutDir: false } });
 }
 
 /** @param {string} outDir */

@@ -8,6 +8,9 @@
  * connect to nothing.
  */
 
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
 /** @typedef {Record<string, string>} Headers */
 /** @typedef {Record<string, readonly string[]>} Policy */
 
@@ -80,14 +83,43 @@ const PERMISSIONS_POLICY = [
 ].join(', ');
 
 /** @type {Headers} */
-const EVERY_RESPONSE = {
+const ISOLATION = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
   'Cross-Origin-Resource-Policy': 'same-origin',
+};
+
+/** @type {Headers} */
+const UNVARYING = {
   'X-Content-Type-Options': 'nosniff',
   'Referrer-Policy': 'no-referrer',
   'Permissions-Policy': PERMISSIONS_POLICY,
 };
+
+/**
+ * The page that other sites show in a frame. `Document-Isolation-Policy` gives it shared memory inside
+ * a page that is not isolated; COEP and a lax CORP let isolated pages show it. No COOP: it must be able
+ * to talk with the window of Hermit that it opens.
+ *
+ * @type {Headers}
+ */
+const WIDGET_ISOLATION = {
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+  'Cross-Origin-Resource-Policy': 'cross-origin',
+  'Document-Isolation-Policy': 'isolate-and-require-corp',
+};
+const WIDGET = /^\/widget(\.html)?$/;
+
+/**
+ * What other sites' pages load: the script, as a module and therefore by CORS.
+ *
+ * @type {Headers}
+ */
+const SHARED_ISOLATION = {
+  'Access-Control-Allow-Origin': '*',
+  'Cross-Origin-Resource-Policy': 'cross-origin',
+};
+const SHARED = /^\/embed(-connection)?\.js$/;
 
 /** Files whose name contains a hash of their content never change; everything else is asked for anew. */
 const HASHED_ASSET = /^\/assets\/.+-[\w-]{8}\.\w+$/;
@@ -97,12 +129,13 @@ const REVALIDATE = 'no-cache';
 /**
  * The policy for a page, as the value of a Content-Security-Policy header.
  *
- * @param {{ development?: boolean; meta?: boolean }} [options] `development` relaxes what Vite's
- *   dev server needs; `meta` leaves out the directives that a `<meta>` element may not carry.
+ * @param {{ development?: boolean; meta?: boolean; embedOrigins?: readonly string[] }} [options]
+ *   `development` relaxes what Vite's dev server needs; `meta` leaves out the directives that a
+ *   `<meta>` element may not carry; `embedOrigins` are the sites that may show the page in a frame.
  */
-export function pagePolicy({ development = false, meta = false } = {}) {
+export function pagePolicy({ development = false, meta = false, embedOrigins = [] } = {}) {
   /** @type {Policy} */
-  const policy = { ...PAGE_POLICY };
+  const policy = { ...PAGE_POLICY, 'frame-ancestors': ["'self'", ...embedOrigins] };
   if (development) {
     // Vite's client injects changed style sheets as <style> elements and draws its error overlay
     // with markup, and it is told of changes over a WebSocket. None of this is in a build.
@@ -140,18 +173,55 @@ export function workerPolicy(pathname, { development = false } = {}) {
  * All headers, except those that describe the body, of the response for a path.
  *
  * @param {string} pathname Path of the URL, with its leading slash.
- * @param {{ development?: boolean }} [options]
+ * @param {{ development?: boolean; embedOrigins?: readonly string[] }} [options]
  * @returns {Headers}
  */
-export function headersFor(pathname, options = {}) {
-  const policy =
-    workerPolicy(pathname, options) ?? (isPage(pathname) ? pagePolicy(options) : RESOURCE_POLICY);
+export function headersFor(pathname, { development = false, embedOrigins = [] } = {}) {
   return {
-    ...EVERY_RESPONSE,
-    'Content-Security-Policy': policy,
-    'Cache-Control':
-      HASHED_ASSET.test(pathname) && options.development !== true ? IMMUTABLE : REVALIDATE,
+    ...UNVARYING,
+    ...isolationOf(pathname),
+    'Content-Security-Policy': policyFor(pathname, { development, embedOrigins }),
+    'Cache-Control': HASHED_ASSET.test(pathname) && !development ? IMMUTABLE : REVALIDATE,
   };
+}
+
+/** @param {string} pathname @returns {Headers} */
+function isolationOf(pathname) {
+  if (WIDGET.test(pathname)) return WIDGET_ISOLATION;
+  return SHARED.test(pathname) ? SHARED_ISOLATION : ISOLATION;
+}
+
+/**
+ * @param {string} pathname
+ * @param {{ development?: boolean; embedOrigins?: readonly string[] }} options
+ */
+function policyFor(pathname, { development = false, embedOrigins = [] }) {
+  const worker = workerPolicy(pathname, { development });
+  if (worker !== null) return worker;
+  if (!isPage(pathname)) return RESOURCE_POLICY;
+  return pagePolicy(WIDGET.test(pathname) ? { development, embedOrigins } : { development });
+}
+
+/**
+ * The sites that may show `/widget` in a frame, from `embed-origins.json` in a folder. What is no exact
+ * origin is left out, as in the frame itself.
+ *
+ * @param {string} directory
+ * @returns {Promise<readonly string[]>}
+ */
+export async function readEmbedOrigins(directory) {
+  const text = await readFile(join(directory, 'embed-origins.json'), 'utf8').catch(() => '{}');
+  /** @type {unknown} */
+  const content = JSON.parse(text);
+  const { origins } = /** @type {{ origins?: unknown }} */ (content);
+  if (!Array.isArray(origins)) return [];
+  return origins.filter(
+    (/** @type {unknown} */ origin) =>
+      typeof origin === 'string' &&
+      /^https?:/.test(origin) &&
+      URL.canParse(origin) &&
+      new URL(origin).origin === origin,
+  );
 }
 
 /**
@@ -159,25 +229,28 @@ export function headersFor(pathname, options = {}) {
  *
  * Both merge all matching rules, and two Content-Security-Policy headers both apply, so policies
  * are given by exact path and never to `/*`; the page's `<meta>` policy covers the paths that a
- * host's navigation fallback answers.
+ * host's navigation fallback answers. The same goes for the headers of isolation, of which the widget
+ * has others.
  *
  * @param {readonly string[]} pathnames Every file of the build, with leading slash.
+ * @param {readonly string[]} [embedOrigins]
  */
-export function headersFile(pathnames) {
-  /** @type {string[]} */
-  const lines = [
-    '/*',
-    ...Object.entries(EVERY_RESPONSE).map(([name, value]) => `  ${name}: ${value}`),
-  ];
-  const special = pathnames.filter((path) => isPage(path) || ANY_WORKER.test(path));
-  for (const path of ['/', ...special].sort()) {
-    const policy = workerPolicy(path) ?? pagePolicy();
-    lines.push(path, `  Content-Security-Policy: ${policy}`);
+export function headersFile(pathnames, embedOrigins = []) {
+  const format = (/** @type {Headers} */ headers) =>
+    Object.entries(headers).map(([name, value]) => `  ${name}: ${value}`);
+  const lines = ['/*', ...format(UNVARYING)];
+  const assets = pathnames.filter((path) => path.startsWith('/assets/'));
+  for (const path of ['/', '/widget', ...pathnames].sort()) {
+    const isAsset = assets.includes(path);
+    const policed = path === '/' || isPage(path) || ANY_WORKER.test(path);
+    const own = [
+      ...(isAsset ? [] : format(isolationOf(path))),
+      ...(policed ? [`  Content-Security-Policy: ${policyFor(path, { embedOrigins })}`] : []),
+      ...(isAsset ? [] : [`  Cache-Control: ${REVALIDATE}`]),
+    ];
+    if (own.length > 0) lines.push(path, ...own);
   }
-  lines.push('/assets/*', `  Cache-Control: ${IMMUTABLE}`);
-  for (const path of ['/', ...pathnames.filter((each) => !each.startsWith('/assets/'))].sort()) {
-    lines.push(path, `  Cache-Control: ${REVALIDATE}`);
-  }
+  lines.push('/assets/*', ...format(ISOLATION), `  Cache-Control: ${IMMUTABLE}`);
   return `${lines.join('\n')}\n`;
 }
 

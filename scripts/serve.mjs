@@ -14,7 +14,7 @@ import { extname, join, relative, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { ENCODINGS } from './compression.mjs';
-import { headersFor } from './security-headers.mjs';
+import { headersFor, readEmbedOrigins } from './security-headers.mjs';
 
 /** @typedef {import('node:http').IncomingMessage} Request */
 /** @typedef {import('node:http').ServerResponse} Response */
@@ -72,6 +72,8 @@ class FileListing {
     this.readAt = Number.NaN;
     /** @type {Map<string, ServedFile>} */
     this.files = new Map();
+    /** @type {readonly string[]} */
+    this.embedOrigins = [];
   }
 
   async current() {
@@ -79,6 +81,7 @@ class FileListing {
     const version = ctimeMs + ino;
     if (version !== this.readAt) {
       this.files = await listFiles(this.directory);
+      this.embedOrigins = await readEmbedOrigins(this.directory);
       this.readAt = version;
     }
     return this.files;
@@ -137,7 +140,8 @@ async function respond(listing, request, response) {
       .end(request.method === 'HEAD' ? undefined : 'Not found\n');
     return;
   }
-  await send(found.pathname, found.file, request, response);
+  const headers = headersFor(found.pathname, { embedOrigins: listing.embedOrigins });
+  await send(found, headers, request, response);
 }
 
 /** @param {Request} request */
@@ -158,9 +162,11 @@ function pathnameOf(request) {
  * @param {Request} request
  */
 function find(files, pathname, request) {
-  const asked = pathname === '/' ? '/index.html' : pathname;
-  const file = files.get(asked);
-  if (file) return { pathname: asked, file };
+  const asked = pathname.endsWith('/') ? `${pathname}index.html` : pathname;
+  // Pages have clean addresses: /widget is widget.html, as on most static hosts.
+  const clean = files.has(`${asked}.html`) ? `${asked}.html` : asked;
+  const file = files.get(clean);
+  if (file) return { pathname: clean, file };
   const page = files.get('/index.html');
   const last = asked.slice(asked.lastIndexOf('/') + 1);
   if (!page || last.includes('.') || !isNavigation(request)) return null;
@@ -173,18 +179,18 @@ function isNavigation(request) {
 }
 
 /**
- * @param {string} pathname
- * @param {ServedFile} file
+ * @param {{ pathname: string; file: ServedFile }} found
+ * @param {Record<string, string>} own
  * @param {Request} request
  * @param {Response} response
  */
-async function send(pathname, file, request, response) {
+async function send({ pathname, file }, own, request, response) {
   const encoding = preferredEncoding(file, request);
   const body = (encoding === null ? undefined : file.encoded.get(encoding)) ?? file;
   const etag = `"${file.etag}${encoding === null ? '' : `-${encoding}`}"`;
   /** @type {Record<string, string | number>} */
   const headers = {
-    ...headersFor(pathname),
+    ...own,
     'Content-Type': MIME_TYPES[extname(pathname)] ?? 'application/octet-stream',
     ETag: etag,
   };

@@ -39,6 +39,12 @@ self.addEventListener('message', (event: ExtendableMessageEvent) => {
   }
 });
 
+// Who may show the widget in a frame is said by its headers of today, so it comes from the network first.
+const storedWidget = shell.createHandlerBoundToURL('widget.html');
+registerRoute(
+  ({ request, url }) => request.mode === 'navigate' && /^\/widget(\.html)?$/.test(url.pathname),
+  (options) => fetch(options.request).catch(() => storedWidget(options)),
+);
 registerRoute(new PrecacheRoute(shell, { cleanURLs: false }));
 registerRoute(new NavigationRoute(shell.createHandlerBoundToURL('index.html')));
 registerRoute(

@@ -33,6 +33,7 @@ import { PromptRenderer } from './prompt-renderer.ts';
 import { createRepair } from './repair-model.ts';
 import { browserStorage, StoredSettings } from './settings.ts';
 import { StoredMeasurements } from './stored-measurements.ts';
+import type { ChatTools } from './tool-calls.ts';
 import {
   createEmbedderWorker,
   createEngineWorker,
@@ -62,7 +63,17 @@ export interface Application {
   readonly start: (report: (error: unknown) => void) => Promise<void>;
 }
 
-export async function createApplication(version: string): Promise<Application> {
+export interface ApplicationOptions {
+  /** False where nothing may be stored that nobody asked for: in frames of other sites. */
+  readonly serviceWorker?: boolean;
+  /** Tools that chats may use. */
+  readonly tools?: ChatTools;
+}
+
+export async function createApplication(
+  version: string,
+  { serviceWorker = true, tools }: ApplicationOptions = {},
+): Promise<Application> {
   const storage = browserStorage();
   const settings = new StoredSettings(storage);
   const lastModel = new LastModel(storage);
@@ -206,6 +217,7 @@ export async function createApplication(version: string): Promise<Application> {
     prompts,
     settings: settings.settings,
     reduction: () => policy.reduction,
+    tools,
     ensureModel: async (onProgress) => {
       const state = runtime.state.value;
       if (state.kind === 'ready' && !reloadNeeded) return;
@@ -231,7 +243,7 @@ export async function createApplication(version: string): Promise<Application> {
   runtime.busy.subscribe(refreshBusy);
   embeddings.busy.subscribe(refreshBusy);
   const updates = new UpdateController({
-    client: serviceWorkerOfThisPage(),
+    client: serviceWorker ? serviceWorkerOfThisPage() : null,
     busy,
     reload: () => {
       location.reload();

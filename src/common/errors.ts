@@ -61,6 +61,10 @@ export const errorCodes = [
   'store/not-found',
   'store/in-use',
   'store/closed',
+  // Hermit inside other people's pages
+  'embed/refused',
+  'embed/closed',
+  'embed/limit',
   // knowledge of the catalogue
   'catalog/invalid',
 ] as const;
@@ -111,7 +115,8 @@ export class ModelFileError extends AppError {
   }
 }
 
-const knownCodes: ReadonlySet<string> = new Set(errorCodes);
+// Marked, so that scripts for other pages need not carry the list.
+const knownCodes: ReadonlySet<string> = /* @__PURE__ */ new Set(errorCodes);
 
 export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && knownCodes.has(value);

@@ -296,6 +296,18 @@ const sentences: Record<ErrorCode, Sentence> = {
       'The browser closed the storage, perhaps because Hermit was updated in another tab. Reload this page; nothing stored was lost.',
       { id: 'error.store/closed' },
     ),
+  'embed/refused': () =>
+    msg('This page was not allowed to do that with Hermit. Nothing was shared with it.', {
+      id: 'error.embed/refused',
+    }),
+  'embed/closed': () =>
+    msg('The connection between the page and Hermit has ended. Reload the page to connect again.', {
+      id: 'error.embed/closed',
+    }),
+  'embed/limit': () =>
+    msg('The page asked Hermit for too much at once. Wait a moment and try again.', {
+      id: 'error.embed/limit',
+    }),
   'catalog/invalid': () =>
     msg(
       'The catalogue could not be read. You can still add a model by its address or from this device.',

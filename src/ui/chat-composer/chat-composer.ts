@@ -13,7 +13,8 @@ import { chatComposerStyles } from './chat-composer.styles.ts';
  *
  * Properties: `chatId` whose draft is kept (null for a new chat), `working` whether an answer is under
  * way (the button then stops it), `blocked` a sentence why nothing can be sent, or null, `thinking`
- * whether the model is to think first, or null where it leaves no choice.
+ * whether the model is to think first, or null where it leaves no choice, `placeholder` or null for the
+ * usual one.
  * Methods: `fill(text)` replaces the text, `focus()`.
  * Events: `hermit-send` with the text, `hermit-stop`, `hermit-edit-last` (arrow up in an empty field),
  * `hermit-thinking` with what was chosen.
@@ -28,6 +29,7 @@ export class ChatComposer extends HermitElement {
     working: { type: Boolean },
     blocked: { attribute: false },
     thinking: { attribute: false },
+    placeholder: { attribute: false },
     empty: { state: true },
   };
 
@@ -35,6 +37,7 @@ export class ChatComposer extends HermitElement {
   declare working: boolean;
   declare blocked: string | null;
   declare thinking: boolean | null;
+  declare placeholder: string | null;
   declare private empty: boolean;
 
   constructor() {
@@ -43,6 +46,7 @@ export class ChatComposer extends HermitElement {
     this.working = false;
     this.blocked = null;
     this.thinking = null;
+    this.placeholder = null;
     this.empty = true;
   }
 
@@ -75,7 +79,7 @@ export class ChatComposer extends HermitElement {
           rows="1"
           aria-label=${msg('Message', { id: 'composer.label' })}
           aria-describedby=${blocked === null ? nothing : 'reason'}
-          placeholder=${msg('Write a message', { id: 'composer.placeholder' })}
+          placeholder=${this.placeholder ?? msg('Write a message', { id: 'composer.placeholder' })}
           enterkeyhint="send"
           @input=${this.#onInput}
           @keydown=${this.#onKeyDown}

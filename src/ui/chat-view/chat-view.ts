@@ -23,11 +23,19 @@ const announcedLength = 600;
 /**
  * `<hermit-chat-view>`: the messages of the current chat and the composer below them.
  *
- * Methods: `fill(text)`, `focusComposer()`, `stop()`. Properties, slots, parts: none.
+ * Properties: `compact` where there is no page of models to lead to, `placeholder` of the field or null.
+ * Methods: `fill(text)`, `focusComposer()`, `stop()`. Slots, parts: none.
  * Events: `hermit-announce` when an answer is complete, `hermit-problem`.
  */
 export class ChatView extends HermitElement {
   static override readonly styles = [baseStyles, buttonStyles, progressStyles, chatViewStyles];
+  static override readonly properties = {
+    compact: { type: Boolean },
+    placeholder: { attribute: false },
+  };
+
+  declare compact: boolean;
+  declare placeholder: string | null;
 
   readonly #chat = new Observed(
     this,
@@ -42,6 +50,12 @@ export class ChatView extends HermitElement {
   readonly #scroll = new FollowScroll(this);
   #wasWorking = false;
   #shownId: string | null = null;
+
+  constructor() {
+    super();
+    this.compact = false;
+    this.placeholder = null;
+  }
 
   fill(text: string): void {
     this.#composer?.fill(text);
@@ -79,6 +93,7 @@ export class ChatView extends HermitElement {
         </button>
         <hermit-chat-composer
           .chatId=${chat.id}
+          .placeholder=${this.placeholder}
           .working=${chat.activity.kind !== 'idle'}
           .blocked=${blockedText(readiness, this.#active.value)}
           .thinking=${this.#thinking()}
@@ -176,6 +191,7 @@ export class ChatView extends HermitElement {
       }
       case 'no-model':
       case 'arriving':
+        if (this.compact) return nothing;
         return html`<a slot="reason" class="button small" href="#/models"
           >${msg('Open Models', { id: 'chat.openModels' })}</a
         >`;

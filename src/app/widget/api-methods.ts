@@ -1,0 +1,107 @@
+/**
+ * The page API by name, for calls that come over a port. What is not here cannot be called from
+ * outside: nothing removes a model, gives files away or reads chats.
+ */
+import { AppError } from '../../common/errors.ts';
+import type { ApiMethod } from '../../embed/frame/host-session.ts';
+import type { ServedCall } from '../../embed/peer.ts';
+import type { CallOptions } from '../page-api/chat-completions.ts';
+import type { Hermit, LoadOptions } from '../page-api/hermit.ts';
+import { requireObject, requireText } from '../page-api/request-checks.ts';
+
+/** Tells the person what a model costs, before anything is fetched. */
+export type ConfirmInstall = (model: {
+  readonly name: string;
+  readonly host: string;
+  readonly bytes: number | null;
+}) => Promise<boolean>;
+
+type Streaming = (request: never, options: CallOptions) => Promise<unknown>;
+
+export function apiMethods(
+  hermit: Hermit,
+  confirmInstall: ConfirmInstall,
+): ReadonlyMap<string, ApiMethod> {
+  const { models } = hermit;
+  const methods: Record<string, ApiMethod> = {
+    'models.list': () => models.list(),
+    'models.load': ([id, options], { signal, emit }) =>
+      models.load(requireText(id, 'id'), {
+        ...(optionsOf(options) as LoadOptions),
+        signal,
+        onProgress: emit,
+      }),
+    'models.unload': ([id]) =>
+      models.unload(id === undefined || id === null ? undefined : requireText(id, 'id')),
+    'models.verify': ([id]) => models.verify(requireText(id, 'id')),
+    'models.install': async ([source], { signal, emit }) => {
+      const { url, sha256 } = sourceOf(source);
+      if (!(await confirmInstall(await describe(hermit, url, signal)))) {
+        throw new AppError('embed/refused', 'The person did not allow this download.');
+      }
+      const install = sha256 === undefined ? url : { url, sha256 };
+      return models.install(install, { signal, onProgress: emit });
+    },
+    'chat.completions.create': streamed((request, options) =>
+      hermit.chat.completions.create(request, options),
+    ),
+    'completions.create': streamed((request, options) =>
+      hermit.completions.create(request, options),
+    ),
+    'embeddings.create': ([request, options], { signal }) =>
+      hermit.embeddings.create(request as never, { ...priorityOf(options), signal }),
+    tokenize: ([id, text, options]) =>
+      hermit.tokenize(id as string, text as string, optionsOf(options)),
+    detokenize: ([id, ids, options]) =>
+      hermit.detokenize(id as string, ids as number[], optionsOf(options)),
+    'device.report': () => hermit.device.report(),
+  };
+  return new Map(Object.entries(methods));
+}
+
+/** A stream is sent value by value, after a first null that says that the request was accepted. */
+function streamed(create: Streaming): ApiMethod {
+  return async ([request, options], { signal, emit }: ServedCall) => {
+    const answer = await create(request as never, { ...priorityOf(options), signal });
+    if (!isStream(answer)) return answer;
+    emit(null);
+    for await (const chunk of answer) emit(chunk);
+    return null;
+  };
+}
+
+function isStream(answer: unknown): answer is AsyncIterable<unknown> {
+  return typeof answer === 'object' && answer !== null && Symbol.asyncIterator in answer;
+}
+
+/** Options are checked by the page API itself; here only that they are an object at all. */
+function optionsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return value === undefined || value === null ? {} : requireObject(value, 'options');
+}
+
+function priorityOf(value: unknown): Pick<CallOptions, 'priority'> {
+  const { priority } = optionsOf(value);
+  return priority === undefined ? {} : { priority: priority as 'normal' };
+}
+
+function sourceOf(source: unknown): { readonly url: string; readonly sha256: string | undefined } {
+  if (typeof source === 'string') return { url: source, sha256: undefined };
+  const { url, sha256 } = requireObject(source, 'source');
+  return {
+    url: requireText(url, 'url'),
+    sha256: sha256 === undefined ? undefined : requireText(sha256, 'sha256'),
+  };
+}
+
+/** Name, host and size of what an address leads to; a size that cannot be learnt is null. */
+async function describe(
+  hermit: Hermit,
+  url: string,
+  signal: AbortSignal,
+): Promise<{ name: string; host: string; bytes: number | null }> {
+  if (!URL.canParse(url)) throw new AppError('invalid-argument', 'This is not an address.');
+  const { host, pathname } = new URL(url);
+  const fileName = pathname.slice(pathname.lastIndexOf('/') + 1);
+  const report = await hermit.models.inspect(url, { signal }).catch(() => null);
+  return { name: fileName, host, bytes: report?.sizeBytes ?? null };
+}

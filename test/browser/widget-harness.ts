@@ -1,0 +1,61 @@
+/** Pages that embed Hermit, and what a person does in the frame. */
+import type { FrameLocator, Page } from 'playwright-core';
+import type { EmbedSites, HostedPage, Site } from '../fixtures/embed-sites.ts';
+import { launchBrowser, type LaunchOptions, type TestBrowser } from './browser-harness.ts';
+import { textOf } from './person.ts';
+
+/** A browser that keeps storage apart for each site, as browsers of people do. */
+export function launchEmbeddingBrowser(options: LaunchOptions = {}): Promise<TestBrowser> {
+  return launchBrowser({
+    ...options,
+    // The last one counts: Playwright's own list switches the partitions off.
+    args: ['--disable-features=HttpsUpgrades,HttpsFirstBalancedModeAutoEnable'],
+  });
+}
+
+export const embedding = (hermit: string, attributes = '', script = ''): string =>
+  `<!doctype html><html lang="en"><title>A page</title><h1>A page</h1>
+   <script type="module" src="${hermit}/embed.js"></script>
+   <hermit-chat ${attributes}></hermit-chat><script>${script}</script></html>`;
+
+export async function openOn(
+  browser: TestBrowser,
+  site: Site,
+  path: string,
+  page: HostedPage,
+): Promise<Page> {
+  site.pages.set(path, page);
+  const opened = await browser.openPage(site.origin + path);
+  return opened.page;
+}
+
+export const widgetOf = (page: Page): FrameLocator => page.frameLocator('hermit-chat iframe');
+
+/** Opens the chat and agrees to the connection, as a person does who never was here. */
+export async function openChat(page: Page): Promise<FrameLocator> {
+  await page.getByRole('button', { name: 'Open the chat' }).click();
+  const widget = widgetOf(page);
+  await widget.getByRole('button', { name: 'Continue' }).click();
+  return widget;
+}
+
+/** Takes the model that comes with Hermit. */
+export async function takeGuide(widget: FrameLocator): Promise<void> {
+  await widget.getByRole('button', { name: 'Try it now' }).click();
+  await widget.getByRole('textbox', { name: 'Message' }).waitFor();
+}
+
+export async function ask(widget: FrameLocator, question: string): Promise<string> {
+  await widget.getByRole('textbox', { name: 'Message' }).fill(question);
+  await widget.getByRole('button', { name: 'Send' }).click();
+  return lastAnswer(widget);
+}
+
+export async function lastAnswer(widget: FrameLocator): Promise<string> {
+  await widget.getByRole('button', { name: 'Stop' }).waitFor({ state: 'detached' });
+  const answer = widget.locator('hermit-chat-message').last();
+  await answer.getByRole('button', { name: 'Answer again' }).waitFor();
+  return textOf(answer);
+}
+
+export type { EmbedSites };
