@@ -1,8 +1,11 @@
 // Matrix on nibble planes times one quantised vector (decode). A SIMD lane is a row.
 //
-// Four row groups run at once, each with its own sequential pointer: memory gives one stream 5-7
-// GB/s and four streams 12-13. All versions add up blocks in the same order with the same
-// roundings, so plain, relaxed, matvec, matmat and scalar results are equal to the bit.
+// Four row groups run at once, each with its own pointer: memory gives one stream 5-7 GB/s and four
+// 12-13. A stream walks a quarter of the range, so that it is long and ascends steadily however
+// short the rows are: with four neighbouring groups, rows of 576 columns are streams of 2.5 kB,
+// which prefetchers lose again and again (half the speed). All versions add up blocks in the same
+// order with the same roundings, so plain, relaxed, matvec, matmat and scalar results are equal to
+// the bit.
 #include "matmul.h"
 
 #ifdef __wasm_relaxed_simd__
@@ -121,80 +124,86 @@ INLINE void dot_block_words(const int dot, const int two, const uint8_t *high_di
 
 #endif
 
-// `streams` groups from `group` on; how products are summed up; `two` planes; with minimum. All
-// four are compile-time constants.
+// `streams` streams of `count` groups each, from `group` on; how products are summed up; `two`
+// planes; with minimum. All but `count` and `group` are compile-time constants.
 INLINE void matvec_streams(const int streams, const int dot, const int two, const int has_minimum,
                            const Matrix *m, const Quantized *x, uint32_t token,
                            const Corrections *corrections, const float *bias, float factor,
-                           float *out, uint32_t group) {
+                           float *out, uint32_t group, uint32_t count) {
   const uint32_t blocks = m->columns / BLOCK;
   const uint32_t hi_bytes = SCALE_BYTES * (1 + has_minimum) + DIGIT_BYTES;
   const uint32_t x_bytes = BLOCK * activation_bytes();
-  const int8_t *digits = x->digits + (size_t)token * blocks * x_bytes;
-  const BlockTerms *terms = corrections->terms;
-  const float *minimum_factors = corrections->minimum_factors;
-  // One pointer a plane and the distance between groups: eight pointers would not fit the
+  const int8_t *const vector = x->digits + (size_t)token * blocks * x_bytes;
+  // One pointer a plane and the distance between streams: eight pointers would not fit the
   // registers.
   const uint8_t *hi = m->hi + (size_t)group * blocks * hi_bytes;
   const uint8_t *lo = two ? m->lo + (size_t)group * blocks * DIGIT_BYTES : NULL;
-  const size_t hi_stride = (size_t)blocks * hi_bytes, lo_stride = (size_t)blocks * DIGIT_BYTES;
-  v128_t sum[2 * MATVEC_STREAMS], half_mask = wasm_i32x4_const_splat((int32_t)HALF_RAW_MASK);
+  const size_t hi_stride = (size_t)count * blocks * hi_bytes;
+  const size_t lo_stride = (size_t)count * blocks * DIGIT_BYTES;
+  v128_t half_mask = wasm_i32x4_const_splat((int32_t)HALF_RAW_MASK);
+  v128_t factors = wasm_f32x4_splat(factor);
   Masks masks = make_masks();
   KEEP(half_mask);
-  UNROLL for (int s = 0; s < 2 * streams; s++) sum[s] = wasm_f32x4_const_splat(0);
-  for (uint32_t b = 0; b < blocks; b++) {
-    const uint8_t *high_block = hi, *low_block = lo;
-    UNROLL for (int s = 0; s < streams; s++) {
-      // Each stream loads the activations anew: eight splats do not fit beside the sums.
-      const int8_t *block_x = digits;
-      KEEP(block_x);
-      KEEP(high_block);
-      if (two) KEEP(low_block);
-      v128_t low, high;
-      dot_block_words(dot, two, high_block + hi_bytes - DIGIT_BYTES, low_block, block_x, masks,
-                      &terms->start, &low, &high);
-      if (two) low_block += lo_stride;
-      v128_t halves = wasm_v128_load(high_block), scale = wasm_v128_load32_splat(&terms->scale);
-      v128_t scale_low = wasm_f32x4_mul(half_raw_low(halves, half_mask), scale);
-      v128_t scale_high = wasm_f32x4_mul(half_raw_high(halves, half_mask), scale);
-      sum[2 * s] =
-          wasm_f32x4_add(sum[2 * s], wasm_f32x4_mul(wasm_f32x4_convert_i32x4(low), scale_low));
-      sum[2 * s + 1] = wasm_f32x4_add(sum[2 * s + 1],
-                                      wasm_f32x4_mul(wasm_f32x4_convert_i32x4(high), scale_high));
-      if (has_minimum) {
-        v128_t minimums = wasm_v128_load(high_block + SCALE_BYTES);
-        v128_t by = wasm_v128_load32_splat(minimum_factors);
-        v128_t low_minimums = half_low(minimums, half_mask),
-               high_minimums = half_high(minimums, half_mask);
-        sum[2 * s] = wasm_f32x4_add(sum[2 * s], wasm_f32x4_mul(low_minimums, by));
-        sum[2 * s + 1] = wasm_f32x4_add(sum[2 * s + 1], wasm_f32x4_mul(high_minimums, by));
+  for (uint32_t g = 0; g < count; g++) {
+    const int8_t *digits = vector;
+    const BlockTerms *terms = corrections->terms;
+    const float *minimum_factors = corrections->minimum_factors;
+    v128_t sum[2 * MATVEC_STREAMS];
+    UNROLL for (int s = 0; s < 2 * streams; s++) sum[s] = wasm_f32x4_const_splat(0);
+    for (uint32_t b = 0; b < blocks; b++) {
+      const uint8_t *high_block = hi, *low_block = lo;
+      UNROLL for (int s = 0; s < streams; s++) {
+        // Each stream loads the activations anew: eight splats do not fit beside the sums.
+        const int8_t *block_x = digits;
+        KEEP(block_x);
+        KEEP(high_block);
+        if (two) KEEP(low_block);
+        v128_t low, high;
+        dot_block_words(dot, two, high_block + hi_bytes - DIGIT_BYTES, low_block, block_x, masks,
+                        &terms->start, &low, &high);
+        if (two) low_block += lo_stride;
+        v128_t halves = wasm_v128_load(high_block), scale = wasm_v128_load32_splat(&terms->scale);
+        v128_t scale_low = wasm_f32x4_mul(half_raw_low(halves, half_mask), scale);
+        v128_t scale_high = wasm_f32x4_mul(half_raw_high(halves, half_mask), scale);
+        sum[2 * s] =
+            wasm_f32x4_add(sum[2 * s], wasm_f32x4_mul(wasm_f32x4_convert_i32x4(low), scale_low));
+        sum[2 * s + 1] = wasm_f32x4_add(sum[2 * s + 1],
+                                        wasm_f32x4_mul(wasm_f32x4_convert_i32x4(high), scale_high));
+        if (has_minimum) {
+          v128_t minimums = wasm_v128_load(high_block + SCALE_BYTES);
+          v128_t by = wasm_v128_load32_splat(minimum_factors);
+          v128_t low_minimums = half_low(minimums, half_mask),
+                 high_minimums = half_high(minimums, half_mask);
+          sum[2 * s] = wasm_f32x4_add(sum[2 * s], wasm_f32x4_mul(low_minimums, by));
+          sum[2 * s + 1] = wasm_f32x4_add(sum[2 * s + 1], wasm_f32x4_mul(high_minimums, by));
+        }
+        high_block += hi_stride;
       }
-      high_block += hi_stride;
+      hi += hi_bytes;
+      if (two) lo += DIGIT_BYTES;
+      digits += x_bytes;
+      terms++;
+      if (has_minimum) minimum_factors++;
     }
-    hi += hi_bytes;
-    if (two) lo += DIGIT_BYTES;
-    digits += x_bytes;
-    terms++;
-    if (has_minimum) minimum_factors++;
-  }
-  v128_t factors = wasm_f32x4_splat(factor);
-  UNROLL for (int s = 0; s < streams; s++) {
-    store_group(m, group + s, sum[2 * s], sum[2 * s + 1], factors, bias, out);
+    UNROLL for (int s = 0; s < streams; s++) {
+      store_group(m, group + g + s * count, sum[2 * s], sum[2 * s + 1], factors, bias, out);
+    }
   }
 }
 
 typedef void (*Matvec)(const Matrix *m, const Quantized *x, uint32_t token, const Corrections *c,
                        const float *bias, float factor, float *out, uint32_t group, uint32_t end);
 
-#define MATVEC_VARIANT(dot, two, has_minimum)                                                  \
-  static void matvec_##dot##_##two##_##has_minimum(                                            \
-      const Matrix *m, const Quantized *x, uint32_t token, const Corrections *c,               \
-      const float *bias, float factor, float *out, uint32_t group, uint32_t end) {             \
-    for (; group + MATVEC_STREAMS <= end; group += MATVEC_STREAMS)                             \
-      matvec_streams(MATVEC_STREAMS, dot, two, has_minimum, m, x, token, c, bias, factor, out, \
-                     group);                                                                   \
-    for (; group < end; group++)                                                               \
-      matvec_streams(1, dot, two, has_minimum, m, x, token, c, bias, factor, out, group);      \
+#define MATVEC_VARIANT(dot, two, has_minimum)                                                \
+  static void matvec_##dot##_##two##_##has_minimum(                                          \
+      const Matrix *m, const Quantized *x, uint32_t token, const Corrections *c,             \
+      const float *bias, float factor, float *out, uint32_t group, uint32_t end) {           \
+    const uint32_t each = (end - group) / MATVEC_STREAMS;                                    \
+    matvec_streams(MATVEC_STREAMS, dot, two, has_minimum, m, x, token, c, bias, factor, out, \
+                   group, each);                                                             \
+    group += MATVEC_STREAMS * each;                                                          \
+    matvec_streams(1, dot, two, has_minimum, m, x, token, c, bias, factor, out, group,       \
+                   end - group);                                                             \
   }
 
 #define MATVEC_VARIANTS(dot) \

@@ -455,6 +455,19 @@ static int pass_barrier(Team *team, uint32_t threads, uint32_t thread) {
   }
 }
 
+// Units that are claimed at least, whole grains. A share of a matrix that is too short would be
+// read in streams too short for prefetchers; a thread that is late is so by two microseconds at
+// most.
+enum { SHORTEST_SHARE_BYTES = 32768 };
+
+static uint32_t least_share(const Command *c, const Executor *executor) {
+  const Matrix *m = c->op == OP_PROJECT ? c->project.matrix : NULL;
+  if (!m || m->dense) return executor->grain;
+  const uint32_t bytes = m->columns / BLOCK * block_bytes(m);
+  const uint32_t groups = (SHORTEST_SHARE_BYTES + bytes - 1) / max_u32(bytes, 1);
+  return (groups + executor->grain - 1) / executor->grain * executor->grain;
+}
+
 // Takes the next units of a command: half of a fair share of what is left, in whole grains.
 static int claim(Team *team, Line *cursor, uint32_t units, uint32_t grain, uint32_t threads,
                  uint32_t *begin, uint32_t *end) {
@@ -475,7 +488,8 @@ static void run_shared(Team *team, const Executor *executor, const Command *c, W
                        uint32_t rows, uint32_t first, uint32_t last, uint32_t threads,
                        uint32_t thread, uint32_t slot) {
   uint32_t begin, end;
-  while (claim(team, &team->cursors[slot], last - first, executor->grain, threads, &begin, &end)) {
+  const uint32_t least = least_share(c, executor);
+  while (claim(team, &team->cursors[slot], last - first, least, threads, &begin, &end)) {
     executor->run(c, w, rows, first + begin, first + end);
     // Its own word, so a plain read is the last value.
     atomic_write(&team->beats[thread], team->beats[thread].value + 1);
