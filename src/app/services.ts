@@ -156,6 +156,7 @@ export async function createApplication(
     budgetBytes,
     besideBytes: () => embeddings.memoryBytes,
     fullThreads: kernelThreads(),
+    cores: navigator.hardwareConcurrency,
   });
   embeddings.loaded.subscribe(() => {
     policy.refresh();

@@ -16,6 +16,7 @@ import {
   silent,
   speed,
 } from '../../test/fixtures/policy-situations.ts';
+import { noLoad, type OwnLoad } from './own-load.ts';
 import {
   policyModes,
   type Decision,
@@ -101,6 +102,7 @@ const randomSettings = (random: Random): PolicySettings =>
 interface Step {
   readonly now: number;
   readonly signals: PolicySignals;
+  readonly load: OwnLoad;
   readonly before: PolicyState;
   readonly decision: Decision;
 }
@@ -115,14 +117,23 @@ function live(
   let signals = silent;
   let state = initialState;
   let now = 0;
+  let load = noLoad;
   const run: Step[] = [];
   for (let i = 0; i < steps; i++) {
     now += random.one([0, 1, 100, 2000, 6000, 29_000, 31_000]);
     signals = { ...signals, ...randomChange(random) };
+    if (random.next() < 0.3) {
+      load = {
+        working: random.next() < 0.7,
+        threads: random.below(9),
+        cores: 1 + random.below(8),
+        since: now,
+      };
+    }
     const before = state;
-    const decision = decide({ signals, profile, settings, now }, before);
+    const decision = decide({ signals, profile, settings, load, now }, before);
     state = decision.state;
-    run.push({ now, signals, before, decision });
+    run.push({ now, signals, load, before, decision });
   }
   return { run, settings, profile };
 }
@@ -199,7 +210,7 @@ describe('for any sequence of signals', () => {
       let wakings = 0;
       while (wakeInMs !== null) {
         now += wakeInMs;
-        ({ state, wakeInMs } = decide({ signals, profile, settings, now }, state));
+        ({ state, wakeInMs } = decide({ signals, profile, settings, load: noLoad, now }, state));
         expect(++wakings, `seed ${seed}`).toBeLessThan(12);
       }
       expect(state.strain.level).toBe(0);
@@ -213,12 +224,12 @@ describe('for any sequence of signals', () => {
     for (const seed of seeds) {
       const random = new Random(seed);
       const { run, settings, profile } = live(random, 30);
-      for (const { now, signals, before } of run) {
+      for (const { now, signals, load, before } of run) {
         const [less = 0, more = 0] = [random.below(101), random.below(101)].sort((a, b) => a - b);
         const charging = random.next() < 0.3;
         const at = (percent: number, plugged: boolean): Decision => {
           const poorer = { ...signals, battery: battery(percent, plugged) };
-          return decide({ signals: poorer, profile, settings, now }, before);
+          return decide({ signals: poorer, profile, settings, load, now }, before);
         };
         const poor = at(less, false);
         const rich = at(more, charging);
@@ -238,11 +249,11 @@ describe('for any sequence of signals', () => {
     for (const seed of seeds) {
       const random = new Random(seed);
       const { run, settings, profile } = live(random, 30);
-      for (const { now, signals, before } of run) {
+      for (const { now, signals, load, before } of run) {
         const plans = levels.map(
           (level) =>
             decide(
-              { signals: { ...signals, pressure: pressure(level) }, profile, settings, now },
+              { signals: { ...signals, pressure: pressure(level) }, profile, settings, load, now },
               before,
             ).plan,
         );
@@ -260,10 +271,11 @@ describe('for any sequence of signals', () => {
   it('a mode that saves more never costs more', () => {
     for (const seed of seeds) {
       const { run, settings, profile } = live(new Random(seed), 10);
-      for (const { now, signals } of run) {
+      for (const { now, signals, load } of run) {
         const plans = (['saver', 'balanced', 'performance'] as const).map(
           (mode) =>
-            decide({ signals, profile, settings: { ...settings, mode }, now }, initialState).plan,
+            decide({ signals, profile, settings: { ...settings, mode }, load, now }, initialState)
+              .plan,
         );
         for (const [i, plan] of plans.slice(1).entries()) {
           for (const field of fields) {

@@ -12,6 +12,7 @@ import {
   silent,
   speed,
 } from '../../test/fixtures/policy-situations.ts';
+import { noLoad, type OwnLoad } from './own-load.ts';
 import type { Decision, ModelProfile, PolicySettings, PolicySignals } from './policy-types.ts';
 import { defaultRules } from './rules.ts';
 
@@ -20,6 +21,7 @@ class Device {
   now = 1_000_000;
   state = initialState;
   signals: PolicySignals = silent;
+  load: OwnLoad = noLoad;
   settings: PolicySettings;
   readonly profile: ModelProfile | null;
 
@@ -31,8 +33,8 @@ class Device {
   after(ms: number, change: Partial<PolicySignals> = {}): Decision {
     this.now += ms;
     this.signals = { ...this.signals, ...change };
-    const { signals, profile, settings, now } = this;
-    const decision = decide({ signals, profile, settings, now }, this.state);
+    const { signals, profile, settings, load, now } = this;
+    const decision = decide({ signals, profile, settings, load, now }, this.state);
     this.state = decision.state;
     return decision;
   }
@@ -217,6 +219,72 @@ describe('pressure', () => {
       expect(device.after(wakeInMs ?? NaN).plan.threads).toBe('auto');
     }
     expect(calm).toEqual([30, 60, 120, 240, 480, 480, 480].map((seconds) => seconds * 1000));
+  });
+});
+
+describe('our own work', () => {
+  /** A device that has computed nothing yet, at this pressure. */
+  const idle = (level: 'nominal' | 'serious'): Device => {
+    const device = new Device();
+    device.after(60_000, { pressure: pressure(level) });
+    return device;
+  };
+  const work = (device: Device, threads: number): void => {
+    device.load = { working: true, since: device.now, threads, cores: 4 };
+    device.after(0);
+  };
+
+  it('is not held back for the pressure it makes on a calm device', () => {
+    const device = idle('nominal');
+    work(device, 4);
+    const decision = device.after(2000, { pressure: pressure('critical') });
+    expect(decision.plan.threads).toBe('auto');
+    expect(codes(decision)).toEqual([]);
+    expect(decision.state.attribution.own).toBe(true);
+    // It goes up and down for an hour: still ours.
+    for (const level of ['serious', 'fair', 'critical'] as const) {
+      expect(device.after(1_200_000, { pressure: pressure(level) }).plan.threads).toBe('auto');
+    }
+  });
+
+  it('is held back for what comes later, or is worse than what it made', () => {
+    const late = idle('nominal');
+    work(late, 4);
+    expect(late.after(5001, { pressure: pressure('serious') }).plan.threads).toBe(2);
+    const worse = idle('nominal');
+    work(worse, 4);
+    worse.after(2000, { pressure: pressure('serious') });
+    expect(worse.after(60_000, { pressure: pressure('critical') }).plan.threads).toBe(1);
+  });
+
+  it('is held back where the device was pressed before, and where it uses few of the cores', () => {
+    const pressed = idle('serious');
+    work(pressed, 4);
+    expect(pressed.after(1000, { pressure: pressure('critical') }).plan.threads).toBe(1);
+    const small = idle('nominal');
+    work(small, 1);
+    expect(small.after(1000, { pressure: pressure('critical') }).plan.threads).toBe(1);
+  });
+
+  it('takes its speed for heat instead', () => {
+    const device = idle('nominal');
+    work(device, 4);
+    device.after(2000, { pressure: pressure('critical') });
+    const decision = device.after(60_000, { speed: speed(0.5) });
+    expect(decision.plan.threads).toBe(2);
+    expect(codes(decision)).toEqual(['slowdown']);
+  });
+
+  it('leaves a pressure behind that fades, and is not ours if it does not', () => {
+    const device = idle('nominal');
+    work(device, 4);
+    device.after(2000, { pressure: pressure('critical') });
+    device.now += 60_000;
+    device.load = { ...device.load, working: false, since: device.now };
+    const decision = device.after(0);
+    expect(decision.plan.threads).toBe('auto');
+    expect(decision.wakeInMs).toBe(5001);
+    expect(device.after(5001).plan.threads).toBe(1);
   });
 });
 

@@ -18,6 +18,7 @@ import type {
   Settled,
 } from './policy-types.ts';
 import type { PolicyRules } from './rules.ts';
+import { attribute, noAttribution } from './own-load.ts';
 import { nextStrain, noStrain, strainEnds, type Observed } from './strain.ts';
 import { batteryLimits, wantedPlan } from './wanted-plan.ts';
 
@@ -35,6 +36,7 @@ export const fullPlan: ExecutionPlan = {
 export const initialState: PolicyState = {
   plan: fullPlan,
   strain: noStrain,
+  attribution: noAttribution,
   batteryLow: false,
   memoryShort: false,
   settled: {},
@@ -75,6 +77,9 @@ export function decide(input: PolicyInput, before: PolicyState): Decision {
   const ends = strainEnds(observed.strain);
   // Strain that goes on has no end yet: only calm is worth waking for.
   if (ends !== null && observed.strain.observed !== observed.strain.level) waits.push(ends);
+  // Pressure that outlasts our work is not ours.
+  const fades = input.load.since + rules.ownLoadMs + 1;
+  if (observed.attribution.own && input.now < fades) waits.push(fades);
   return {
     plan,
     reasons,
@@ -83,14 +88,22 @@ export function decide(input: PolicyInput, before: PolicyState): Decision {
   };
 }
 
-function observe({ signals, settings, now }: PolicyInput, before: PolicyState): PolicyState {
+function observe({ signals, settings, load, now }: PolicyInput, before: PolicyState): PolicyState {
   const { rules } = settings;
-  const guessed = signals.pressure.kind === 'missing';
+  const rank = signals.pressure.kind === 'known' ? pressureRanks[signals.pressure.value] : 0;
+  const attribution = attribute(before.attribution, rank, load, now, rules.ownLoadMs);
+  const guessed = signals.pressure.kind === 'missing' || attribution.own;
+  const ofSpeed = strainOfSpeed(signals, rules);
+  // Our own pressure begins no strain and ends none.
+  const ofOwn = ofSpeed === 0 ? 'lingering' : ofSpeed;
+  const told = attribution.own ? ofOwn : strainOfPressure(signals);
+  const observed = signals.pressure.kind === 'missing' ? ofSpeed : told;
   return {
     ...before,
     batteryLow: isBatteryLow({ signals, settings }, before.batteryLow),
     memoryShort: isMemoryShort(signals, rules, before.memoryShort),
-    strain: nextStrain(before.strain, observedStrain(signals, rules), now, rules.calmMs, guessed),
+    attribution,
+    strain: nextStrain(before.strain, observed, now, rules.calmMs, guessed),
   };
 }
 
@@ -109,12 +122,16 @@ function isMemoryShort({ memory }: PolicySignals, rules: PolicyRules, before: bo
   return neededBytes > budgetBytes * (before ? rules.memoryRecovered : 1);
 }
 
-/** Pressure where the browser tells it, else our own speed; neither: calm. */
-function observedStrain({ pressure, speed }: PolicySignals, rules: PolicyRules): Observed {
-  if (pressure.kind === 'known') {
-    const levels = { nominal: 0, fair: 'lingering', serious: 1, critical: 2 } as const;
-    return levels[pressure.value];
-  }
+const pressureRanks = { nominal: 0, fair: 1, serious: 2, critical: 3 } as const;
+
+function strainOfPressure({ pressure }: PolicySignals): Observed {
+  if (pressure.kind === 'missing') return 0;
+  const levels = { nominal: 0, fair: 'lingering', serious: 1, critical: 2 } as const;
+  return levels[pressure.value];
+}
+
+/** What stands in for pressure where the browser tells none, or none but our own. */
+function strainOfSpeed({ speed }: PolicySignals, rules: PolicyRules): Observed {
   if (speed.kind === 'missing') return 0;
   if (speed.value < rules.slowCritical) return 2;
   return speed.value < rules.slowSerious ? 1 : 0;

@@ -2,6 +2,7 @@
 import type { ExecutionPlan } from '../engine/execution-plan.ts';
 import type { DeviceSignals } from '../platform/signals/device-signals.ts';
 import type { Signal } from '../platform/signals/signal.ts';
+import type { Attribution, OwnLoad } from './own-load.ts';
 import type { PolicyRules } from './rules.ts';
 import type { Strain } from './strain.ts';
 
@@ -94,6 +95,7 @@ export interface Settled {
 export interface PolicyState {
   readonly plan: ExecutionPlan;
   readonly strain: Strain;
+  readonly attribution: Attribution;
   readonly batteryLow: boolean;
   readonly memoryShort: boolean;
   /** When each part of the plan changed last, and which way. */
@@ -107,6 +109,8 @@ export interface PolicyInput {
   /** Null while no model is loaded: then the plan is for the next one. */
   readonly profile: ModelProfile | null;
   readonly settings: PolicySettings;
+  /** What models of ours do at the moment. */
+  readonly load: OwnLoad;
   /** Milliseconds on a clock that never goes back. */
   readonly now: number;
 }

@@ -15,6 +15,8 @@ export interface PolicyRules {
   readonly dwellMs: number;
   /** Between two tokens under critical pressure. */
   readonly pauseMs: number;
+  /** Pressure that comes up so soon after our own work began is that work. */
+  readonly ownLoadMs: number;
   /** Speeds, relative to what was usual, that stand for serious and critical pressure where no browser tells it. */
   readonly slowSerious: number;
   readonly slowCritical: number;
@@ -32,6 +34,7 @@ export const defaultRules: PolicyRules = {
   calmMs: 30_000,
   dwellMs: 5_000,
   pauseMs: 100,
+  ownLoadMs: 5_000,
   slowSerious: 0.6,
   slowCritical: 0.35,
   memoryRecovered: 0.9,

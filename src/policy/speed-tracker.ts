@@ -6,6 +6,8 @@
 
 /** Tokens of which the median counts; a pause of the browser hits one of them. */
 const WINDOW = 12;
+/** Between tokens that come faster than this, the way from thread to thread is what is measured. */
+const NOISE_MS = 5;
 /** Conversation lengths of one class: up to 256 positions, 512, 1024 and so on. */
 const SHORTEST_CLASS = 256;
 
@@ -52,7 +54,7 @@ export class SpeedTracker {
     if (course.recent.length < WINDOW) return;
     const median = medianOf(course.recent);
     if (course.best === null || median < course.best) course.best = median;
-    this.#ratio = course.best / Math.max(median, 1e-3);
+    this.#ratio = Math.max(course.best, NOISE_MS) / Math.max(median, NOISE_MS);
   }
 }
 

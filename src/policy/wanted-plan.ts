@@ -126,8 +126,9 @@ function paceRules(
   draft: Draft,
   reasons: PolicyReason[],
   input: PolicyInput,
-  { strain }: PolicyState,
+  state: PolicyState,
 ): void {
+  const { strain } = state;
   const { profile, settings, signals } = input;
   const { mode, threads: chosen, rules } = settings;
   if (chosen !== 'auto') {
@@ -139,7 +140,7 @@ function paceRules(
   const half = Math.max(1, Math.floor(full / 2));
   let most = full;
   if (mode === 'saver') most = half;
-  if (strain.level > 0) reasons.push(strainReason(input, strain));
+  if (strain.level > 0) reasons.push(strainReason(input, state));
   if (mode === 'performance') {
     if (strain.level === 2) most = half;
   } else {
@@ -152,11 +153,15 @@ function paceRules(
   if (most < full && Number.isFinite(most)) draft.threads = most;
 }
 
-function strainReason({ signals, now }: PolicyInput, strain: PolicyState['strain']): PolicyReason {
+function strainReason(
+  { signals, now }: PolicyInput,
+  { strain, attribution }: PolicyState,
+): PolicyReason {
   const level = strain.level === 2 ? 'critical' : 'serious';
   const calmSeconds = Math.ceil(((strainEnds(strain) ?? now) - now) / 1000);
   const over = strain.observed === 0;
-  if (signals.pressure.kind === 'known') return { code: 'pressure', level, calmSeconds, over };
+  const told = signals.pressure.kind === 'known' && !attribution.own;
+  if (told) return { code: 'pressure', level, calmSeconds, over };
   const percent = signals.speed.kind === 'known' && !over ? signals.speed.value : null;
   return {
     code: 'slowdown',

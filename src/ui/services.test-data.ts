@@ -143,6 +143,7 @@ export const fullPower: PowerView = {
     speed: untold,
   },
   fullThreads: 4,
+  ownPressure: false,
   onePrecision: false,
 };
 

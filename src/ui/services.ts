@@ -545,6 +545,8 @@ export interface PowerView {
   readonly signals: PowerSignalsView;
   /** Threads that compute when nothing holds them back. */
   readonly fullThreads: number;
+  /** Whether the pressure that the browser reports is Hermit's own work and therefore none. */
+  readonly ownPressure: boolean;
   /** Whether the model's file has one precision alone, so that none can be chosen. */
   readonly onePrecision: boolean;
 }

@@ -74,6 +74,7 @@ beforeEach(async () => {
       budgetBytes: 1e9,
       besideBytes: () => 0,
       fullThreads: 4,
+      cores: 4,
     }),
     capabilities: () =>
       Promise.resolve({

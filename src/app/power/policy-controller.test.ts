@@ -63,6 +63,7 @@ beforeEach(() => {
     budgetBytes: 1000,
     besideBytes: () => besideBytes,
     fullThreads: 4,
+    cores: 4,
     clock,
   });
 });

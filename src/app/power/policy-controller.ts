@@ -19,6 +19,7 @@ import type {
   PolicySignals,
   PolicyState,
 } from '../../policy/policy-types.ts';
+import { noLoad, type OwnLoad } from '../../policy/own-load.ts';
 import { SpeedTracker } from '../../policy/speed-tracker.ts';
 import type { PowerMode, PowerService, PowerView, Settings } from '../../ui/services.ts';
 import type { ModelRuntime } from '../model-runtime.ts';
@@ -53,6 +54,7 @@ export interface PolicyControllerOptions {
   readonly besideBytes: () => number;
   /** Threads that compute when nothing holds them back. */
   readonly fullThreads: number;
+  readonly cores: number;
   readonly clock?: PolicyClock;
 }
 
@@ -78,6 +80,7 @@ export class PolicyController implements PowerService {
   #stopWaiting: () => void = () => undefined;
   #position = 0;
   #lastTokenAt: number | null = null;
+  #lastLoad: OwnLoad = noLoad;
 
   constructor(options: PolicyControllerOptions) {
     this.#options = options;
@@ -100,6 +103,9 @@ export class PolicyController implements PowerService {
     });
     runtime.state.subscribe(() => {
       this.#onModel();
+    });
+    runtime.busy.subscribe(() => {
+      this.refresh();
     });
     this.#onModel();
   }
@@ -212,6 +218,19 @@ export class PolicyController implements PowerService {
     this.refresh();
   }
 
+  /** What we do ourselves; the same object as long as it is the same. */
+  #load(): OwnLoad {
+    const { runtime, fullThreads, cores } = this.#options;
+    const working = runtime.busy.value;
+    const { threads: planned } = this.#applied;
+    const most = planned === 'auto' ? fullThreads : Math.min(planned, fullThreads);
+    const threads = this.#model?.choice.kind === 'webgpu' ? 0 : most;
+    const before = this.#lastLoad;
+    if (working === before.working && threads === before.threads) return before;
+    this.#lastLoad = { working, threads, cores, since: this.#clock.now() };
+    return this.#lastLoad;
+  }
+
   #memory(): PolicySignals['memory'] {
     const source = 'memory of loaded models';
     if (this.#model === null) return missing(source, 'waiting');
@@ -225,6 +244,7 @@ export class PolicyController implements PowerService {
         signals: this.signals,
         profile: this.#profile,
         settings: this.#choice.of(this.#options.settings.value, this.#asked),
+        load: this.#load(),
         now: this.#clock.now(),
       },
       this.#state,
@@ -280,6 +300,7 @@ export class PolicyController implements PowerService {
       reasons,
       signals: this.signals,
       fullThreads: this.#options.fullThreads,
+      ownPressure: this.#state.attribution.own,
       onePrecision: profile !== null && profile.tokenBytes[4] >= profile.tokenBytes[8],
     };
   }
