@@ -80,6 +80,16 @@ export function formatMilliseconds(milliseconds: number): string {
   );
 }
 
+/** The time of day with seconds, such as "14:03:22". */
+export function formatTime(time: number): string {
+  return new Intl.DateTimeFormat(currentLocale(), {
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+    hour12: false,
+  }).format(time);
+}
+
 /** A calendar date such as "21 Nov 2026". */
 export function formatDate(time: number): string {
   return new Intl.DateTimeFormat(currentLocale(), { dateStyle: 'medium' }).format(time);

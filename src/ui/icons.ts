@@ -87,6 +87,9 @@ export const shieldIcon = icon(
 export const warningIcon = icon(svg`<path d="M12 4.500l8.5 15h-17zM12 10v4.500M12 17.200h.01"/>`);
 export const infoIcon = icon(svg`<circle cx="12" cy="12" r="8.5"/><path d="M12 11v5M12 8h.01"/>`);
 export const gaugeIcon = icon(svg`<path d="M4.5 17a8.5 8.5 0 1 1 15 0M12 13l3.5-4"/>`);
+export const leafIcon = icon(
+  svg`<path d="M19.500 4.500c-8.500-.5-14 2.700-14 8.700 0 3.400 2.400 5.800 5.500 5.800 6 0 9-5.500 8.500-14.500z"/><path d="M4.500 20.500c1.500-4.500 4.500-7.500 9-9.500"/>`,
+);
 export const imageIcon = icon(
   svg`<rect x="4" y="5" width="16" height="14" rx="2.5"/><path d="M4.5 16l4.5-4 4 3.5 2.5-2 4 3.5"/><circle cx="9" cy="9" r="1.2"/>`,
 );

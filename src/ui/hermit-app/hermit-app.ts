@@ -11,6 +11,7 @@ import { FileDrop } from '../file-drop.ts';
 import { fileIcon, menuIcon, newChatIcon } from '../icons.ts';
 import { applyLanguage } from '../localization.ts';
 import '../model-picker/model-picker.ts';
+import '../power-chip/power-chip.ts';
 import {
   announce,
   type InspectionRequest,
@@ -191,6 +192,7 @@ export class HermitApp extends LitElement {
       }
       <hermit-model-picker></hermit-model-picker>
       <span class="gap"></span>
+      <hermit-power-chip></hermit-power-chip>
       <hermit-status-chip></hermit-status-chip>
     </header>`;
   }

@@ -8,11 +8,13 @@ import { noticeText } from '../notice-text.ts';
 import { askConfirmation, perform, showHint } from '../requests.ts';
 import type { Settings } from '../services.ts';
 import { baseStyles, buttonStyles, fieldStyles } from '../shared.styles.ts';
+import '../power-settings/power-settings.ts';
 import '../storage-meter/storage-meter.ts';
 import { aboutSection } from './about-section.ts';
 import { answerFields } from './answer-fields.ts';
 import type { NumberField } from './answer-fields.ts';
 import { privacySection } from './privacy-section.ts';
+import { segments } from './segments.ts';
 import { settingsViewStyles } from './settings-view.styles.ts';
 
 /**
@@ -40,6 +42,7 @@ export class SettingsView extends HermitElement {
     return html`<div class="page">
       <h1 tabindex="-1">${msg('Settings', { id: 'sidebar.settings' })}</h1>
       ${this.#appearance(settings)} ${this.#answers(settings)}
+      <hermit-power-settings></hermit-power-settings>
       ${privacySection(this.services.settings)} ${this.#storageSection()} ${keyboardSection()}
       ${aboutSection(this.services.app.version, this.#device.value, this.#update.value)}
     </div>`;
@@ -283,30 +286,6 @@ export class SettingsView extends HermitElement {
     });
     if (confirmed) this.services.settings.reset();
   };
-}
-
-/** A row of radio buttons that looks like one control. */
-function segments<T extends string | number>(
-  name: string,
-  choices: readonly (readonly [T, string])[],
-  chosen: T,
-  choose: (value: T) => void,
-): unknown {
-  return html`<div class="segments">
-    ${choices.map(
-      ([value, label]) =>
-        html`<label>
-          <input
-            type="radio"
-            name=${name}
-            .checked=${value === chosen}
-            @change=${() => {
-              choose(value);
-            }}
-          /><span>${label}</span>
-        </label>`,
-    )}
-  </div>`;
 }
 
 function keptText(kept: boolean, persisted: boolean | null): string {
