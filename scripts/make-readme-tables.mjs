@@ -1,6 +1,6 @@
 /**
- * Writes the tables that are made from the code into README.md and src/README.md. Run it after adding
- * an architecture, a tensor type, a tokenizer or an import rule.
+ * Writes the tables that are made from the code into the documents. Run it after adding an architecture,
+ * a tensor type, a tokenizer or an import rule, or changing what the WebGPU backend dispatches.
  *
  *     node scripts/make-readme-tables.mjs
  */

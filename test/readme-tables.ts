@@ -1,6 +1,6 @@
 /**
- * The tables of README.md and src/README.md that are made from the code itself (what works, who may
- * import whom), so that they can neither promise too much nor forget anything.
+ * The tables of the documents that are made from the code itself (what works, who may
+ * import whom, what a token costs), so that they can neither promise too much nor forget anything.
  * `scripts/make-readme-tables.mjs` writes them into the files, `documents.test.ts` compares.
  */
 import { existsSync } from 'node:fs';
@@ -12,6 +12,8 @@ import { tensorTypeIds, type TensorType } from '../src/engine/graph/dtype.ts';
 import { supportedArchitectures } from '../src/engine/models/registry.ts';
 import { supportedTokenizers } from '../src/engine/tokenizer/create-tokenizer.ts';
 import { knownPreTokenizers } from '../src/engine/tokenizer/pre-tokenizers.ts';
+import { footprintOf } from './gpu-footprint.ts';
+import { reportToken } from './gpu-report.ts';
 import { layers } from './import-rules.ts';
 import { measurePlaneErrors, type PlaneErrors } from './plane-errors.ts';
 
@@ -21,6 +23,7 @@ export const tablesOf: Readonly<
 > = {
   'README.md': { works },
   'src/README.md': { 'import-rules': importRules },
+  'src/engine/backend/README.md': { 'gpu-token': gpuToken },
 };
 
 /** Models of each architecture's form, for people, by kind; an architecture without a line here fails. */
@@ -173,5 +176,39 @@ function importRules(): string {
     '| folder | may import | packages | because |',
     '| --- | --- | --- | --- |',
     ...rows,
+  ].join('\n');
+}
+
+/** The shape of Llama 3.2 1B, with an output matrix that is the embedding. */
+const billion = {
+  width: 2048,
+  layers: 16,
+  heads: 32,
+  kvHeads: 8,
+  feedForward: 8192,
+  vocabularySize: 128_256,
+  type: 'Q8_0',
+} as const;
+
+async function gpuToken(): Promise<string> {
+  const features = { f16: true, subgroups: true, packedDot: true, timestamps: true };
+  const position = 1024;
+  const report = (precision: 8 | 4) =>
+    reportToken({ shape: billion, features, position, precision });
+  const [eight, four] = [await report(8), await report(4)];
+  const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(2);
+  const rows = four.kernels.map(({ kernel, dispatches, workgroups, bytesRead, bytesWritten }) => {
+    const { threads, workgroupBytes } = footprintOf(kernel, features);
+    const moved = [bytesRead, bytesWritten].map(megabytes);
+    const cells = [`\`${kernel}\``, dispatches, workgroups, threads, workgroupBytes, ...moved];
+    return `| ${cells.join(' | ')} |`;
+  });
+  const share = ({ bytes, leastBytes }: typeof four): string => (bytes / leastBytes).toFixed(3);
+  return [
+    '| kernel, 4-bit mode | dispatches | workgroups | threads of each | bytes of workgroup memory | MB read | MB written |',
+    '| --- | ---: | ---: | ---: | ---: | ---: | ---: |',
+    ...rows,
+    '',
+    `One token after ${position} others of a model of the shape of Llama 3.2 1B: ${four.dispatches} dispatches. Bytes over the least (weights, keys and values once): ${share(four)} in 4-bit mode, ${share(eight)} in 8-bit mode.`,
   ].join('\n');
 }

@@ -12,6 +12,7 @@ import { ensureChromium } from '../../scripts/find-chromium.mjs';
 import { buildWasm, builtFile, compileC } from '../../wasm/build.mjs';
 import { bundleForPage } from './bundle.mjs';
 import { runModels } from './run-model.mjs';
+import { runGpu } from './run-gpu.mjs';
 import { runStorage } from './run-storage.mjs';
 
 const pathOf = (relative) => fileURLToPath(new URL(relative, import.meta.url));
@@ -120,6 +121,7 @@ async function runGrammar() {
 }
 
 if (process.argv.includes('--storage')) await runStorage();
+else if (process.argv.includes('--gpu')) await runGpu();
 else if (process.argv.includes('--grammar')) await runGrammar();
 else if (process.argv.includes('--models')) await runModels();
 else await runKernels();

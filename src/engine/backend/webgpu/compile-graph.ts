@@ -39,13 +39,13 @@ import {
   type Grid,
   type StepNumbers,
 } from './dispatch.ts';
-import type { CacheLayer, GpuCache } from './gpu-cache.ts';
+import { kvElementBytes, type CacheLayer, type GpuCache } from './gpu-cache.ts';
 import type { GpuFeatures } from './gpu-device.ts';
 import type { CacheLayerNeeds, CompiledGraph, RopeTable } from './gpu-executable.ts';
 import { BINDING_ALIGNMENT, bufferUsage, type GpuMemory, type Slice } from './gpu-memory.ts';
 import type { GpuWeight } from './gpu-weight.ts';
 import { FLOAT32_TILE_TOKENS, TILE_TOKENS, type KernelName } from './kernel-sources.ts';
-import { matmulCost, matrixWords, planesOf, wholeSlab } from './matrix-parameters.ts';
+import { matmulCost, matrixWords, planesOf, rowBytesOf, wholeSlab } from './matrix-parameters.ts';
 import type { Pipelines } from './pipelines.ts';
 
 /** Up to this many rows a matrix is read once per row (from the cache after the first). */
@@ -76,6 +76,7 @@ interface Step {
   readonly places: readonly Place[];
   readonly grid: Dispatch['grid'];
   readonly cost: Dispatch['cost'];
+  readonly leastBytes?: Dispatch['leastBytes'];
   readonly touches: readonly BufferId[];
 }
 
@@ -258,7 +259,11 @@ class GraphCompiler {
         parameters: own,
         places: [this.#tokens, isPlanes ? wholeSlab(part) : part.slice, { buffer: out }],
         grid: ({ tokens }) => flatGrid(Math.ceil((tokens * columns) / 256)),
-        cost: ({ tokens }) => moved(tokens * columns, tokens * columns),
+        cost: ({ tokens }, precision) => ({
+          ...moved(0, tokens * columns),
+          bytesRead: rowBytesOf(weight, tokens, precision),
+        }),
+        leastBytes: ({ tokens }, precision) => rowBytesOf(weight, tokens, precision),
       });
     }
   }
@@ -336,7 +341,11 @@ class GraphCompiler {
           ...(type === 'q8' ? [(cache: GpuCache) => scalesOf(at(cache).scales)] : []),
         ],
         grid: ({ tokens }) => grids[type](tokens),
-        cost: ({ tokens }) => moved(2 * tokens * columns, 2 * tokens * columns),
+        cost: ({ tokens }) => ({
+          ...moved(2 * tokens * columns, 0),
+          bytesWritten: 2 * tokens * columns * kvElementBytes[type],
+        }),
+        leastBytes: ({ tokens }) => 2 * tokens * columns * kvElementBytes[type],
       });
     }
   }
@@ -354,14 +363,17 @@ class GraphCompiler {
       const all = position + tokens;
       return tokens * (window > 0 ? Math.min(window, all) : causal ? position + tokens / 2 : all);
     };
+    const memoryBytes =
+      (type: KvType) =>
+      (step: StepNumbers): number =>
+        2 * (seen(step) / step.tokens) * kvHeads * headDim * kvElementBytes[type];
     const cost =
       (type: KvType) =>
       (step: StepNumbers): Cost => {
-        const bytes = { f32: 4, f16: 2, q8: 1 }[type];
-        const positions = seen(step) / step.tokens;
+        const queries = step.tokens * heads * headDim;
         return {
-          bytesRead: 2 * positions * kvHeads * headDim * bytes + step.tokens * heads * headDim * 4,
-          bytesWritten: step.tokens * heads * headDim * 4,
+          bytesRead: memoryBytes(type)(step) + queries * 4,
+          bytesWritten: queries * step.splits * 4,
           multiplyAdds: 2 * seen(step) * heads * headDim,
         };
       };
@@ -383,6 +395,7 @@ class GraphCompiler {
           ],
           grid: ({ tokens, splits }) => (splits > 1 === split ? [heads, tokens, splits] : null),
           cost: cost(type),
+          leastBytes: memoryBytes(type),
         });
       }
     }
@@ -426,6 +439,8 @@ class GraphCompiler {
         places: [isPlanes ? wholeSlab(part) : part.slice, ...inputs, bias, { buffer: out }],
         cost: (step: StepNumbers, precision: 8 | 4) =>
           matmulCost(weight, part, rowsOf(step, rows), precision, integers),
+        leastBytes: (step: StepNumbers, precision: 8 | 4) =>
+          rowsOf(step, rows) === 0 ? 0 : matmulCost(weight, part, 0, precision, integers).bytesRead,
       };
       const { vector, matrix, vectorRows, tileRows, tileTokens } = this.#matmulKernels(isPlanes);
       this.#add({
@@ -516,6 +531,8 @@ class GraphCompiler {
             multiplyAdds: whole.multiplyAdds * count,
           };
         },
+        leastBytes: (step, precision) =>
+          matmulCost(weight, part, 0, precision, false).bytesRead * rowsOf(step, rows) * share,
       });
     }
   }
@@ -716,9 +733,9 @@ class GraphCompiler {
         if (step.only !== null && step.only !== type) return [];
         const offset = index * PARAMETER_BYTES;
         const own = { buffer: parameters.buffer, offset, size: PARAMETER_BYTES };
-        const { label, grid, cost } = step;
+        const { label, grid, cost, leastBytes } = step;
         const resources = [this.#step, own, ...step.places.map(place)];
-        return [{ label, pipelines: this.#pipelines(step), resources, grid, cost }];
+        return [{ label, pipelines: this.#pipelines(step), resources, grid, cost, leastBytes }];
       });
     const result = this.#activation(this.#graph.result);
     return {

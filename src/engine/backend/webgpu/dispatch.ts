@@ -29,6 +29,8 @@ export interface Dispatch {
   /** Null where the step leaves nothing to do. */
   readonly grid: (step: StepNumbers) => Grid | null;
   readonly cost: (step: StepNumbers, precision: Precision) => Cost;
+  /** Of these bytes those that no way of computing avoids: weights, keys and values. None unless given. */
+  readonly leastBytes?: ((step: StepNumbers, precision: Precision) => number) | undefined;
 }
 
 /** What one dimension of a grid may hold, by the specification's default. */

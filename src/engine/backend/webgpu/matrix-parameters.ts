@@ -45,6 +45,15 @@ export function wholeSlab({ slice: { buffer } }: WeightPart): Slice {
   return { buffer, offset: 0, size: buffer.size };
 }
 
+/** Bytes of `count` rows of a weight as a step of this precision reads them. */
+export function rowBytesOf({ spec }: GpuWeight, count: number, precision: Precision): number {
+  const { columns, storage, type } = spec;
+  if (storage === 'dense') return count * columns * 4;
+  const { planes, hasMinimum } = planeFormats[type];
+  const halves = precision === 8 ? planes : 1;
+  return count * ((columns * halves) / 2 + (columns / BLOCK_COLUMNS) * (hasMinimum ? 4 : 2));
+}
+
 /** @param integers whether activations are read as int8 with two floats a block */
 export function matmulCost(
   { spec }: GpuWeight,

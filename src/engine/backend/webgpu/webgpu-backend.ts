@@ -27,7 +27,7 @@ import { checkStep, unsupportedReason } from './check-graph.ts';
 import { compileGraph } from './compile-graph.ts';
 import { splitPositions } from './dispatch.ts';
 import { GpuCache } from './gpu-cache.ts';
-import type { GpuDevice } from './gpu-device.ts';
+import type { GpuDevice, GpuFeatures } from './gpu-device.ts';
 import { GpuExecutable, type RopeTable } from './gpu-executable.ts';
 import { bufferUsage, GpuMemory } from './gpu-memory.ts';
 import { GpuWeight, GpuWeightWriter } from './gpu-weight.ts';
@@ -45,6 +45,8 @@ const MAP_READ = 1;
 export class WebGpuBackend implements Backend {
   readonly kind = 'webgpu';
   readonly description: string;
+  /** What its kernels use. */
+  readonly features: GpuFeatures;
   readonly #gpu: GpuDevice;
   readonly #memory: GpuMemory;
   readonly #pipelines: Pipelines;
@@ -63,6 +65,7 @@ export class WebGpuBackend implements Backend {
   constructor(gpu: GpuDevice, transcoders: Kernels, pacer = new SubmitPacer()) {
     const { device, features, adapter, bindingBytes, bufferBytes } = gpu;
     this.#gpu = gpu;
+    this.features = features;
     this.#pacer = pacer;
     this.#memory = new GpuMemory(device, bindingBytes, bufferBytes);
     this.#pipelines = new Pipelines(device, features);
