@@ -218,7 +218,7 @@ export async function readEmbedOrigins(directory) {
   return origins.filter(
     (/** @type {unknown} */ origin) =>
       typeof origin === 'string' &&
-      /^https?:/.test(origin) &&
+      /^https?:\/\/[\w.:[\]-]+$/.test(origin) &&
       URL.canParse(origin) &&
       new URL(origin).origin === origin,
   );

@@ -8,9 +8,9 @@ export function parseEmbedOrigins(content: unknown): ReadonlySet<string> {
   return new Set(listed.filter((entry: unknown): entry is string => isOrigin(entry)));
 }
 
-/** Whether a text is what a browser says of a web page's origin, without path or wildcard. */
+/** Whether a text is what a browser says of a web page's origin; a URL's host may be "*", a page's not. */
 function isOrigin(value: unknown): boolean {
-  if (typeof value !== 'string' || !/^https?:/.test(value)) return false;
+  if (typeof value !== 'string' || !/^https?:\/\/[\w.:[\]-]+$/.test(value)) return false;
   try {
     return new URL(value).origin === value;
   } catch {
