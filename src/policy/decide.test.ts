@@ -118,7 +118,10 @@ describe('the plan for a moment', () => {
   });
 
   it('leaves a file of one precision as it is and says so', () => {
-    const device = new Device(choice(), { ...model, tokenBytes: { 8: 450, 4: 450, mixed: 450 } });
+    const device = new Device(choice(), {
+      ...model,
+      tokenBytes: { 8: 450e6, 4: 450e6, mixed: 450e6 },
+    });
     const decision = device.after(0, { battery: battery(5) });
     expect(decision.plan.precision).toBe(8);
     expect(codes(decision)).toEqual(['one-precision']);
@@ -129,6 +132,18 @@ describe('the plan for a moment', () => {
     const limit = { ...model, tokenBytes: { 8: 850, 4: 450, mixed: 550 } };
     expect(new Device(choice({ mode: 'saver' }), costly).after(0).plan.precision).toBe(4);
     expect(new Device(choice({ mode: 'saver' }), limit).after(0).plan.precision).toBe('mixed');
+  });
+
+  it.each([
+    [5e6, 10],
+    [50e6, 10],
+    [100e6, 20],
+    [500e6, 100],
+    [5e9, 100],
+  ])('rests about as long as a token of %d bytes takes: %d ms', (bytes, pauseMs) => {
+    const profile = { ...model, tokenBytes: { 8: bytes, 4: bytes / 2, mixed: bytes / 2 } };
+    const device = new Device(choice(), profile);
+    expect(device.after(0, { pressure: pressure('critical') }).plan.pauseMs).toBe(pauseMs);
   });
 
   it('gives the numbers with the reasons', () => {

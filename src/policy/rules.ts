@@ -13,7 +13,7 @@ export interface PolicyRules {
   readonly calmMs: number;
   /** A part of the plan that changed one way does not change back sooner than this. */
   readonly dwellMs: number;
-  /** Between two tokens under critical pressure. */
+  /** Between two tokens under critical pressure at most: about as long as one takes. */
   readonly pauseMs: number;
   /** Pressure that comes up so soon after our own work began is that work. */
   readonly ownLoadMs: number;

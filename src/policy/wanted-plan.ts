@@ -10,6 +10,7 @@ import type {
   PolicyReason,
   PolicyState,
 } from './policy-types.ts';
+import type { PolicyRules } from './rules.ts';
 import { strainEnds } from './strain.ts';
 
 export interface Wanted {
@@ -19,6 +20,10 @@ export interface Wanted {
 
 /** In saver mode, what keeping the sensitive weights at 8 bits may cost of what 4 bits save. */
 const MOST_MIXED_SHARE = 0.25;
+
+/** Weights that one thread reads in a millisecond on an ordinary device. */
+const BYTES_A_MILLISECOND = 5e6;
+const SHORTEST_PAUSE_MS = 10;
 
 type Draft = { -readonly [K in keyof ExecutionPlan]: ExecutionPlan[K] };
 
@@ -148,9 +153,16 @@ function paceRules(
     const hidden = signals.page.kind === 'known' && signals.page.value !== 'visible';
     if (hidden) reasons.push({ code: 'hidden' });
     if (strain.level === 2 || hidden) most = 1;
-    if (strain.level === 2) draft.pauseMs = rules.pauseMs;
+    if (strain.level === 2) draft.pauseMs = pauseOf(profile, rules);
   }
   if (most < full && Number.isFinite(most)) draft.threads = most;
+}
+
+/** As long as a token takes, so that the processor rests half of the time; longer for nothing. */
+function pauseOf(profile: ModelProfile | null, { pauseMs }: PolicyRules): number {
+  if (profile === null) return pauseMs;
+  const tokenMs = Math.round(profile.tokenBytes[8] / BYTES_A_MILLISECOND);
+  return Math.min(pauseMs, Math.max(SHORTEST_PAUSE_MS, tokenMs));
 }
 
 function strainReason(

@@ -22,6 +22,8 @@ export interface LaunchOptions {
   readonly viewport?: { readonly width: number; readonly height: number };
   readonly colorScheme?: 'light' | 'dark';
   readonly locale?: string;
+  /** Compute Pressure, which a test then sets itself. Without it an app is told how busy this machine is. */
+  readonly pressure?: boolean;
   /** Further command line switches. */
   readonly args?: readonly string[];
 }
@@ -66,6 +68,8 @@ export async function launchBrowser(options: LaunchOptions = {}): Promise<TestBr
     args: [
       ...SWITCHES,
       ...(options.webgpu === true ? ['--enable-unsafe-webgpu'] : []),
+      // A machine that is busy with other tests would have the app hold back, now and then.
+      ...(options.pressure === true ? [] : ['--disable-blink-features=ComputePressure']),
       ...(options.args ?? []),
     ],
     viewport: options.viewport ?? { width: 1280, height: 800 },

@@ -180,7 +180,7 @@ export class PowerSettings extends HermitElement {
             ${msg('If the browser was asked to save data, the same at 50% and 55%.', { id: 'rule.saving' })}
           </li>
           <li>
-            ${msg(str`Serious pressure on the processor: half the threads. Critical: one thread, and a pause of 0.1 s after each token. Back after ${calm ?? ''} s without pressure.`, { id: 'rule.pressure' })}
+            ${msg(str`Serious pressure on the processor: half the threads. Critical: one thread, and a rest of up to 0.1 s after each token. Back after ${calm ?? ''} s without pressure.`, { id: 'rule.pressure' })}
           </li>
           <li>
             ${msg('Pressure that comes up with an answer on a calm device is the answer itself, and no reason to hold back: then the speed of words tells of heat.', { id: 'rule.own' })}
