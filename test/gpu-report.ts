@@ -104,12 +104,13 @@ function addUp(
 ): TokenReport {
   const kernels = new Map<KernelName, KernelReport>();
   let least = resultBytes;
-  for (const { pipelines, grid, cost, leastBytes } of dispatches) {
+  for (const { pipelines, grid, cost, leastBytes, bits } of dispatches) {
     const workgroups = grid(step);
     if (workgroups === null) continue;
-    const { kernel } = pipelines[precision];
-    const { bytesRead, bytesWritten } = cost(step, precision);
-    least += leastBytes?.(step, precision) ?? 0;
+    const read = bits(precision);
+    const { kernel } = pipelines[read];
+    const { bytesRead, bytesWritten } = cost(step, read);
+    least += leastBytes?.(step, read) ?? 0;
     const before = kernels.get(kernel);
     kernels.set(kernel, {
       kernel,

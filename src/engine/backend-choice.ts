@@ -3,6 +3,7 @@
  * and by measuring the loaded model on both.
  */
 import type { Precision } from './backend/backend.ts';
+import type { PrecisionChoice } from './weights/storage-policy.ts';
 import type { LanguageModel, LanguageModelInfo } from './models/language-model.ts';
 
 export type ComputeKind = 'wasm' | 'webgpu';
@@ -63,7 +64,7 @@ export function fasterBackend({ wasm, webgpu }: Pick<Measurement, 'wasm' | 'webg
 export function measurementKey(
   adapter: string,
   { architecture, parameters, layers, vocabularySize }: LanguageModelInfo,
-  precision: 'auto' | Precision,
+  precision: PrecisionChoice,
 ): string {
   return [adapter, architecture, parameters, layers, vocabularySize, precision].join(' | ');
 }

@@ -16,10 +16,11 @@ import type { LanguageModelInfo } from './models/language-model.ts';
 import { defineEmbeddingModel } from './models/registry.ts';
 import { createTokenizer } from './tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
+import type { PrecisionChoice } from './weights/storage-policy.ts';
 import { loadEmbeddingModel } from './weights/weight-loader.ts';
 
 export interface EmbedderLoadOptions {
-  readonly precision: 'auto' | Precision;
+  readonly precision: PrecisionChoice;
   /** Tokens of the longest text; at most what the model was trained for is given. */
   readonly contextLength: number;
   /** Memory the model may use in all; unlimited when absent. */

@@ -7,7 +7,7 @@
  */
 import type { ByteSource } from '../common/byte-source.ts';
 import { AppError } from '../common/errors.ts';
-import type { Backend, KernelReport, KvType, Precision, ThreadChoice } from './backend/backend.ts';
+import type { Backend, KernelReport, KvType, ThreadChoice } from './backend/backend.ts';
 import type { BackendChoice, ComputeKind, Measurement } from './backend-choice.ts';
 import { Execution, StoreMeter } from './execution.ts';
 import { checkPlan, fullPlan, type ExecutionPlan, type ExecutionStatus } from './execution-plan.ts';
@@ -29,10 +29,11 @@ import { defineLanguageModel } from './models/registry.ts';
 import { createTokenizer } from './tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
 import { noticeableLoss } from './weights/four-bit-loss.ts';
+import type { PrecisionChoice } from './weights/storage-policy.ts';
 import { loadModel } from './weights/weight-loader.ts';
 
 export interface EngineLoadOptions {
-  readonly precision: 'auto' | Precision;
+  readonly precision: PrecisionChoice;
   /** Positions wanted; at most what the model was trained for is given. */
   readonly contextLength: number;
   readonly kvType?: KvType;

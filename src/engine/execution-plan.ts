@@ -7,15 +7,9 @@
  * or a device cannot follow is left as it was and named there.
  */
 import { AppError } from '../common/errors.ts';
-import type { KvType, ThreadChoice } from './backend/backend.ts';
+import type { KvType, Precision, ThreadChoice } from './backend/backend.ts';
 import type { ComputeKind } from './backend-choice.ts';
 import type { StepReport } from './models/language-model.ts';
-
-/**
- * Bits read of each weight. `mixed`: 4, but 8 of those tensors in which the low digits matter most
- * for their size.
- */
-export type PlanPrecision = 8 | 4 | 'mixed';
 
 export interface ExecutionPlan {
   /** What computes prompts, and what computes answers; `auto`: what was chosen when the model was loaded. */
@@ -23,7 +17,11 @@ export interface ExecutionPlan {
     readonly prefill: 'auto' | ComputeKind;
     readonly decode: 'auto' | ComputeKind;
   };
-  readonly precision: PlanPrecision;
+  /**
+   * Bits read of each weight. `mixed`: 4, but 8 of those tensors in which the low digits matter most
+   * for their size (`weights/sensitive-weights.ts`).
+   */
+  readonly precision: Precision;
   /** How keys and values of the conversation are kept; those that are there are converted. */
   readonly kvType: 'unchanged' | Extract<KvType, 'f16' | 'q8'>;
   /** Threads of the processor. */
@@ -51,12 +49,18 @@ export const fullPlan: ExecutionPlan = {
 
 /** What the engine does now. */
 export interface ExecutionStatus {
-  readonly precision: PlanPrecision;
+  readonly precision: Precision;
   readonly threads: ThreadChoice;
   readonly pauseMs: number;
   /** Null before the first one. */
   readonly lastStep: StepReport | null;
   readonly counters: ExecutionCounters;
+  /** Bytes of weights that a token costs in each precision: what there is to choose from. */
+  readonly weightBytesOfToken: {
+    readonly eight: number;
+    readonly four: number;
+    readonly mixed: number;
+  };
 }
 
 /** Sums since the model was loaded. */

@@ -39,7 +39,7 @@ export class Execution {
 
   /** Of the next step. */
   precision(): Precision {
-    return this.#plan.precision === 4 ? 4 : 8;
+    return this.#plan.precision;
   }
 
   /** Lets messages in after a token, and rests for as long as the plan says. */
@@ -59,12 +59,18 @@ export class Execution {
 
   status(): ExecutionStatus {
     const { threads, pauseMs } = this.#plan;
+    const { model } = this.#host;
     return {
       precision: this.precision(),
       threads,
       pauseMs,
       lastStep: this.#lastStep,
       counters: this.#counters(),
+      weightBytesOfToken: {
+        eight: model.weightBytesOfToken(8),
+        four: model.weightBytesOfToken(4),
+        mixed: model.weightBytesOfToken('mixed'),
+      },
     };
   }
 

@@ -5,7 +5,7 @@
  * never reaches the user as a failure as long as the processor can take over; it is told in `choice`.
  */
 import { AppError, toAppError } from '../common/errors.ts';
-import type { Backend, Precision } from './backend/backend.ts';
+import type { Backend } from './backend/backend.ts';
 import {
   fasterBackend,
   measurementKey,
@@ -17,6 +17,7 @@ import {
 } from './backend-choice.ts';
 import type { LanguageModel } from './models/language-model.ts';
 import { RecoveringModel } from './models/recovering-model.ts';
+import type { PrecisionChoice } from './weights/storage-policy.ts';
 
 /** How backends are made on this device. */
 export interface BackendFactory {
@@ -34,7 +35,7 @@ export function processorOnly(create: () => Promise<Backend>): BackendFactory {
 export interface HostOptions {
   readonly factory: BackendFactory;
   readonly wanted: 'auto' | ComputeKind;
-  readonly precision: 'auto' | Precision;
+  readonly precision: PrecisionChoice;
   /** Loads the model into a backend; called again when a backend has to be replaced. */
   readonly load: (backend: Backend) => Promise<LanguageModel>;
   readonly known: readonly Measurement[];

@@ -11,6 +11,7 @@ import type { GgufTensor } from '../../src/engine/formats/gguf/gguf-file.ts';
 import { readGguf } from '../../src/engine/formats/gguf/reader.ts';
 import { greedySampling } from '../../src/engine/generation/sampler.ts';
 import { processorOnly } from '../../src/engine/model-host.ts';
+import { largestExtra } from '../../src/engine/weights/sensitive-weights.ts';
 import { NodeThreads } from '../fixtures/node-kernel-thread.ts';
 import { syntheticLlama } from '../fixtures/synthetic-llama.ts';
 import {
@@ -179,6 +180,34 @@ describe('an answer under changes', () => {
     const whole = await write(await load());
     expect(answer.logprobs.slice(0, 3)).toEqual(whole.logprobs.slice(0, 3));
     expect(answer.logprobs.slice(3, 8)).not.toEqual(whole.logprobs.slice(3, 8));
+  });
+
+  it('is that of a run that was told in advance: mixed precision, between both in what it costs', async () => {
+    const mixed = { ...fullPlan, precision: 'mixed' } as const;
+    const course = new Map<number, ExecutionPlan>([
+      [3, mixed],
+      [6, saving],
+      [9, mixed],
+    ]);
+    const told = await toldInAdvance(course);
+    const engine = await load();
+    const answer = await write(engine, course);
+    expect(answer.tokens).toEqual(told.tokens);
+    expect(answer.logprobs).toEqual(told.logprobs);
+    const { eight, four, mixed: between } = engine.execution().weightBytesOfToken;
+    expect(
+      answer.stats.execution.stretches.map(({ precision, weightBytesPerToken }) => [
+        precision,
+        weightBytesPerToken,
+      ]),
+    ).toEqual([
+      [8, eight],
+      ['mixed', between],
+      [4, four],
+      ['mixed', between],
+    ]);
+    expect(between / four).toBeGreaterThan(1.1);
+    expect(between / four).toBeLessThanOrEqual(1 + largestExtra);
   });
 
   it('does not depend on the number of threads, which changes with the next token', async () => {

@@ -1,5 +1,4 @@
 /** How far a backend that rounds activations to 8 bits may be from float32, file by file. */
-import type { Precision } from '../../src/engine/backend/backend.ts';
 
 /** Activations rounded to 8 bits; mistakes give more than this at once. */
 const eightBitLimit = 2e-2;
@@ -10,7 +9,7 @@ const fourBitLimit = 2;
 /** Nothing is rounded but float32 sums; the files are small enough to stay float32 unless 4 bits are asked for. */
 export const floatLimit = 1e-6;
 
-export type Mode = 'auto' | Precision;
+export type Mode = 'auto' | 8 | 4;
 export const modes: readonly Mode[] = ['auto', 8, 4];
 
 const onePlane = /\.Q4_([01]|K)$|-Q4_0$/;

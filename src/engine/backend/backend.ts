@@ -13,10 +13,11 @@ import type { TensorType } from '../graph/dtype.ts';
 export type BackendKind = 'reference' | 'wasm' | 'webgpu';
 
 /**
- * Bits read of each plane-packed weight in a step. 8 reads both nibble planes, 4 only the high one.
- * Weights that have only one plane, and dense ones, are the same in both modes.
+ * Bits read of each plane-packed weight in a step. 8 reads both nibble planes, 4 only the high one,
+ * `mixed` both of those weights that are marked as `sensitive`. Weights that have only one plane, and
+ * dense ones, are the same in all modes.
  */
-export type Precision = 8 | 4;
+export type Precision = 8 | 4 | 'mixed';
 
 /**
  * How a weight is kept at run time.
@@ -47,6 +48,22 @@ export interface WeightHandle {
   readonly bytes: number;
   /** Those of them that only steps with 8 bits read: the low plane, 0 where there is none. */
   readonly lowBytes: number;
+  /**
+   * What is lost of it without the low plane: root mean square relative to its values, measured on a
+   * sample while it was written; 0 where there is no such plane.
+   */
+  readonly lowError: number;
+  /** Whether `mixed` steps read its low plane; false unless set. */
+  sensitive: boolean;
+}
+
+/** Bits that a step reads of a weight. */
+export function bitsRead(
+  { lowBytes, sensitive }: Pick<WeightHandle, 'lowBytes' | 'sensitive'>,
+  precision: Precision,
+): 8 | 4 {
+  if (precision === 'mixed') return sensitive && lowBytes > 0 ? 8 : 4;
+  return lowBytes > 0 ? precision : 4;
 }
 
 /**

@@ -7,7 +7,7 @@
  * chosen, taken as different ones for every token.
  */
 import type { ActivationId, Graph, Op, WeightId } from '../graph/ops.ts';
-import type { Precision, WeightHandle } from './backend.ts';
+import { bitsRead, type Precision, type WeightHandle } from './backend.ts';
 
 interface Reading {
   readonly weight: WeightHandle;
@@ -47,11 +47,17 @@ export class WeightTraffic {
     }
     return Math.round(sum);
   }
+
+  /** Bytes of its low plane that a step of one token reads with 8 bits. */
+  lowBytesOfToken(weight: WeightHandle): number {
+    const own = this.#readings.filter((reading) => reading.weight === weight);
+    return own.reduce((sum, { sharePerRow }) => sum + (sharePerRow ?? 1) * weight.lowBytes, 0);
+  }
 }
 
 /** Of a weight that is read as a whole. */
-export function bytesRead({ bytes, lowBytes }: WeightHandle, precision: Precision): number {
-  return precision === 8 ? bytes : bytes - lowBytes;
+export function bytesRead(weight: WeightHandle, precision: Precision): number {
+  return bitsRead(weight, precision) === 8 ? weight.bytes : weight.bytes - weight.lowBytes;
 }
 
 interface WeightUse {

@@ -6,7 +6,7 @@
  */
 import { throwIfAborted } from '../../common/abort.ts';
 import { AppError } from '../../common/errors.ts';
-import type { Backend, Executable, WeightHandle } from '../backend/backend.ts';
+import type { Backend, Executable, Precision, WeightHandle } from '../backend/backend.ts';
 import { WeightTraffic } from '../backend/weight-traffic.ts';
 import type { Graph } from '../graph/ops.ts';
 import type { StateShape } from './architecture.ts';
@@ -60,6 +60,10 @@ export class GraphLanguageModel implements LanguageModel {
       maxOutputs: this.#maxOutputs,
     });
     this.#traffic = new WeightTraffic(graph, weights);
+  }
+
+  weightBytesOfToken(precision: Precision): number {
+    return this.#traffic.bytes({ tokens: 1, outputs: 1 }, precision);
   }
 
   createState({ capacity, kvType }: StateOptions): ModelState {

@@ -68,6 +68,8 @@ export interface LanguageModel {
   readonly info: LanguageModelInfo;
   /** Largest number of tokens of one `forward` call. */
   readonly maxTokens: number;
+  /** Bytes of weights that a token costs, as they are now in memory. */
+  weightBytesOfToken(precision: Precision): number;
   createState(options: StateOptions): ModelState;
   /**
    * Appends `tokens` to the state and returns logits, (rows wanted, vocabularySize), in a view that

@@ -8,6 +8,7 @@
  */
 import { throwIfAborted } from '../../common/abort.ts';
 import { AppError, hasCode } from '../../common/errors.ts';
+import type { Precision } from '../backend/backend.ts';
 import type {
   ForwardOptions,
   LanguageModel,
@@ -90,6 +91,10 @@ export class RecoveringModel implements LanguageModel {
     this.maxTokens = model.maxTokens;
     this.#model = model;
     this.#reload = reload;
+  }
+
+  weightBytesOfToken(precision: Precision): number {
+    return this.#model.weightBytesOfToken(precision);
   }
 
   createState(options: StateOptions): ModelState {

@@ -17,6 +17,7 @@ import type {
   WeightStorage,
   WeightWriter,
 } from '../backend/backend.ts';
+import { WeightTraffic } from '../backend/weight-traffic.ts';
 import type { GgufFile, GgufTensor } from '../formats/gguf/gguf-file.ts';
 import { quantType, rowBytes } from '../formats/quants/registry.ts';
 import type { Constants } from '../models/architecture.ts';
@@ -29,6 +30,7 @@ import type { MemoryPlan } from './memory-plan.ts';
 import { activationBytes, checkBudget, planMemory } from './memory-plan.ts';
 import type { PrecisionChoice } from './storage-policy.ts';
 import { fourBitLoss } from './four-bit-loss.ts';
+import { markSensitive } from './sensitive-weights.ts';
 import { chooseStorage } from './storage-policy.ts';
 
 /** Large enough that a read is efficient, small enough that three cost nothing that matters. */
@@ -74,6 +76,7 @@ export async function loadModel(options: LoadOptions): Promise<LanguageModel> {
     const { cache } = definition;
     const storage = chooseStorage(definition.weights, options.precision);
     const info = { ...definition.info, fourBitLoss: fourBitLoss(definition.weights, storage) };
+    markSensitive(options.file, weights, new WeightTraffic(graph, weights));
     const model = new GraphLanguageModel({ info, cache, backend, graph, weights, maxTokens });
     await backend.ready();
     return model;

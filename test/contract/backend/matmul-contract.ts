@@ -96,6 +96,28 @@ export function describeMatmul(suite: Suite): void {
     if (onePlane.has(type)) expect(four).toEqual(eight);
   });
 
+  it('reads the low plane of sensitive weights alone when mixed', async () => {
+    const { bench } = suite;
+    bench.input('x', 9, 64);
+    for (const name of ['sensitive', 'other']) {
+      bench.weight(name, { rows: 40, columns: 64, type: 'Q8_0', storage: 'planes' });
+    }
+    const sensitive = bench.handles.get('sensitive');
+    if (sensitive) sensitive.sensitive = true;
+    for (const tokens of [range(9), range(1)]) {
+      for (const [name, bits] of [['sensitive', 8] as const, ['other', 4] as const]) {
+        const graph = bench.graph((g) => g.takeOutputs(g.matmul(g.embed('x'), name)));
+        const [before, mixed, after] = await bench.run(graph, [
+          { tokens, precision: bits },
+          { tokens, precision: 'mixed' },
+          { tokens, precision: 8 },
+        ]);
+        expect(mixed).toEqual(before);
+        if (bits === 4 && bench.backend.kind !== 'reference') expect(after).not.toEqual(before);
+      }
+    }
+  });
+
   it.each(tensorTypes)('multiplies large activations of one sign with %s', async (type) => {
     const { bench, tolerances } = suite;
     const columns = wholeBlocks(type, 128);

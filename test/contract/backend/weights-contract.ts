@@ -1,7 +1,7 @@
 /** Weights: encodings, damaged numbers, memory. */
 import { expect, it } from 'vitest';
 import { randomValues } from '../../fixtures/random-values.ts';
-import { encode, relativeError, wholeBlocks } from './bench.ts';
+import { encode, range, relativeError, wholeBlocks } from './bench.ts';
 import type { Suite } from './suite.ts';
 import { planesLimit, tensorTypes } from './suite.ts';
 import * as truth from './truth.ts';
@@ -19,6 +19,22 @@ export function describeWeights(suite: Suite): void {
       expect(relativeError(result, truth.scale(rows, 1.5, 0))).toBeLessThanOrEqual(limit);
     });
   }
+
+  it.each(tensorTypes)('tells what %s loses without its low plane', async (type) => {
+    const { bench } = suite;
+    bench.weight('table', { rows: 64, columns: 256, type, storage: 'planes' });
+    const { lowError = NaN, lowBytes = NaN } = bench.handles.get('table') ?? {};
+    const graph = bench.graph((g) => g.takeOutputs(g.embed('table')));
+    const tokens = range(64);
+    const [four = [], eight = []] = await bench.run(graph, [
+      { tokens, precision: 4 },
+      { tokens, precision: 8 },
+    ]);
+    const lost = Math.sqrt(relativeError(four, eight));
+    expect(lowError).toBeGreaterThan(0.8 * lost - 1e-9);
+    expect(lowError).toBeLessThan(1.25 * lost + 1e-9);
+    if (bench.backend.kind !== 'reference') expect(lowBytes > 0).toBe(lost > 0);
+  });
 
   it('says that rows are missing', () => {
     const spec = { name: 'w', type: 'F32', rows: 16, columns: 32, storage: 'dense' } as const;

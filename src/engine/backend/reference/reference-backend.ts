@@ -141,6 +141,8 @@ const knownOps: ReadonlySet<Op['op']> = new Set([
 class ReferenceWeight implements WeightHandle {
   readonly spec: WeightSpec;
   readonly lowBytes = 0;
+  readonly lowError = 0;
+  sensitive = false;
   /** (rows, columns) */
   readonly values: Float32Array<ArrayBuffer>;
 

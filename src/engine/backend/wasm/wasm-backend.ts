@@ -208,6 +208,8 @@ export class WasmBackend implements ObservableBackend {
     const kind = tokens.length === 1 && observer === null ? 'decode' : 'prefill';
     const list = compiled[kind];
     const parts = this.#attendParts(list, cache.spec.capacity);
+    const mixed = precision === 'mixed';
+    for (const weight of compiled.weights) weight.lowHidden = mixed && !weight.sensitive;
     heap.i32(list.tokens, tokens.length).set(tokens);
     for (const table of list.ropeTables) this.#fillRopeTable(table, position, tokens.length);
     heap
@@ -217,7 +219,7 @@ export class WasmBackend implements ObservableBackend {
         tokens.length,
         position,
         outputs,
-        precision,
+        mixed ? 8 : precision,
         cache.address,
         list.scratch,
         list.scratchBytes,
@@ -352,7 +354,9 @@ export class WasmBackend implements ObservableBackend {
     if (!Number.isInteger(outputs) || outputs < 0 || outputs > mostOutputs) {
       throw refuse('The step asks for more results than it has tokens.');
     }
-    if (precision !== 8 && precision !== 4) throw refuse('The precision must be 8 or 4 bits.');
+    if (precision !== 8 && precision !== 4 && precision !== 'mixed') {
+      throw refuse('The precision must be 8 or 4 bits, or mixed.');
+    }
     for (const token of tokens) {
       if (token < 0 || token >= compiled.vocabularySize) {
         throw refuse(`The token ${token} is not in the model's vocabulary.`);

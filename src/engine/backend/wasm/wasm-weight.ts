@@ -6,6 +6,7 @@ import { quantType, rowBytes } from '../../formats/quants/registry.ts';
 import type { WeightHandle, WeightSpec, WeightWriter } from '../backend.ts';
 import { MATRIX_WORDS, matrixWords } from './command-layout.ts';
 import type { Kernels } from './kernel-module.ts';
+import { addedErrors, lowDigitError, noError, relativeLowError } from './low-digit-error.ts';
 import {
   BLOCK_COLUMNS,
   GROUP_ROWS,
@@ -29,12 +30,16 @@ export class WasmWeight implements WeightHandle {
   readonly spec: WeightSpec;
   readonly bytes: number;
   readonly lowBytes: number;
+  lowError = 0;
+  sensitive = false;
   /** Address of the C `Matrix`; of an array of one an expert where there are several. */
   readonly address: number;
   /** Address of the float32 values; 0 for planes. */
   readonly denseAddress: number;
   readonly owner: Kernels;
   readonly #blocks: readonly number[];
+  #gain = SCALE_GAIN;
+  #lowHidden = false;
   #released = false;
 
   constructor(owner: Kernels, spec: WeightSpec) {
@@ -62,7 +67,7 @@ export class WasmWeight implements WeightHandle {
     this.bytes = sizes.hi + sizes.lo + sizes.dense;
     this.lowBytes = sizes.lo;
     this.#blocks = blocks;
-    this.describe(SCALE_GAIN);
+    this.#describe();
   }
 
   readonly hiAddress: number;
@@ -73,8 +78,20 @@ export class WasmWeight implements WeightHandle {
     return this.#released;
   }
 
-  /** Writes the descriptors; scales and minimums are stored times `gain`. */
-  describe(gain: number): void {
+  /** What scales and minimums are stored times from now on. */
+  set gain(gain: number) {
+    this.#gain = gain;
+    this.#describe();
+  }
+
+  /** Whether the next steps are to find the high plane alone, whatever their precision. */
+  set lowHidden(hidden: boolean) {
+    if (this.#lowHidden === hidden || this.loAddress === 0) return;
+    this.#lowHidden = hidden;
+    this.#describe();
+  }
+
+  #describe(): void {
     const { columns, type } = this.spec;
     const format = planeFormats[type];
     const experts = expertsOf(this.spec);
@@ -86,12 +103,12 @@ export class WasmWeight implements WeightHandle {
         rows,
         columns,
         hi: beyond(this.hiAddress, expert * apart.hi),
-        lo: beyond(this.loAddress, expert * apart.lo),
+        lo: beyond(this.#lowHidden ? 0 : this.loAddress, expert * apart.lo),
         dense: beyond(this.denseAddress, expert * rows * columns * 4),
       };
       this.owner.heap
         .i32(this.address + expert * MATRIX_WORDS * 4, MATRIX_WORDS)
-        .set(matrixWords(format, at, gain));
+        .set(matrixWords(format, at, this.#gain));
     }
   }
 
@@ -181,6 +198,7 @@ export class WasmWeightWriter implements WeightWriter {
   #invalid = false;
   #finished = false;
   #gain = SCALE_GAIN;
+  #error = noError;
 
   constructor(
     weight: WasmWeight,
@@ -237,6 +255,7 @@ export class WasmWeightWriter implements WeightWriter {
       );
     }
     this.#finished = true;
+    this.#weight.lowError = relativeLowError(this.#error);
     return this.#weight;
   }
 
@@ -275,6 +294,9 @@ export class WasmWeightWriter implements WeightWriter {
       flags = run();
     }
     if (flags !== 0) this.#invalid = true;
+    const written = Math.ceil(count / GROUP_ROWS) * (columns / BLOCK_COLUMNS);
+    const measured = lowDigitError(heap, this.#format, { hi, lo }, written);
+    this.#error = addedErrors(this.#error, measured);
   }
 
   /** A scale is too large for the gain: takes it back from the `blocks` already written. */
@@ -287,7 +309,7 @@ export class WasmWeightWriter implements WeightWriter {
       hasMinimum ? 1 : 0,
       1 / this.#gain,
     );
-    this.#weight.describe(1);
+    this.#weight.gain = 1;
     this.#gain = 1;
   }
 }

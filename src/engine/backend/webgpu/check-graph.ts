@@ -121,7 +121,9 @@ export function checkStep(
   if (!Number.isInteger(outputs) || outputs < 0 || outputs > mostOutputs) {
     throw refuse('The step asks for more results than it has tokens.');
   }
-  if (precision !== 8 && precision !== 4) throw refuse('The precision must be 8 or 4 bits.');
+  if (precision !== 8 && precision !== 4 && precision !== 'mixed') {
+    throw refuse('The precision must be 8 or 4 bits, or mixed.');
+  }
   for (const token of tokens) {
     if (token < 0 || token >= compiled.vocabularySize) {
       throw refuse(`The token ${token} is not in the model's vocabulary.`);

@@ -24,7 +24,7 @@ import type {
   RowExtent,
   WeightId,
 } from '../../graph/ops.ts';
-import type { CompileOptions, KvType } from '../backend.ts';
+import { bitsRead, type CompileOptions, type KvType, type Precision } from '../backend.ts';
 import { learnedPositions } from '../learned-positions.ts';
 import { embedCodes, floatWord, gateCodes } from '../wasm/command-layout.ts';
 import { BLOCK_COLUMNS } from '../wasm/plane-formats.ts';
@@ -45,7 +45,7 @@ import type { CacheLayerNeeds, CompiledGraph, RopeTable } from './gpu-executable
 import { BINDING_ALIGNMENT, bufferUsage, type GpuMemory, type Slice } from './gpu-memory.ts';
 import type { GpuWeight } from './gpu-weight.ts';
 import { FLOAT32_TILE_TOKENS, TILE_TOKENS, type KernelName } from './kernel-sources.ts';
-import { matmulCost, matrixWords, planesOf, rowBytesOf, wholeSlab } from './matrix-parameters.ts';
+import { matmulCost, matrixWords, rowBytesOf, wholeSlab } from './matrix-parameters.ts';
 import type { Pipelines } from './pipelines.ts';
 
 /** Up to this many rows a matrix is read once per row (from the cache after the first). */
@@ -69,8 +69,8 @@ interface Step {
   readonly kernel: KernelName;
   /** For one type of cache only. */
   readonly only: KvType | null;
-  /** Whether the kernel reads weights on planes, and whether these have a low one. */
-  readonly planes: { readonly hasLow: boolean } | null;
+  /** The weight on planes that the kernel reads. */
+  readonly planes: GpuWeight | null;
   readonly parameters: readonly number[];
   /** After the step's numbers and the parameters, in the order of the bindings. */
   readonly places: readonly Place[];
@@ -255,15 +255,15 @@ class GraphCompiler {
       this.#add({
         label: `embed ${spec.name}`,
         kernel: isPlanes ? 'embed_planes' : 'embed_f32',
-        planes: isPlanes ? planesOf(weight) : null,
+        planes: isPlanes ? weight : null,
         parameters: own,
         places: [this.#tokens, isPlanes ? wholeSlab(part) : part.slice, { buffer: out }],
         grid: ({ tokens }) => flatGrid(Math.ceil((tokens * columns) / 256)),
-        cost: ({ tokens }, precision) => ({
+        cost: ({ tokens }, bits) => ({
           ...moved(0, tokens * columns),
-          bytesRead: rowBytesOf(weight, tokens, precision),
+          bytesRead: rowBytesOf(weight, tokens, bits),
         }),
-        leastBytes: ({ tokens }, precision) => rowBytesOf(weight, tokens, precision),
+        leastBytes: ({ tokens }, bits) => rowBytesOf(weight, tokens, bits),
       });
     }
   }
@@ -432,15 +432,15 @@ class GraphCompiler {
       const isPlanes = spec.storage === 'planes';
       const shared = {
         label: `matmul ${spec.name}`,
-        planes: isPlanes ? planesOf(weight) : null,
+        planes: isPlanes ? weight : null,
         parameters: isPlanes
           ? [...matrixWords(weight, part), ...tail]
           : [spec.columns, ...tail, part.firstRow, part.rows],
         places: [isPlanes ? wholeSlab(part) : part.slice, ...inputs, bias, { buffer: out }],
-        cost: (step: StepNumbers, precision: 8 | 4) =>
-          matmulCost(weight, part, rowsOf(step, rows), precision, integers),
-        leastBytes: (step: StepNumbers, precision: 8 | 4) =>
-          rowsOf(step, rows) === 0 ? 0 : matmulCost(weight, part, 0, precision, integers).bytesRead,
+        cost: (step: StepNumbers, bits: 8 | 4) =>
+          matmulCost(weight, part, rowsOf(step, rows), bits, integers),
+        leastBytes: (step: StepNumbers, bits: 8 | 4) =>
+          rowsOf(step, rows) === 0 ? 0 : matmulCost(weight, part, 0, bits, integers).bytesRead,
       };
       const { vector, matrix, vectorRows, tileRows, tileTokens } = this.#matmulKernels(isPlanes);
       this.#add({
@@ -510,7 +510,7 @@ class GraphCompiler {
       this.#add({
         label: `experts ${spec.name}`,
         kernel: vector,
-        planes: isPlanes ? planesOf(weight) : null,
+        planes: isPlanes ? weight : null,
         parameters: isPlanes
           ? [...matrixWords(weight, part), ...tail, ...choice]
           : [spec.columns, ...tail, part.firstRow, part.rows, ...choice],
@@ -522,8 +522,8 @@ class GraphCompiler {
           { buffer: routes },
         ],
         grid: (step) => flatGrid(Math.ceil(expertRows / vectorRows), rowsOf(step, rows) * op.used),
-        cost: (step, precision) => {
-          const whole = matmulCost(weight, part, 1, precision, quantized !== null);
+        cost: (step, bits) => {
+          const whole = matmulCost(weight, part, 1, bits, quantized !== null);
           const count = rowsOf(step, rows) * share;
           return {
             bytesRead: whole.bytesRead * count,
@@ -531,8 +531,8 @@ class GraphCompiler {
             multiplyAdds: whole.multiplyAdds * count,
           };
         },
-        leastBytes: (step, precision) =>
-          matmulCost(weight, part, 0, precision, false).bytesRead * rowsOf(step, rows) * share,
+        leastBytes: (step, bits) =>
+          matmulCost(weight, part, 0, bits, false).bytesRead * rowsOf(step, rows) * share,
       });
     }
   }
@@ -733,9 +733,11 @@ class GraphCompiler {
         if (step.only !== null && step.only !== type) return [];
         const offset = index * PARAMETER_BYTES;
         const own = { buffer: parameters.buffer, offset, size: PARAMETER_BYTES };
-        const { label, grid, cost, leastBytes } = step;
+        const { label, grid, cost, leastBytes, planes } = step;
         const resources = [this.#step, own, ...step.places.map(place)];
-        return [{ label, pipelines: this.#pipelines(step), resources, grid, cost, leastBytes }];
+        const bits = (precision: Precision) => (planes === null ? 4 : bitsRead(planes, precision));
+        const pipelines = this.#pipelines(step);
+        return [{ label, pipelines, bits, resources, grid, cost, leastBytes }];
       });
     const result = this.#activation(this.#graph.result);
     return {
@@ -765,7 +767,7 @@ class GraphCompiler {
       return { 8: pipeline, 4: pipeline };
     }
     const four = pipelines.get(kernel, false);
-    return { 8: planes.hasLow ? pipelines.get(kernel, true) : four, 4: four };
+    return { 8: planes.lowBytes > 0 ? pipelines.get(kernel, true) : four, 4: four };
   }
 }
 

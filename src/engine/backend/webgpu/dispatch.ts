@@ -23,14 +23,17 @@ export type Resource = Slice | ((cache: GpuCache) => Slice);
 export interface Dispatch {
   /** The operator and what it works on, for the profiler. */
   readonly label: string;
-  readonly pipelines: Readonly<Record<Precision, Pipeline>>;
+  /** By the bits read of its weight. */
+  readonly pipelines: Readonly<Record<8 | 4, Pipeline>>;
+  /** Bits that a step reads of its weight. */
+  readonly bits: (precision: Precision) => 8 | 4;
   /** In the order of the kernel's bindings. */
   readonly resources: readonly Resource[];
   /** Null where the step leaves nothing to do. */
   readonly grid: (step: StepNumbers) => Grid | null;
-  readonly cost: (step: StepNumbers, precision: Precision) => Cost;
+  readonly cost: (step: StepNumbers, bits: 8 | 4) => Cost;
   /** Of these bytes those that no way of computing avoids: weights, keys and values. None unless given. */
-  readonly leastBytes?: ((step: StepNumbers, precision: Precision) => number) | undefined;
+  readonly leastBytes?: ((step: StepNumbers, bits: 8 | 4) => number) | undefined;
 }
 
 /** What one dimension of a grid may hold, by the specification's default. */

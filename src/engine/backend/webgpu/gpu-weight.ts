@@ -5,6 +5,7 @@ import { float16ToNumber, numberToFloat16 } from '../../../common/float16.ts';
 import { AppError } from '../../../common/errors.ts';
 import { quantType, rowBytes } from '../../formats/quants/registry.ts';
 import type { WeightHandle, WeightSpec, WeightWriter } from '../backend.ts';
+import { addedErrors, noError, relativeLowError } from '../wasm/low-digit-error.ts';
 import { BLOCK_COLUMNS, GROUP_ROWS, planeFormats, SCALE_GAIN } from '../wasm/plane-formats.ts';
 import type { GpuMemory, Slice } from './gpu-memory.ts';
 import { DIGIT_WORDS, SCALE_WORDS, type PlaneTranscoder } from './plane-transcoder.ts';
@@ -47,6 +48,8 @@ export class GpuWeight implements WeightHandle {
   readonly spec: WeightSpec;
   readonly bytes: number;
   readonly lowBytes: number;
+  lowError = 0;
+  sensitive = false;
   readonly parts: readonly WeightPart[];
   readonly owner: GpuMemory;
   /** What scales and minimums are stored times; known when the weight is complete. */
@@ -128,6 +131,7 @@ export class GpuWeightWriter implements WeightWriter {
   #rowsWritten = 0;
   #invalid = false;
   #finished = false;
+  #error = noError;
 
   constructor(weight: GpuWeight, dependencies: WriterDependencies) {
     const { type, columns, rows, storage } = weight.spec;
@@ -184,6 +188,7 @@ export class GpuWeightWriter implements WeightWriter {
     this.#finished = true;
     this.#uploadScales();
     this.#weight.gain = this.#gain;
+    this.#weight.lowError = relativeLowError(this.#error);
     return this.#weight;
   }
 
@@ -221,6 +226,7 @@ export class GpuWeightWriter implements WeightWriter {
       result = transcoder.transcode(type, piece, count, columns, 1);
     }
     if (!result.finite || result.overflow) this.#invalid = true;
+    this.#error = addedErrors(this.#error, result.lowError);
     const inPart =
       ((this.#rowsWritten - part.firstRow) / GROUP_ROWS) * (columns / BLOCK_COLUMNS) * 4;
     const sections = planeSections(spec, part.rows);

@@ -1,5 +1,4 @@
 /** How a part of a weight is handed to kernels, and what multiplying with it costs. */
-import type { Precision } from '../backend.ts';
 import { floatWord } from '../wasm/command-layout.ts';
 import { BLOCK_COLUMNS, planeFormats } from '../wasm/plane-formats.ts';
 import type { Cost } from './cost.ts';
@@ -36,21 +35,17 @@ export function matrixWords({ spec, gain }: GpuWeight, part: WeightPart): number
   ];
 }
 
-export function planesOf({ spec }: GpuWeight): { readonly hasLow: boolean } {
-  return { hasLow: planeFormats[spec.type].planes === 2 };
-}
-
 /** The buffer that a part lies in: `Matrix` counts from its beginning. */
 export function wholeSlab({ slice: { buffer } }: WeightPart): Slice {
   return { buffer, offset: 0, size: buffer.size };
 }
 
-/** Bytes of `count` rows of a weight as a step of this precision reads them. */
-export function rowBytesOf({ spec }: GpuWeight, count: number, precision: Precision): number {
+/** Bytes of `count` rows of a weight of which so many bits are read. */
+export function rowBytesOf({ spec }: GpuWeight, count: number, bits: 8 | 4): number {
   const { columns, storage, type } = spec;
   if (storage === 'dense') return count * columns * 4;
   const { planes, hasMinimum } = planeFormats[type];
-  const halves = precision === 8 ? planes : 1;
+  const halves = bits === 8 ? planes : 1;
   return count * ((columns * halves) / 2 + (columns / BLOCK_COLUMNS) * (hasMinimum ? 4 : 2));
 }
 
@@ -59,14 +54,14 @@ export function matmulCost(
   { spec }: GpuWeight,
   { rows }: WeightPart,
   tokens: number,
-  precision: Precision,
+  bits: 8 | 4,
   integers: boolean,
 ): Cost {
   const elements = tokens * spec.columns;
   let weightBytes = rows * spec.columns * 4;
   if (spec.storage === 'planes') {
     const { hi, lo, scales } = planeSections(spec, rows);
-    weightBytes = hi + scales + (precision === 8 ? lo : 0);
+    weightBytes = hi + scales + (bits === 8 ? lo : 0);
   }
   return {
     bytesRead: weightBytes + (integers ? (elements * 40) / 32 : elements * 4),

@@ -7,6 +7,7 @@
 import type { TensorType } from '../../graph/dtype.ts';
 import { quantType } from '../../formats/quants/registry.ts';
 import type { Kernels } from '../wasm/kernel-module.ts';
+import { lowDigitError, type LowDigitError } from '../wasm/low-digit-error.ts';
 import {
   BLOCK_COLUMNS,
   GROUP_ROWS,
@@ -32,6 +33,8 @@ export interface PlanePiece {
   readonly lo: Uint32Array<ArrayBuffer>;
   /** Scales (and minimums) likewise. */
   readonly scales: Uint32Array<ArrayBuffer>;
+  /** What 4-bit mode takes from a sample of the rows. */
+  readonly lowError: LowDigitError;
 }
 
 export class PlaneTranscoder {
@@ -73,6 +76,7 @@ export class PlaneTranscoder {
       overflow: (flags & FLAG_OVERFLOW) !== 0,
       ...takeApart(unshared(heap.u32(hi, sizes.hi / 4)), format, blocks),
       lo: unshared(heap.u32(lo, sizes.lo / 4)),
+      lowError: lowDigitError(heap, format, { hi, lo }, blocks),
     };
   }
 

@@ -203,7 +203,7 @@ export class WebGpuBackend implements Backend {
       const step = { tokens: count, outputs, position, splits: 1, splitPositions: 1 };
       const longest = executable
         .dispatches(cache)
-        .reduce((most, { cost }) => Math.max(most, unitsOf(cost(step, precision))), 0);
+        .reduce((most, { cost, bits }) => Math.max(most, unitsOf(cost(step, bits(precision)))), 0);
       const milliseconds = this.#pacer.estimate(longest);
       if (milliseconds <= LONGEST_DISPATCH_MS) break;
       const share = Math.floor((count * LONGEST_DISPATCH_MS) / milliseconds);
@@ -231,11 +231,11 @@ export class WebGpuBackend implements Backend {
     let encoder = device.createCommandEncoder();
     let pass = encoder.beginComputePass();
     let [units, submitted] = [0, 0];
-    executable.dispatches(cache).forEach(({ pipelines, grid, cost }, index) => {
+    executable.dispatches(cache).forEach(({ pipelines, grid, cost, bits }, index) => {
       const workgroups = grid(step);
-      const pipeline = pipelines[precision].compiled;
+      const pipeline = pipelines[bits(precision)].compiled;
       if (workgroups === null || pipeline === undefined) return;
-      const own = unitsOf(cost(step, precision));
+      const own = unitsOf(cost(step, bits(precision)));
       if (units > submitted && this.#pacer.estimate(units + own - submitted) > SUBMIT_MS) {
         pass.end();
         device.queue.submit([encoder.finish()]);

@@ -3,6 +3,7 @@
  * records what it was asked to compute. For the tests of everything above the seam.
  */
 import { AppError } from '../../../common/errors.ts';
+import type { Precision } from '../../backend/backend.ts';
 import type {
   ForwardOptions,
   LanguageModel,
@@ -74,6 +75,10 @@ export class ScriptedModel implements LanguageModel {
     };
   }
 
+  weightBytesOfToken(precision: Precision): number {
+    return precision === 8 ? 1000 : 530;
+  }
+
   createState(options: StateOptions): ScriptedState {
     return new ScriptedState(options.capacity);
   }
@@ -111,7 +116,7 @@ export class ScriptedModel implements LanguageModel {
       precision: options.precision,
       kvType: 'f32',
       tokens: tokens.length,
-      weightBytes: options.precision === 8 ? 1000 : 530,
+      weightBytes: this.weightBytesOfToken(options.precision),
     });
     const logits = new Float32Array(rows.length * this.info.vocabularySize);
     for (const [row, values] of rows.entries()) logits.set(values, row * this.info.vocabularySize);
