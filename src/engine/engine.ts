@@ -194,17 +194,15 @@ export class Engine {
       const { model } = host;
       const capacity = Math.min(contextLength, model.info.trainedContext);
       const state = model.createState({ capacity, kvType });
-      const execution = new Execution(host, meter);
-      execution.apply({
-        ...fullPlan,
-        precision: options.precision === 4 ? 4 : 8,
-        threads: threads ?? 'auto',
-      });
+      const bits = options.precision === 4 ? 4 : 8;
+      const plan = { ...fullPlan, precision: bits, threads: threads ?? 'auto' } as const;
+      const execution = new Execution({ host, meter, reopen }, plan);
       const session = new Session({
         model,
         tokenizer,
         state,
         precision: () => execution.precision(),
+        beforeStep: () => execution.settle(),
         betweenTokens: (until) => execution.rest(until),
         onStep: (report, phase) => {
           execution.note(report, phase);
@@ -220,9 +218,10 @@ export class Engine {
 
   unload(): void {
     if (this.#loaded === null) return;
-    const { session, host } = this.#loaded;
+    const { session, host, execution } = this.#loaded;
     this.#loaded = null;
     this.#moved = [];
+    execution.dispose();
     session.dispose();
     host.dispose();
   }
@@ -233,7 +232,8 @@ export class Engine {
    */
   applyPlan(plan: ExecutionPlan): void {
     checkPlan(plan);
-    this.#need().execution.apply(plan);
+    const { execution, session } = this.#need();
+    execution.apply(plan, !session.busy);
   }
 
   /**

@@ -6,8 +6,8 @@
  * conversation's memory, and says in `ExecutionStatus` what is in force: a part of a plan that a model
  * or a device cannot follow is left as it was and named there.
  */
-import { AppError } from '../common/errors.ts';
-import type { KvType, Precision, ThreadChoice } from './backend/backend.ts';
+import { AppError, type ErrorCode } from '../common/errors.ts';
+import type { BackendMemory, KvType, Precision, ThreadChoice } from './backend/backend.ts';
 import type { ComputeKind } from './backend-choice.ts';
 import type { StepReport } from './models/language-model.ts';
 
@@ -30,7 +30,13 @@ export interface ExecutionPlan {
   readonly pauseMs: number;
   /** Positions of the conversation's memory; it never becomes shorter than what it holds. */
   readonly contextTokens: 'unchanged' | number;
-  /** Whether memory is given up that 4-bit mode does not read; with it goes the choice of 8 bits. */
+  /**
+   * `drop`: low planes that the plan's precision does not read are given up; with precision 8 that is
+   * all of them, and 4 bits are computed with. Memory of a graphics card goes back to the system. That
+   * of WebAssembly never shrinks: there it is free for what this model needs next, a longer context
+   * above all. `keep` reads them from the model's file again, in the background; until they are all
+   * here the model computes with the bits it has.
+   */
   readonly lowPlanes: 'keep' | 'drop';
 }
 
@@ -52,6 +58,12 @@ export interface ExecutionStatus {
   readonly precision: Precision;
   readonly threads: ThreadChoice;
   readonly pauseMs: number;
+  readonly lowPlanes: LowPlanesStatus;
+  readonly memory: BackendMemory;
+  /** Parts of the plan that could not be followed, and why; they stay as they were. */
+  readonly refused: readonly PlanRefusal[];
+  /** How long the last change of plan kept the model from computing; null before the first one. */
+  readonly switchMs: number | null;
   /** Null before the first one. */
   readonly lastStep: StepReport | null;
   readonly counters: ExecutionCounters;
@@ -61,6 +73,20 @@ export interface ExecutionStatus {
     readonly four: number;
     readonly mixed: number;
   };
+}
+
+export interface LowPlanesStatus {
+  /** `dropped`: only what the present precision reads is in memory. */
+  readonly state: 'kept' | 'dropped' | 'restoring';
+  /** Bytes of low planes in memory, and of those that were given up. */
+  readonly bytes: number;
+  readonly droppedBytes: number;
+}
+
+export interface PlanRefusal {
+  readonly part: keyof ExecutionPlan;
+  readonly code: ErrorCode;
+  readonly message: string;
 }
 
 /** Sums since the model was loaded. */

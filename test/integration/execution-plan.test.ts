@@ -237,3 +237,93 @@ describe('an answer under changes', () => {
     expect(answer.logprobs).toEqual(alone.logprobs);
   });
 });
+
+describe('low planes', () => {
+  const small = { ...fullPlan, precision: 4, lowPlanes: 'drop' } as const;
+
+  it('give their memory back at once, to be used by what is needed next', async () => {
+    const engine = await load();
+    const before = engine.execution();
+    expect(before.lowPlanes).toMatchObject({ state: 'kept', droppedBytes: 0 });
+    engine.applyPlan(small);
+    await expect.poll(() => engine.execution().lowPlanes.state).toBe('dropped');
+    const { lowPlanes, memory, counters, weightBytesOfToken, switchMs } = engine.execution();
+    expect(lowPlanes).toEqual({
+      state: 'dropped',
+      bytes: 0,
+      droppedBytes: before.lowPlanes.bytes,
+    });
+    expect(memory.weightBytes).toBe(before.memory.weightBytes - before.lowPlanes.bytes);
+    expect(memory.freeBytes).toBeGreaterThanOrEqual(
+      before.memory.freeBytes + before.lowPlanes.bytes,
+    );
+    expect(memory.totalBytes).toBe(before.memory.totalBytes);
+    expect(weightBytesOfToken.eight).toBe(weightBytesOfToken.four);
+    expect(counters.storeBytes).toBe(0);
+    expect(switchMs).toBeLessThan(1000);
+  });
+
+  it('are not missed by 4 bits, and 8 bits fall back to 4 while they are gone', async () => {
+    const whole = await load();
+    whole.applyPlan({ ...fullPlan, precision: 4 });
+    const expected = await write(whole);
+    for (const precision of [4, 8] as const) {
+      const engine = await load();
+      engine.applyPlan({ ...small, precision });
+      const answer = await write(engine);
+      expect(answer.logprobs).toEqual(expected.logprobs);
+      expect(engine.execution().precision).toBe(4);
+    }
+  });
+
+  it('stay where mixed precision reads them', async () => {
+    const whole = await load();
+    whole.applyPlan({ ...fullPlan, precision: 'mixed' });
+    const expected = await write(whole);
+    const engine = await load();
+    engine.applyPlan({ ...fullPlan, precision: 'mixed', lowPlanes: 'drop' });
+    expect((await write(engine)).logprobs).toEqual(expected.logprobs);
+    const { bytes: kept, droppedBytes } = engine.execution().lowPlanes;
+    expect(kept).toBeGreaterThan(0);
+    expect(droppedBytes).toBeGreaterThan(2 * kept);
+  });
+
+  it('are read again while the answer goes on, and read from when all are there', async () => {
+    const expected = await write(await load());
+    const engine = await load();
+    const { lowPlanes: before } = engine.execution();
+    engine.applyPlan({ ...small, precision: 8 });
+    await write(engine);
+    const answer = await write(engine, new Map([[1, fullPlan]]));
+    const bits = answer.stats.execution.stretches.map(({ precision }) => precision);
+    expect(bits).toEqual([4, 8]);
+    const { lowPlanes, counters, refused, precision } = engine.execution();
+    expect(refused).toEqual([]);
+    expect(precision).toBe(8);
+    expect(lowPlanes).toEqual(before);
+    expect(counters.storeBytes).toBeGreaterThan(0);
+    expect(counters.storeBytes).toBeLessThanOrEqual(bytes.length);
+    expect((await write(engine)).logprobs.slice(1)).not.toEqual(answer.logprobs.slice(1));
+    // The conversation so far was partly computed with 4 bits; a new one is as if nothing had been.
+    const again = [9, ...prompt.slice(1)];
+    await write(engine, new Map(), again);
+    expect((await write(engine)).logprobs).toEqual(expected.logprobs);
+  });
+
+  it('are asked for and given up again in the middle, and nothing leaks', async () => {
+    const engine = await load();
+    const { memory: before } = engine.execution();
+    for (let round = 0; round < 5; round++) {
+      engine.applyPlan(round % 2 === 0 ? small : fullPlan);
+      if (round % 2 === 1) await Promise.resolve();
+    }
+    engine.applyPlan(fullPlan);
+    await expect.poll(() => engine.execution().lowPlanes.state).toBe('kept');
+    const { memory } = engine.execution();
+    expect(memory.weightBytes).toBe(before.weightBytes);
+    expect(memory.totalBytes - memory.freeBytes).toBeLessThanOrEqual(
+      before.totalBytes - before.freeBytes + 2 * 1024 * 1024,
+    );
+    expect((await write(engine)).logprobs).toEqual((await write(await load())).logprobs);
+  });
+});

@@ -153,6 +153,11 @@ export interface BackendMemory {
   readonly activationBytes: number;
   /** Everything the backend holds, slack included. */
   readonly totalBytes: number;
+  /**
+   * Of these what is free: memory that was given up and cannot be returned to the system (that of
+   * WebAssembly never shrinks), but is used first when more is needed.
+   */
+  readonly freeBytes: number;
 }
 
 export interface CompileOptions {
@@ -205,6 +210,17 @@ export interface Backend {
   beginWeight(spec: WeightSpec): WeightWriter;
   /** Frees the weight's memory. */
   releaseWeight(weight: WeightHandle): void;
+  /**
+   * Gives up the low plane of a weight: from the next step on 4 bits are read of it, and `lowBytes` is
+   * 0. What it occupied is free for whatever this backend needs next. Nothing where there is none.
+   */
+  dropLow?(weight: WeightHandle): void;
+  /**
+   * Takes the rows of a weight whose low plane was given up once more, as `beginWeight` did; with
+   * `finish` 8 bits can be read again. Steps may run meanwhile.
+   * @throws AppError `engine/out-of-memory`
+   */
+  restoreLow?(weight: WeightHandle): WeightWriter;
   /** @throws AppError `engine/out-of-memory` */
   createCache(spec: KvCacheSpec): KvCacheHandle;
   releaseCache(cache: KvCacheHandle): void;

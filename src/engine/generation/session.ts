@@ -29,6 +29,8 @@ export interface SessionOptions {
   readonly state: ModelState;
   /** Asked before every step, so that it may change between two tokens. */
   readonly precision: () => Precision;
+  /** Awaited before every step: what is to be changed between two tokens is changed here. */
+  readonly beforeStep?: (phase: StepPhase) => Promise<void>;
   /** Awaited after each token of an answer, before the next one is computed. */
   readonly betweenTokens?: (signal: AbortSignal | undefined) => Promise<void>;
   /** Told of every step. */
@@ -102,6 +104,7 @@ export class Session {
   readonly #tokenizer: Tokenizer;
   readonly #state: ModelState;
   readonly #precision: () => Precision;
+  readonly #beforeStep: (phase: StepPhase) => Promise<void>;
   readonly #betweenTokens: (signal: AbortSignal | undefined) => Promise<void>;
   readonly #onStep: (report: StepReport, phase: StepPhase) => void;
   readonly #sliceTokens: number;
@@ -116,6 +119,7 @@ export class Session {
     this.#tokenizer = options.tokenizer;
     this.#state = options.state;
     this.#precision = options.precision;
+    this.#beforeStep = options.beforeStep ?? (() => Promise.resolve());
     this.#betweenTokens = options.betweenTokens ?? (() => yieldToEventLoop());
     this.#onStep = options.onStep ?? (() => undefined);
     this.#now = options.now ?? (() => performance.now());
@@ -326,6 +330,8 @@ export class Session {
     stats?: StatsRecorder,
   ): Promise<Float32Array> {
     throwIfAborted(signal);
+    this.#checkAlive();
+    await this.#beforeStep(phase);
     this.#checkAlive();
     try {
       const logits = await this.#model.forward(Int32Array.from(tokens), this.#state, {

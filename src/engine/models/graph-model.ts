@@ -9,6 +9,7 @@ import { AppError } from '../../common/errors.ts';
 import type { Backend, Executable, Precision, WeightHandle } from '../backend/backend.ts';
 import { WeightTraffic } from '../backend/weight-traffic.ts';
 import type { Graph } from '../graph/ops.ts';
+import type { LowPlanes } from '../weights/low-planes.ts';
 import type { StateShape } from './architecture.ts';
 import { KvCache } from './kv-cache.ts';
 import type {
@@ -33,6 +34,7 @@ export interface GraphModelParts {
   readonly backend: Backend;
   readonly graph: Graph;
   readonly weights: ReadonlyMap<string, WeightHandle>;
+  readonly lowPlanes?: LowPlanes;
   readonly maxTokens: number;
 }
 
@@ -60,6 +62,10 @@ export class GraphLanguageModel implements LanguageModel {
       maxOutputs: this.#maxOutputs,
     });
     this.#traffic = new WeightTraffic(graph, weights);
+  }
+
+  get lowPlanes(): LowPlanes | undefined {
+    return this.#parts.lowPlanes;
   }
 
   weightBytesOfToken(precision: Precision): number {

@@ -2,6 +2,7 @@
  * The seam between tokens and logits: our GGUF graphs on a `Backend`, or a runtime that executes a
  * whole model itself. Generation sees nothing else.
  */
+import type { LowPlanes } from '../weights/low-planes.ts';
 import type { BackendKind, KvType, Precision } from '../backend/backend.ts';
 
 export interface LanguageModelInfo {
@@ -68,6 +69,8 @@ export interface LanguageModel {
   readonly info: LanguageModelInfo;
   /** Largest number of tokens of one `forward` call. */
   readonly maxTokens: number;
+  /** Absent where weights have none that could be given up. */
+  readonly lowPlanes?: LowPlanes | undefined;
   /** Bytes of weights that a token costs, as they are now in memory. */
   weightBytesOfToken(precision: Precision): number;
   createState(options: StateOptions): ModelState;

@@ -9,6 +9,7 @@
 import { throwIfAborted } from '../../common/abort.ts';
 import { AppError, hasCode } from '../../common/errors.ts';
 import type { Precision } from '../backend/backend.ts';
+import type { LowPlanes } from '../weights/low-planes.ts';
 import type {
   ForwardOptions,
   LanguageModel,
@@ -91,6 +92,10 @@ export class RecoveringModel implements LanguageModel {
     this.maxTokens = model.maxTokens;
     this.#model = model;
     this.#reload = reload;
+  }
+
+  get lowPlanes(): LowPlanes | undefined {
+    return this.#model.lowPlanes;
   }
 
   weightBytesOfToken(precision: Precision): number {

@@ -8,18 +8,10 @@
  */
 import { throwIfAborted } from '../../common/abort.ts';
 import type { ByteSource } from '../../common/byte-source.ts';
-import { MEBIBYTE } from '../../common/bytes.ts';
-import { ModelFileError, hasCode } from '../../common/errors.ts';
-import type {
-  Backend,
-  KvType,
-  WeightHandle,
-  WeightStorage,
-  WeightWriter,
-} from '../backend/backend.ts';
+import type { Backend, KvType, WeightHandle, WeightStorage } from '../backend/backend.ts';
 import { WeightTraffic } from '../backend/weight-traffic.ts';
-import type { GgufFile, GgufTensor } from '../formats/gguf/gguf-file.ts';
-import { quantType, rowBytes } from '../formats/quants/registry.ts';
+import type { GgufFile } from '../formats/gguf/gguf-file.ts';
+import { quantType } from '../formats/quants/registry.ts';
 import type { Constants } from '../models/architecture.ts';
 import { EmbeddingModel } from '../models/embedding-model.ts';
 import { GraphLanguageModel, outputRows } from '../models/graph-model.ts';
@@ -30,11 +22,10 @@ import type { MemoryPlan } from './memory-plan.ts';
 import { activationBytes, checkBudget, planMemory } from './memory-plan.ts';
 import type { PrecisionChoice } from './storage-policy.ts';
 import { fourBitLoss } from './four-bit-loss.ts';
+import { LowPlanes } from './low-planes.ts';
+import { readAhead, RowFeeder } from './row-feeder.ts';
 import { markSensitive } from './sensitive-weights.ts';
 import { chooseStorage } from './storage-policy.ts';
-
-/** Large enough that a read is efficient, small enough that three cost nothing that matters. */
-const pieceBytes = 4 * MEBIBYTE;
 
 /** Tokens of one step: enough rows to make prefill a matrix product, few enough to stay cancellable. */
 const defaultMaxTokens = 128;
@@ -77,7 +68,9 @@ export async function loadModel(options: LoadOptions): Promise<LanguageModel> {
     const storage = chooseStorage(definition.weights, options.precision);
     const info = { ...definition.info, fourBitLoss: fourBitLoss(definition.weights, storage) };
     markSensitive(options.file, weights, new WeightTraffic(graph, weights));
-    const model = new GraphLanguageModel({ info, cache, backend, graph, weights, maxTokens });
+    const lowPlanes = new LowPlanes(backend, weights, definition.weights);
+    const parts = { info, cache, backend, graph, weights, lowPlanes, maxTokens };
+    const model = new GraphLanguageModel(parts);
     await backend.ready();
     return model;
   } catch (error) {
@@ -189,9 +182,13 @@ async function loadWeights(
   let done = 0;
   try {
     onProgress?.(0, total);
-    for await (const { weight, bytes, last } of readAhead(options.source, definition, signal)) {
+    for await (const { weight, bytes, last } of readAhead(
+      options.source,
+      definition.weights,
+      signal,
+    )) {
       throwIfAborted(signal);
-      feeder ??= new RowFeeder(weight, storage.get(weight.tensor.name) ?? 'dense', backend);
+      feeder ??= beginFeeding(weight, storage.get(weight.tensor.name) ?? 'dense', backend);
       feeder.push(bytes);
       if (last) {
         weights.set(weight.tensor.name, feeder.finish());
@@ -209,109 +206,11 @@ async function loadWeights(
   }
 }
 
-interface Piece {
-  readonly weight: ModelTensor;
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Whether it ends its tensor. */
-  readonly last: boolean;
-}
-
-/** All weights' bytes in file order, one read always under way while the caller works. */
-async function* readAhead(
-  source: ByteSource,
-  { weights }: ModelDefinition,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Piece, void> {
-  const ranges = weights.flatMap((weight) => {
-    const { offsetBytes, sizeBytes } = weight.tensor;
-    return Array.from({ length: Math.ceil(sizeBytes / pieceBytes) }, (_, index) => {
-      const start = index * pieceBytes;
-      const length = Math.min(pieceBytes, sizeBytes - start);
-      return { weight, offset: offsetBytes + start, length, last: start + length === sizeBytes };
-    });
-  });
-  const read = (
-    index: number,
-    spare?: ArrayBuffer,
-  ): Promise<Uint8Array<ArrayBuffer>> | undefined => {
-    const range = ranges[index];
-    const bytes = range && source.read(range.offset, range.length, signal, spare);
-    // when the caller fails first nobody awaits this read any more
-    bytes?.catch(() => undefined);
-    return bytes;
-  };
-  let next = read(0);
-  // Of the piece before, whose last rows the caller may still hold; and of the one before that.
-  let previous: ArrayBuffer | undefined;
-  let spare: ArrayBuffer | undefined;
-  for (const [index, { weight, last }] of ranges.entries()) {
-    const bytes = await next;
-    if (bytes === undefined) return;
-    next = read(index + 1, spare);
-    yield { weight, bytes, last };
-    spare = previous;
-    previous = bytes.buffer;
-  }
-}
-
-/** Hands the bytes of one tensor to its writer in the groups of rows the writer asks for. */
-class RowFeeder {
-  readonly #tensor: GgufTensor;
-  readonly #writer: WeightWriter;
-  readonly #groupBytes: number;
-  #rest = new Uint8Array(0);
-
-  constructor(
-    { tensor, rows, columns, experts }: ModelTensor,
-    storage: WeightStorage,
-    backend: Backend,
-  ) {
-    const { name, type } = tensor;
-    this.#tensor = tensor;
-    this.#writer = backend.beginWeight({ name, type, rows, columns, storage, experts });
-    this.#groupBytes = this.#writer.rowsPerPiece * rowBytes(type, columns);
-  }
-
-  push(bytes: Uint8Array<ArrayBuffer>): void {
-    const group = this.#groupBytes;
-    let start = 0;
-    if (this.#rest.byteLength > 0) {
-      // only the group that two pieces share is copied together
-      start = Math.min(bytes.byteLength, group - this.#rest.byteLength);
-      this.#rest = joined(this.#rest, bytes.subarray(0, start));
-      if (this.#rest.byteLength < group) return;
-      this.#writer.write(this.#rest);
-    }
-    for (; start + group <= bytes.byteLength; start += group) {
-      this.#writer.write(bytes.subarray(start, start + group));
-    }
-    this.#rest = bytes.subarray(start);
-  }
-
-  finish(): WeightHandle {
-    if (this.#rest.byteLength > 0) this.#writer.write(this.#rest);
-    try {
-      return this.#writer.finish();
-    } catch (error) {
-      if (!hasCode(error, 'model-file/invalid-numbers')) throw error;
-      const { name, offsetBytes } = this.#tensor;
-      throw new ModelFileError(
-        'model-file/invalid-numbers',
-        error.message,
-        { field: name, offsetBytes },
-        { details: error.details, cause: error },
-      );
-    }
-  }
-
-  abandon(): void {
-    this.#writer.abandon();
-  }
-}
-
-function joined(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {
-  const both = new Uint8Array(first.byteLength + second.byteLength);
-  both.set(first);
-  both.set(second, first.byteLength);
-  return both;
+function beginFeeding(weight: ModelTensor, storage: WeightStorage, backend: Backend): RowFeeder {
+  const { tensor, rows, columns, experts } = weight;
+  const { name, type } = tensor;
+  return new RowFeeder(
+    weight,
+    backend.beginWeight({ name, type, rows, columns, storage, experts }),
+  );
 }

@@ -109,6 +109,7 @@ export class ReferenceBackend implements Backend {
       cacheBytes,
       activationBytes,
       totalBytes: weightBytes + cacheBytes + activationBytes,
+      freeBytes: 0,
     };
   }
 

@@ -88,7 +88,6 @@ export class WasmBackend implements ObservableBackend {
   readonly #weights = new Set<WasmWeight>();
   readonly #caches = new Set<WasmCache>();
   readonly #executables = new Set<WasmExecutable>();
-  #weightBytes = 0;
   #parts = { address: 0, bytes: 0 };
   #disposed = false;
 
@@ -153,9 +152,31 @@ export class WasmBackend implements ObservableBackend {
     this.#checkAlive();
     const weight = new WasmWeight(this.#kernels, spec);
     this.#weights.add(weight);
-    this.#weightBytes += weight.bytes;
-    return new WasmWeightWriter(weight, this.#kernels, this.#staging, (abandoned) => {
-      this.#forget(abandoned);
+    return new WasmWeightWriter(weight, this.#kernels, this.#staging, weight.loAddress, {
+      giveUp: () => {
+        this.#forget(weight);
+      },
+    });
+  }
+
+  dropLow(weight: WeightHandle): void {
+    if (weight instanceof WasmWeight && this.#weights.has(weight)) weight.dropLow();
+  }
+
+  /** The high plane is written over with what it holds: the same rows, the same gain. */
+  restoreLow(weight: WeightHandle): WeightWriter {
+    this.#checkAlive();
+    if (!(weight instanceof WasmWeight) || !this.#weights.has(weight) || weight.lowBytes > 0) {
+      throw new AppError('invalid-argument', 'This weight has no low plane to be restored.');
+    }
+    const lo = weight.allocateLow();
+    return new WasmWeightWriter(weight, this.#kernels, this.#staging, lo, {
+      done: () => {
+        weight.adoptLow(lo);
+      },
+      giveUp: () => {
+        this.#kernels.heap.free(lo);
+      },
     });
   }
 
@@ -297,11 +318,15 @@ export class WasmBackend implements ObservableBackend {
     for (const cache of this.#caches) cacheBytes += cache.bytes;
     let activationBytes = 0;
     for (const executable of this.#executables) activationBytes += executable.bytes;
+    let weightBytes = 0;
+    for (const weight of this.#weights) weightBytes += weight.bytes;
+    const { totalBytes, usedBytes } = this.#kernels.heap;
     return {
-      weightBytes: this.#weightBytes,
+      weightBytes,
       cacheBytes,
       activationBytes,
-      totalBytes: this.#disposed ? 0 : this.#kernels.heap.totalBytes,
+      totalBytes: this.#disposed ? 0 : totalBytes,
+      freeBytes: this.#disposed ? 0 : totalBytes - usedBytes,
     };
   }
 
@@ -312,12 +337,10 @@ export class WasmBackend implements ObservableBackend {
     this.#weights.clear();
     this.#caches.clear();
     this.#executables.clear();
-    this.#weightBytes = 0;
   }
 
   #forget(weight: WasmWeight): void {
     if (!this.#weights.delete(weight)) return;
-    this.#weightBytes -= weight.bytes;
     weight.release();
     // A graph cannot run without its weights, so its memory goes with the first of them.
     for (const executable of this.#executables) {

@@ -28,8 +28,6 @@ const LARGEST_WEIGHT_BYTES = 4294967296 - 65536;
 /** A weight of one `WasmBackend`. */
 export class WasmWeight implements WeightHandle {
   readonly spec: WeightSpec;
-  readonly bytes: number;
-  readonly lowBytes: number;
   lowError = 0;
   sensitive = false;
   /** Address of the C `Matrix`; of an array of one an expert where there are several. */
@@ -38,6 +36,10 @@ export class WasmWeight implements WeightHandle {
   readonly denseAddress: number;
   readonly owner: Kernels;
   readonly #blocks: readonly number[];
+  readonly #keptBytes: number;
+  /** Of a low plane, whether it is there or was given up. */
+  readonly #lowPlaneBytes: number;
+  #loAddress = 0;
   #gain = SCALE_GAIN;
   #lowHidden = false;
   #released = false;
@@ -54,25 +56,38 @@ export class WasmWeight implements WeightHandle {
     try {
       this.address = allocate(expertsOf(spec) * MATRIX_WORDS * 4);
       const hi = allocate(sizes.hi);
-      const lo = allocate(sizes.lo);
       this.denseAddress = allocate(sizes.dense);
       this.hiAddress = hi;
-      this.loAddress = lo;
+      if (sizes.lo > 0) this.#loAddress = owner.heap.allocate(sizes.lo);
     } catch (error) {
       for (const block of blocks) owner.heap.free(block);
       throw error;
     }
     this.owner = owner;
     this.spec = spec;
-    this.bytes = sizes.hi + sizes.lo + sizes.dense;
-    this.lowBytes = sizes.lo;
+    this.#keptBytes = sizes.hi + sizes.dense;
+    this.#lowPlaneBytes = sizes.lo;
     this.#blocks = blocks;
     this.#describe();
   }
 
   readonly hiAddress: number;
   /** 0 where there is one plane. */
-  readonly loAddress: number;
+  get loAddress(): number {
+    return this.#loAddress;
+  }
+
+  get lowBytes(): number {
+    return this.#loAddress === 0 ? 0 : this.#lowPlaneBytes;
+  }
+
+  get bytes(): number {
+    return this.#keptBytes + this.lowBytes;
+  }
+
+  get gain(): number {
+    return this.#gain;
+  }
 
   get released(): boolean {
     return this.#released;
@@ -84,9 +99,27 @@ export class WasmWeight implements WeightHandle {
     this.#describe();
   }
 
+  dropLow(): void {
+    if (this.#loAddress === 0) return;
+    this.owner.heap.free(this.#loAddress);
+    this.#loAddress = 0;
+    this.#describe();
+  }
+
+  /** Memory for a low plane that was given up, to be handed to `adoptLow` when it is written. */
+  allocateLow(): number {
+    return this.owner.heap.allocate(this.#lowPlaneBytes);
+  }
+
+  adoptLow(address: number): void {
+    this.#loAddress = address;
+    this.#lowHidden = false;
+    this.#describe();
+  }
+
   /** Whether the next steps are to find the high plane alone, whatever their precision. */
   set lowHidden(hidden: boolean) {
-    if (this.#lowHidden === hidden || this.loAddress === 0) return;
+    if (this.#lowHidden === hidden || this.#loAddress === 0) return;
     this.#lowHidden = hidden;
     this.#describe();
   }
@@ -103,7 +136,7 @@ export class WasmWeight implements WeightHandle {
         rows,
         columns,
         hi: beyond(this.hiAddress, expert * apart.hi),
-        lo: beyond(this.#lowHidden ? 0 : this.loAddress, expert * apart.lo),
+        lo: beyond(this.#lowHidden ? 0 : this.#loAddress, expert * apart.lo),
         dense: beyond(this.denseAddress, expert * rows * columns * 4),
       };
       this.owner.heap
@@ -116,6 +149,7 @@ export class WasmWeight implements WeightHandle {
     if (this.#released) return;
     this.#released = true;
     for (const block of this.#blocks) this.owner.heap.free(block);
+    if (this.#loAddress !== 0) this.owner.heap.free(this.#loAddress);
   }
 }
 
@@ -183,13 +217,20 @@ export class StagingBuffer {
   }
 }
 
-/** Transcodes pieces of rows into a `WasmWeight`; `giveUp` frees the weight. */
+/** What becomes of what was written. */
+export interface WriterEnd {
+  readonly done?: () => void;
+  readonly giveUp: () => void;
+}
+
+/** Transcodes pieces of rows into a `WasmWeight`. */
 export class WasmWeightWriter implements WeightWriter {
   readonly rowsPerPiece: number;
   readonly #weight: WasmWeight;
   readonly #kernels: Kernels;
   readonly #staging: StagingBuffer;
-  readonly #giveUp: (weight: WasmWeight) => void;
+  readonly #lo: number;
+  readonly #end: WriterEnd;
   readonly #format: PlaneFormat;
   readonly #rowBytes: number;
   /** Bytes of one row as the transcoder reads it. */
@@ -197,19 +238,23 @@ export class WasmWeightWriter implements WeightWriter {
   #rowsWritten = 0;
   #invalid = false;
   #finished = false;
-  #gain = SCALE_GAIN;
+  #gain: number;
   #error = noError;
 
+  /** @param lo where the low plane goes, which may be another place than the weight's own */
   constructor(
     weight: WasmWeight,
     kernels: Kernels,
     staging: StagingBuffer,
-    giveUp: (weight: WasmWeight) => void,
+    lo: number,
+    end: WriterEnd,
   ) {
     this.#weight = weight;
     this.#kernels = kernels;
     this.#staging = staging;
-    this.#giveUp = giveUp;
+    this.#lo = lo;
+    this.#end = end;
+    this.#gain = weight.gain;
     this.#format = planeFormats[weight.spec.type];
     const { type, columns } = weight.spec;
     this.#rowBytes = rowBytes(type, columns);
@@ -256,11 +301,12 @@ export class WasmWeightWriter implements WeightWriter {
     }
     this.#finished = true;
     this.#weight.lowError = relativeLowError(this.#error);
+    this.#end.done?.();
     return this.#weight;
   }
 
   abandon(): void {
-    if (!this.#finished) this.#giveUp(this.#weight);
+    if (!this.#finished) this.#end.giveUp();
   }
 
   #writePiece(piece: Uint8Array, count: number): void {
@@ -277,7 +323,10 @@ export class WasmWeightWriter implements WeightWriter {
   }
 
   #transcode(piece: Uint8Array, count: number): void {
-    const { spec, hiAddress, loAddress } = this.#weight;
+    if (this.#weight.released) {
+      throw new AppError('engine/not-loaded', 'The model was closed. Load it again.');
+    }
+    const { spec, hiAddress } = this.#weight;
     const { columns, type } = spec;
     const { heap, call } = this.#kernels;
     const source = this.#staging.reserve(count * this.#stagedRowBytes);
@@ -285,7 +334,7 @@ export class WasmWeightWriter implements WeightWriter {
     else quantType(type).dequantize(piece, heap.f32(source, count * columns));
     const blocks = (this.#rowsWritten / GROUP_ROWS) * (columns / BLOCK_COLUMNS);
     const hi = hiAddress + blocks * highBlockBytes(this.#format);
-    const lo = loAddress + blocks * 128;
+    const lo = this.#lo + blocks * 128;
     const run = (): number =>
       call(this.#format.transcoder, source, count, columns, hi, lo, this.#gain);
     let flags = run();

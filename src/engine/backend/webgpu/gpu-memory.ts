@@ -56,6 +56,13 @@ export class GpuMemory {
     return this.#totalBytes;
   }
 
+  /** Bytes of slabs that hold nothing; what was released in a slab comes back with the whole of it. */
+  get freeBytes(): number {
+    let free = 0;
+    for (const { buffer, used } of this.#slabs.values()) free += buffer.size - used;
+    return free;
+  }
+
   /** @throws AppError `engine/out-of-memory` for what is larger than any buffer may be */
   buffer(label: string, bytes: number, usage: number): GPUBuffer {
     const size = alignUp(Math.max(bytes, 16), 16);

@@ -180,6 +180,7 @@ export class WebGpuBackend implements Backend {
       cacheBytes: totalBytes(this.#caches),
       activationBytes: totalBytes(this.#executables),
       totalBytes: this.#memory.totalBytes,
+      freeBytes: this.#memory.freeBytes,
     };
   }
 
