@@ -9,11 +9,11 @@ import { AppError } from '../../common/errors.ts';
 import type { Backend, Executable, Precision, WeightHandle } from '../backend/backend.ts';
 import { WeightTraffic } from '../backend/weight-traffic.ts';
 import type { Graph } from '../graph/ops.ts';
-import type { LowPlanes } from '../weights/low-planes.ts';
 import type { StateShape } from './architecture.ts';
 import { KvCache } from './kv-cache.ts';
 import type {
   ForwardOptions,
+  GivenPlanes,
   LanguageModel,
   LanguageModelInfo,
   ModelState,
@@ -34,7 +34,7 @@ export interface GraphModelParts {
   readonly backend: Backend;
   readonly graph: Graph;
   readonly weights: ReadonlyMap<string, WeightHandle>;
-  readonly lowPlanes?: LowPlanes;
+  readonly lowPlanes?: GivenPlanes;
   readonly maxTokens: number;
 }
 
@@ -64,7 +64,7 @@ export class GraphLanguageModel implements LanguageModel {
     this.#traffic = new WeightTraffic(graph, weights);
   }
 
-  get lowPlanes(): LowPlanes | undefined {
+  get lowPlanes(): GivenPlanes | undefined {
     return this.#parts.lowPlanes;
   }
 

@@ -2,7 +2,7 @@
  * The seam between tokens and logits: our GGUF graphs on a `Backend`, or a runtime that executes a
  * whole model itself. Generation sees nothing else.
  */
-import type { LowPlanes } from '../weights/low-planes.ts';
+import type { ByteSource } from '../../common/byte-source.ts';
 import type { BackendKind, KvType, Precision } from '../backend/backend.ts';
 
 export interface LanguageModelInfo {
@@ -65,12 +65,21 @@ export interface ForwardOptions {
   readonly onStep?: ((report: StepReport) => void) | undefined;
 }
 
+/** Low planes of a model's weights, as `weights/low-planes.ts` keeps them. */
+export interface GivenPlanes {
+  readonly bytes: number;
+  readonly droppedBytes: number;
+  has(precision: Precision): boolean;
+  drop(precision: Precision): void;
+  restore(precision: Precision, source: ByteSource, signal: AbortSignal): Promise<void>;
+}
+
 export interface LanguageModel {
   readonly info: LanguageModelInfo;
   /** Largest number of tokens of one `forward` call. */
   readonly maxTokens: number;
   /** Absent where weights have none that could be given up. */
-  readonly lowPlanes?: LowPlanes | undefined;
+  readonly lowPlanes?: GivenPlanes | undefined;
   /** Bytes of weights that a token costs, as they are now in memory. */
   weightBytesOfToken(precision: Precision): number;
   createState(options: StateOptions): ModelState;

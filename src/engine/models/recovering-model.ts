@@ -9,9 +9,9 @@
 import { throwIfAborted } from '../../common/abort.ts';
 import { AppError, hasCode } from '../../common/errors.ts';
 import type { Precision } from '../backend/backend.ts';
-import type { LowPlanes } from '../weights/low-planes.ts';
 import type {
   ForwardOptions,
+  GivenPlanes,
   LanguageModel,
   LanguageModelInfo,
   ModelState,
@@ -94,7 +94,7 @@ export class RecoveringModel implements LanguageModel {
     this.#reload = reload;
   }
 
-  get lowPlanes(): LowPlanes | undefined {
+  get lowPlanes(): GivenPlanes | undefined {
     return this.#model.lowPlanes;
   }
 

@@ -9,10 +9,11 @@ import { throwIfAborted } from '../../common/abort.ts';
 import type { ByteSource } from '../../common/byte-source.ts';
 import { AppError } from '../../common/errors.ts';
 import { bitsRead, type Backend, type Precision, type WeightHandle } from '../backend/backend.ts';
+import type { GivenPlanes } from '../models/language-model.ts';
 import type { ModelTensor } from '../models/model-definition.ts';
 import { readAhead, RowFeeder } from './row-feeder.ts';
 
-export class LowPlanes {
+export class LowPlanes implements GivenPlanes {
   readonly #backend: Backend;
   readonly #weights: ReadonlyMap<string, WeightHandle>;
   readonly #tensors: readonly ModelTensor[];
