@@ -50,6 +50,8 @@ const architectureNotes: Readonly<Record<string, Readonly<Record<string, string>
     starcoder2: 'StarCoder 2',
   },
   'Mixtures of experts': {
+    deepseek: 'DeepSeek-MoE 16B',
+    granitemoe: 'Granite 3 1B-A400M, 3B-A800M',
     olmoe: 'OLMoE',
     qwen2moe: 'Qwen 1.5 MoE, Qwen 2 57B',
     qwen3moe: 'Qwen 3 30B-A3B, 235B-A22B',

@@ -2,179 +2,24 @@
  * Architectures of which there is no file with reference logits: tiny models of random weights against
  * the published form, written out with the plain operators of the backend contract.
  */
-import { describe, expect, it } from 'vitest';
-import { BufferByteSource } from '../../src/common/byte-source.ts';
-import { ReferenceBackend } from '../../src/engine/backend/reference/reference-backend.ts';
-import type { MetadataValue } from '../../src/engine/formats/gguf/metadata.ts';
-import { readGguf } from '../../src/engine/formats/gguf/reader.ts';
-import { writeGguf } from '../../src/engine/formats/gguf/writer.ts';
-import { loadModel } from '../../src/engine/weights/weight-loader.ts';
+import { describe, it } from 'vitest';
 import type { Rows } from '../contract/backend/truth.ts';
 import * as truth from '../contract/backend/truth.ts';
-import { randomValues } from '../fixtures/random-values.ts';
-import { lastLogits, normalisedError } from './reference-files.ts';
-
-const [width, heads, kvHeads, headDim, hidden, vocabulary] = [32, 4, 2, 8, 48, 40];
-const epsilon = 0.05;
-const window = 5;
-const base = 10000;
-const tokens = [3, 14, 15, 9, 26, 5, 35, 8, 9, 7, 9, 3];
-
-/** Shapes as GGUF has them, (columns, rows). */
-type Shapes = Readonly<Record<string, readonly number[]>>;
-
-const attentionShapes: Shapes = {
-  attn_q: [width, heads * headDim],
-  attn_k: [width, kvHeads * headDim],
-  attn_v: [width, kvHeads * headDim],
-  attn_output: [heads * headDim, width],
-};
-const gatedShapes: Shapes = {
-  ffn_gate: [width, hidden],
-  ffn_up: [width, hidden],
-  ffn_down: [hidden, width],
-};
-
-class TinyModel {
-  readonly layers: number;
-  readonly #values = new Map<string, Float32Array<ArrayBuffer>>();
-  readonly #shapes = new Map<string, readonly number[]>();
-
-  constructor(layers: number, perLayer: Shapes, biases: readonly string[] = []) {
-    this.layers = layers;
-    this.#add('token_embd.weight', [width, vocabulary]);
-    this.#add('output_norm.weight', [width]);
-    for (let layer = 0; layer < layers; layer++) {
-      for (const [name, shape] of Object.entries(perLayer)) {
-        this.#add(`blk.${layer}.${name}.weight`, shape);
-        if (biases.includes(name)) this.#add(`blk.${layer}.${name}.bias`, [shape.at(-1) ?? 0]);
-      }
-    }
-    if (biases.includes('output_norm')) this.#add('output_norm.bias', [width]);
-  }
-
-  #add(name: string, shape: readonly number[]): void {
-    const count = shape.reduce((product, size) => product * size, 1);
-    const scale = shape.length === 1 ? 1 : 2 / Math.sqrt(shape[0] ?? 1);
-    const values = randomValues(count, this.#values.size + 1).map((value) => value * scale);
-    this.#values.set(name, values);
-    this.#shapes.set(name, shape);
-  }
-
-  flat(name: string): number[] | undefined {
-    const values = this.#values.get(name);
-    return values && Array.from(values);
-  }
-
-  rows(name: string): number[][] {
-    return truth.toRows(this.flat(name) ?? [], this.#shapes.get(name)?.[0] ?? 1);
-  }
-
-  linear(x: Rows, name: string): number[][] {
-    return truth.matmul(x, this.rows(`${name}.weight`), this.flat(`${name}.bias`));
-  }
-
-  norm(x: Rows, name: string, kind: 'rms' | 'layer', groupSize = width): number[][] {
-    const weight = this.flat(`${name}.weight`) ?? [];
-    const bias = this.flat(`${name}.bias`);
-    return truth.norm(x, { kind, groupSize, epsilon, weight, ...(bias && { bias }) });
-  }
-
-  /** Logits of all tokens through the embedding matrix. */
-  logits(x: Rows, kind: 'rms' | 'layer'): number[][] {
-    return truth.matmul(this.norm(x, 'output_norm', kind), this.rows('token_embd.weight'));
-  }
-
-  embedded(): number[][] {
-    const table = this.rows('token_embd.weight');
-    return tokens.map((token) => table[token] ?? []);
-  }
-
-  attention(x: Rows, block: string, options: AttentionOptions): number[][] {
-    const { layout, rotated, window: seen = 0, normsHeads = false } = options;
-    const inverseFrequencies = Float64Array.from(
-      { length: rotated / 2 },
-      (_, pair) => base ** ((-2 * pair) / rotated),
-    );
-    const turned = (name: string, count: number): number[][] => {
-      const plain = this.linear(x, `${block}.${name}`);
-      const y = normsHeads ? this.norm(plain, `${block}.${name}_norm`, 'layer', headDim) : plain;
-      const rotation = { heads: count, headDim, layout, inverseFrequencies, magnitude: 1 };
-      return truth.rope(y, rotation, 0);
-    };
-    const values = truth.attention(
-      turned('attn_q', heads),
-      turned('attn_k', kvHeads),
-      this.linear(x, `${block}.attn_v`),
-      { heads, kvHeads, headDim, scale: 1 / Math.sqrt(headDim), softcap: 0, window: seen },
-    );
-    return this.linear(values, `${block}.attn_output`);
-  }
-
-  gated(x: Rows, block: string): number[][] {
-    const gate = this.linear(x, `${block}.ffn_gate`);
-    const up = this.linear(x, `${block}.ffn_up`);
-    return this.linear(truth.gate('silu', gate, up), `${block}.ffn_down`);
-  }
-
-  file(name: string, more: Readonly<Record<string, MetadataValue>>): Uint8Array<ArrayBuffer> {
-    const numbers = {
-      context_length: 64,
-      embedding_length: width,
-      block_count: this.layers,
-      feed_forward_length: hidden,
-      'attention.head_count': heads,
-      'attention.head_count_kv': kvHeads,
-      vocab_size: vocabulary,
-    };
-    const epsilons = ['layer_norm_epsilon', 'layer_norm_rms_epsilon'];
-    return writeGguf({
-      metadata: [
-        ['general.architecture', { type: 'string', value: name }],
-        ...Object.entries(numbers).map(([key, value]): [string, MetadataValue] => [
-          `${name}.${key}`,
-          { type: 'u32', value },
-        ]),
-        ...epsilons.map((key): [string, MetadataValue] => [
-          `${name}.attention.${key}`,
-          { type: 'f32', value: epsilon },
-        ]),
-        ...Object.entries(more).map(([key, value]): [string, MetadataValue] => [
-          `${name}.${key}`,
-          value,
-        ]),
-      ],
-      tensors: [...this.#values].map(([tensor, values]) => ({
-        ...{ name: tensor, type: 'F32' as const, shape: this.#shapes.get(tensor) ?? [] },
-        data: new Uint8Array(values.buffer),
-      })),
-    });
-  }
-}
-
-interface AttentionOptions {
-  readonly layout: 'interleaved' | 'split';
-  /** Components of a head that are rotated. */
-  readonly rotated: number;
-  readonly window?: number;
-  readonly normsHeads?: boolean;
-}
-
-async function computed(bytes: Uint8Array<ArrayBuffer>): Promise<Float32Array> {
-  const source = new BufferByteSource(bytes);
-  const file = await readGguf(source);
-  const backend = new ReferenceBackend();
-  const model = await loadModel({ source, file, backend, precision: 'auto', kvType: 'f32' });
-  return lastLogits(model, tokens, tokens.length, { precision: 8, kvType: 'f32' });
-}
-
-async function expectSame(bytes: Uint8Array<ArrayBuffer>, expected: Rows): Promise<void> {
-  const error = normalisedError(await computed(bytes), Float32Array.from(expected.flat()));
-  expect(error).toBeLessThan(1e-10);
-}
-
-const u32 = (value: number): MetadataValue => ({ type: 'u32', value });
-const f32 = (value: number): MetadataValue => ({ type: 'f32', value });
+import type { Shapes } from './published-model.ts';
+import {
+  TinyModel,
+  attentionShapes,
+  expectSame,
+  f32,
+  gatedShapes,
+  headDim,
+  heads,
+  hidden,
+  kvHeads,
+  u32,
+  width,
+  window,
+} from './published-model.ts';
 
 describe('published forms', () => {
   it('starcoder2', async () => {

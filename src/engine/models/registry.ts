@@ -5,6 +5,7 @@ import { refuseParts } from '../formats/gguf/split.ts';
 import type { Architecture, Pooling } from './architecture.ts';
 import { bert } from './bert.ts';
 import { cohere2, commandR } from './cohere.ts';
+import { deepseek } from './deepseek.ts';
 import { gemma } from './gemma.ts';
 import { gemma2 } from './gemma2.ts';
 import { gemma3, gemmaEmbedding } from './gemma3.ts';
@@ -38,6 +39,7 @@ const matchers: ReadonlyMap<string, Matcher> = new Map([
   ...entries(bert),
   ...entries(cohere2),
   ...entries(commandR),
+  ...entries(deepseek),
   ...entries(gemma),
   ...entries(gemma2),
   ...entries(gemma3),
