@@ -55,6 +55,7 @@ import { BLOCK_COLUMNS } from './plane-formats.ts';
 import {
   bufferLifetimes,
   cacheLayer,
+  commandGroups,
   scheduleSteps,
   type BufferId,
   type Step,
@@ -167,15 +168,17 @@ class ListCompiler {
     return denseAddress;
   }
 
-  /** Appends a command that writes `out`. */
+  /** Appends a command that writes `out`; `weights` names the matrices in it. */
   #add(
     name: CommandName,
     rows: RowExtent,
     reads: readonly BufferId[],
     out: BufferId,
     words: Step['words'],
+    weights: readonly string[] = [],
   ): void {
-    this.#steps.push({ name, rows, reads, writes: out, words });
+    const label = [name, ...weights.map((weight) => weight.replace(/\d+/, 'N'))].join(' ');
+    this.#steps.push({ name, label, rows, reads, writes: out, words });
     this.#quantized.delete(out); // a quantised copy of the old value is stale
   }
 
@@ -348,25 +351,31 @@ class ListCompiler {
     if (op.out === op.x) throw inconsistent('a product overwrites its input');
     if (denseAddress !== 0) {
       this.#noteInput(op.x, columns).weights.push(spec.name);
-      this.#add('matmul', rows, [op.x], op.out, (at) => [
-        address,
-        at(op.x),
-        0,
-        0,
-        0,
-        bias,
-        at(op.out),
-      ]);
+      this.#add(
+        'matmul',
+        rows,
+        [op.x],
+        op.out,
+        (at) => [address, at(op.x), 0, 0, 0, bias, at(op.out)],
+        [spec.name],
+      );
       return;
     }
     const quantized = this.#quantize(op.x, columns);
     quantized.input.weights.push(spec.name);
     this.#needScratch(this.#kernels.call('scratch_matmul_bytes', this.#rowCount(rows), columns));
-    this.#add('matmul', rows, [quantized.id], op.out, (at) => {
-      const digits = at(quantized.id);
-      const { scalesOffset, sumsOffset } = quantized;
-      return [address, 0, digits, digits + scalesOffset, digits + sumsOffset, bias, at(op.out)];
-    });
+    this.#add(
+      'matmul',
+      rows,
+      [quantized.id],
+      op.out,
+      (at) => {
+        const digits = at(quantized.id);
+        const { scalesOffset, sumsOffset } = quantized;
+        return [address, 0, digits, digits + scalesOffset, digits + sumsOffset, bias, at(op.out)];
+      },
+      [spec.name],
+    );
   }
 
   #addScan(op: SelectiveScanOp): void {
@@ -430,19 +439,33 @@ class ListCompiler {
     );
     if (denseAddress !== 0) {
       this.#noteInput(op.x, spec.columns).weights.push(spec.name);
-      this.#add('expert-matmul', rows, [op.x, op.routes], op.out, (at) => {
-        return [address, at(op.x), 0, 0, 0, bias, at(op.routes), ...tail, at(op.out)];
-      });
+      this.#add(
+        'expert-matmul',
+        rows,
+        [op.x, op.routes],
+        op.out,
+        (at) => {
+          return [address, at(op.x), 0, 0, 0, bias, at(op.routes), ...tail, at(op.out)];
+        },
+        [spec.name],
+      );
       return;
     }
     const quantized = this.#quantize(op.x, spec.columns);
     quantized.input.weights.push(spec.name);
-    this.#add('expert-matmul', rows, [quantized.id, op.routes], op.out, (at) => {
-      const digits = at(quantized.id);
-      const { scalesOffset, sumsOffset } = quantized;
-      const input = [0, digits, digits + scalesOffset, digits + sumsOffset];
-      return [address, ...input, bias, at(op.routes), ...tail, at(op.out)];
-    });
+    this.#add(
+      'expert-matmul',
+      rows,
+      [quantized.id, op.routes],
+      op.out,
+      (at) => {
+        const digits = at(quantized.id);
+        const { scalesOffset, sumsOffset } = quantized;
+        const input = [0, digits, digits + scalesOffset, digits + sumsOffset];
+        return [address, ...input, bias, at(op.routes), ...tail, at(op.out)];
+      },
+      [spec.name],
+    );
   }
 
   /** What the next step reads, for those who want to see it; tell the matrices. */
@@ -514,21 +537,28 @@ class ListCompiler {
       upBias: this.#vector(gate?.bias ?? null),
     };
     const reads = residual === null ? [op.x] : [op.x, residual];
-    this.#add('project', op.rows, reads, op.out, (at) => [
-      at(op.x),
-      addresses.normWeight,
-      addresses.normBias,
-      floatWord(norm?.epsilon ?? 0),
-      normCodes[norm?.kind ?? 'none'],
-      columns,
-      matrix.address,
-      addresses.bias,
-      residual === null ? 0 : at(residual),
-      at(op.out),
-      up?.address ?? 0,
-      addresses.upBias,
-      gate === null ? 0 : gateCodes[gate.activation],
-    ]);
+    this.#add(
+      'project',
+      op.rows,
+      reads,
+      op.out,
+      (at) => [
+        at(op.x),
+        addresses.normWeight,
+        addresses.normBias,
+        floatWord(norm?.epsilon ?? 0),
+        normCodes[norm?.kind ?? 'none'],
+        columns,
+        matrix.address,
+        addresses.bias,
+        residual === null ? 0 : at(residual),
+        at(op.out),
+        up?.address ?? 0,
+        addresses.upBias,
+        gate === null ? 0 : gateCodes[gate.activation],
+      ],
+      up === null ? [matrix.spec.name] : [matrix.spec.name, up.spec.name],
+    );
   }
 
   #addAttend({ attention, write, rope }: AttendOp): void {
@@ -622,7 +652,7 @@ class ListCompiler {
     return {
       commands,
       commandCount: scheduled.length,
-      phases: (scheduled.at(-1)?.phase ?? -1) + 1,
+      groups: commandGroups(scheduled),
       step,
       tokens,
       scratch,

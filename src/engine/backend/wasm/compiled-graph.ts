@@ -34,12 +34,20 @@ export interface ObservableInput {
   readonly weights: readonly string[];
 }
 
+/** Commands that run side by side. */
+export interface CommandGroup {
+  readonly label: string;
+  /** Number of the first. */
+  readonly command: number;
+  readonly count: number;
+}
+
 /** Commands with the memory they work in; all numbers are addresses, bytes or counts. */
 export interface CommandList {
   readonly commands: number;
   readonly commandCount: number;
-  /** Groups of commands between which threads wait for each other. */
-  readonly phases: number;
+  /** Between these threads wait for each other. */
+  readonly groups: readonly CommandGroup[];
   readonly step: number;
   readonly tokens: number;
   /** Memory of thread 0, followed by that of the others, `scratchBytes` each. */

@@ -8,6 +8,7 @@
 import type { PlannedBuffer } from '../../graph/memory-planner.ts';
 import type { RowExtent } from '../../graph/ops.ts';
 import type { CommandName } from './command-layout.ts';
+import type { CommandGroup } from './compiled-graph.ts';
 
 /** Index of a buffer of activation memory; its address is known after planning. */
 export type BufferId = number;
@@ -15,6 +16,8 @@ export type BufferId = number;
 /** A command before addresses are known. */
 export interface Step {
   readonly name: CommandName;
+  /** What a profile calls it: the command and what it works on, alike in all layers. */
+  readonly label: string;
   readonly rows: RowExtent;
   /** Buffers, or a layer of the KV cache as `cacheLayer` names it. */
   readonly reads: readonly BufferId[];
@@ -50,6 +53,21 @@ export function scheduleSteps(steps: readonly Step[]): readonly ScheduledStep[] 
     return { step, phase };
   });
   return scheduled.sort((a, b) => a.phase - b.phase); // stable
+}
+
+/** The phases, as groups of commands. */
+export function commandGroups(scheduled: readonly ScheduledStep[]): CommandGroup[] {
+  const groups: { label: string; command: number; count: number; phase: number }[] = [];
+  scheduled.forEach(({ step: { label }, phase }, command) => {
+    const last = groups.at(-1);
+    if (last?.phase === phase) {
+      last.count++;
+      last.label += `, ${label}`;
+    } else {
+      groups.push({ label, command, count: 1, phase });
+    }
+  });
+  return groups;
 }
 
 /** Lifetimes in phases; those of unused buffers have no bytes, `result` lives to the end. */

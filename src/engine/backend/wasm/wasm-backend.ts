@@ -35,7 +35,7 @@ import { compileKernels, instantiateKernels, type Kernels } from './kernel-modul
 import { agreeingDotMethods } from './relaxed-probe.ts';
 import { StepRunner, type StepOptions } from './step-runner.ts';
 import type { SpawnKernelThread } from './threads/kernel-thread.ts';
-import { ThreadTeam } from './threads/thread-team.ts';
+import { ThreadTeam, type TeamWork } from './threads/thread-team.ts';
 import { LARGEST_MEMORY_BYTES } from './wasm-heap.ts';
 import { WasmCache, WasmSnapshot } from './wasm-cache.ts';
 import { StagingBuffer, WasmWeight, WasmWeightWriter } from './wasm-weight.ts';
@@ -58,6 +58,9 @@ export interface ThreadOptions {
   readonly most: number;
 }
 
+/** `label`: the commands and their matrices, alike in all layers. */
+export type StepProfiler = (label: string, milliseconds: number) => void;
+
 class WasmExecutable implements Executable {
   readonly maxTokens: number;
   readonly maxOutputs: number;
@@ -76,9 +79,20 @@ class WasmExecutable implements Executable {
   }
 }
 
+/** `count` of the list's commands, from number `first` on. */
+function pieceOf(list: CommandList, first: number, count: number): TeamWork {
+  return {
+    ...list,
+    commands: list.commands + first * COMMAND_WORDS * 4,
+    commandCount: count,
+  };
+}
+
 export class WasmBackend implements ObservableBackend {
   readonly kind = 'wasm';
   observer: InputObserver | null = null;
+  /** Gets what each group of commands took; a step is run group by group while there is one. */
+  profiler: StepProfiler | null = null;
   readonly kernels: KernelReport | undefined;
   readonly #kernels: Kernels;
   readonly #team: ThreadTeam;
@@ -264,8 +278,14 @@ export class WasmBackend implements ObservableBackend {
         this.#checkStep(executable, input); // nothing it needs was released meanwhile
       },
     };
-    if (observer === null) await this.#runner.run(list, options);
-    else {
+    const { profiler } = this;
+    if (observer === null && profiler !== null) {
+      await this.#runProfiled(list, options, profiler, () => {
+        before = save();
+      });
+    } else if (observer === null) {
+      await this.#runner.run(list, options);
+    } else {
       await this.#runObserved(list, input, options, observer, () => {
         before = save();
       });
@@ -283,9 +303,7 @@ export class WasmBackend implements ObservableBackend {
   ): Promise<void> {
     let done = 0;
     const runTo = async (end: number): Promise<void> => {
-      const commands = list.commands + done * COMMAND_WORDS * 4;
-      const commandCount = end - done;
-      if (commandCount > 0) await this.#runner.run({ ...list, commands, commandCount }, options);
+      if (end > done) await this.#runner.run(pieceOf(list, done, end - done), options);
       done = end;
       pieceDone();
     };
@@ -295,6 +313,20 @@ export class WasmBackend implements ObservableBackend {
       if (count > 0) observer(weights, this.#kernels.heap.f32(address, count), columns);
     }
     await runTo(list.commandCount);
+  }
+
+  async #runProfiled(
+    list: CommandList,
+    options: StepOptions,
+    profiler: StepProfiler,
+    pieceDone: () => void,
+  ): Promise<void> {
+    for (const { label, command, count } of list.groups) {
+      const startedAt = performance.now();
+      await this.#runner.run(pieceOf(list, command, count), options);
+      profiler(label, performance.now() - startedAt);
+      pieceDone();
+    }
   }
 
   /**
