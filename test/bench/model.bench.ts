@@ -19,35 +19,12 @@ import type { KvCache } from '../../src/engine/models/kv-cache.ts';
 import type { LanguageModel } from '../../src/engine/models/language-model.ts';
 import { loadModel } from '../../src/engine/weights/weight-loader.ts';
 import { KernelBed } from '../../wasm/test/kernel-bed.ts';
-import { syntheticLlama, type SyntheticLlamaOptions } from '../fixtures/synthetic-llama.ts';
-
-export type ModelShape = Omit<SyntheticLlamaOptions, 'type' | 'contextLength'>;
-
-/** Shapes as published with the models. */
-export const modelShapes = {
-  'SmolLM2-135M': {
-    width: 576,
-    layers: 30,
-    heads: 9,
-    kvHeads: 3,
-    feedForward: 1536,
-    vocabularySize: 49152,
-  },
-  'Qwen2.5-0.5B': {
-    width: 896,
-    layers: 24,
-    heads: 14,
-    kvHeads: 2,
-    feedForward: 4864,
-    vocabularySize: 151936,
-  },
-} satisfies Record<string, ModelShape>;
-
-export type ModelName = keyof typeof modelShapes;
+import { syntheticLlama, type SyntheticMix } from '../fixtures/synthetic-llama.ts';
+import { makeModelFile, modelShapes, type ModelName } from './model-shapes.ts';
 
 export interface ModelBenchOptions {
   readonly model: ModelName;
-  readonly type: 'Q4_0' | 'Q8_0';
+  readonly type: SyntheticMix;
   /** Numbers of threads to compare; the first is what others are compared with. */
   readonly threads: readonly number[];
   /** Plain SIMD even where relaxed SIMD works. */
@@ -182,8 +159,7 @@ export async function runModelBench(
   if (!(error < NMSE_LIMIT))
     throw new Error(`The logits are off by ${error}: nothing is measured.`);
   const ceiling = await streamingCeiling(host.stream);
-  const shape = modelShapes[options.model];
-  const bytes = syntheticLlama({ ...shape, contextLength: CONTEXT, type: options.type });
+  const bytes = makeModelFile(options.model, options.type, CONTEXT);
   const backend = await makeBackend(host, options);
   const model = await openModel(bytes, backend);
   const all = measures(model);

@@ -15,6 +15,7 @@ import {
   randomBlocks,
   type SyntheticLlamaOptions,
   syntheticLlamaPlan,
+  type SyntheticType,
 } from '../fixtures/synthetic-llama.ts';
 
 /** One run of bytes of the file: `pattern` again and again. */
@@ -30,7 +31,7 @@ export interface SyntheticFile {
 }
 
 /** A llama of this type whose file has at least `bytes` bytes, and less than one layer more. */
-export function syntheticFile(type: SyntheticLlamaOptions['type'], bytes: number): SyntheticFile {
+export function syntheticFile(type: SyntheticType, bytes: number): SyntheticFile {
   for (let layers = 1; ; layers++) {
     const file = fileOf({ ...shape, type, layers });
     if (file.sizeBytes >= bytes) return file;
@@ -50,7 +51,7 @@ const shape = {
 /** About this much is really random; large against what a compressor looks back to. */
 const patternBytes = 8 * MEBIBYTE;
 
-function fileOf(options: SyntheticLlamaOptions): SyntheticFile {
+function fileOf(options: SyntheticLlamaOptions & { type: SyntheticType }): SyntheticFile {
   const plan = syntheticLlamaPlan(options);
   const { header, places, sizeBytes } = encodeGgufHeader(plan);
   const { blockBytes } = quantType(options.type);
@@ -66,7 +67,7 @@ function fileOf(options: SyntheticLlamaOptions): SyntheticFile {
 
 const made = new Map<string, Uint8Array>();
 
-function randomBlocksOnce(type: SyntheticLlamaOptions['type'], length: number): Uint8Array {
+function randomBlocksOnce(type: SyntheticType, length: number): Uint8Array {
   const blocks = made.get(type) ?? randomBlocks(type, length, 1);
   made.set(type, blocks);
   return blocks;
