@@ -5,12 +5,15 @@ export interface IsolatedSite {
   close(): void;
 }
 
+/** In memory or on disk. */
+export type ServedFile =
+  | { readonly type: string; readonly body: string | Uint8Array<ArrayBuffer> }
+  | { readonly type: string; readonly file: string };
+
 /** A cross-origin isolated page with the kernels and one worker, a module given by its path. */
 export function serveIsolated(
   worker: string,
-  more?: Readonly<
-    Record<string, { readonly type: string; readonly body: string | Uint8Array<ArrayBuffer> }>
-  >,
+  more?: Readonly<Record<string, ServedFile>>,
 ): Promise<IsolatedSite>;
 
 /** Starts the page's worker, sends it `data` and waits for its one answer. */

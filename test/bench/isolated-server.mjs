@@ -1,4 +1,5 @@
 /** A cross-origin isolated page with the kernels and one worker, for what needs no more of Hermit. */
+import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +12,8 @@ const kernelThread = fileURLToPath(
 
 /**
  * @param {string} worker TypeScript module that becomes `/worker.js`; absolute path
- * @param {Record<string, { type: string, body: string | Uint8Array }>} [more] further files, by path
+ * @param {Record<string, { type: string, body: string | Uint8Array } | { type: string, file: string }>} [more]
+ *   further files by path, in memory or on disk
  * @returns {Promise<{ url: string, close: () => void }>}
  */
 export async function serveIsolated(worker, more = {}) {
@@ -28,12 +30,14 @@ export async function serveIsolated(worker, more = {}) {
   files.set('/kernel-thread.worker.js', await script(kernelThread));
   const server = createServer((request, response) => {
     const file = files.get(request.url ?? '');
+    const onDisk = file !== undefined && 'file' in file;
     response.writeHead(file === undefined ? 404 : 200, {
       'Content-Type': file?.type ?? 'text/plain',
       'Cross-Origin-Opener-Policy': 'same-origin',
       'Cross-Origin-Embedder-Policy': 'require-corp',
     });
-    response.end(file?.body);
+    if (onDisk) createReadStream(file.file).pipe(response);
+    else response.end(file?.body);
   });
   await new Promise((resolve) => {
     server.listen(0, '127.0.0.1', () => resolve(undefined));

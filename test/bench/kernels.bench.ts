@@ -34,10 +34,10 @@ export interface BenchRow {
   readonly timesScalar: number | null;
 }
 
-const ROWS = 4096;
-const COLUMNS = 4096;
+export const ROWS = 4096;
+export const COLUMNS = 4096;
 const MACS = ROWS * COLUMNS;
-const PREFILL_TOKENS = 64;
+export const PREFILL_TOKENS = 64;
 const ROUNDS = 9;
 /** Long enough for the page's coarse clock. */
 const ROUND_MILLISECONDS = 25;
@@ -75,14 +75,14 @@ function timeInterleaved(candidates: readonly Candidate[], rounds = ROUNDS): num
   return times;
 }
 
-function typeOf(kernel: string): PlaneType {
+export function typeOf(kernel: string): PlaneType {
   const type = planeTypes.find((candidate) => candidate.kernel === kernel);
   if (type === undefined) throw new Error(`no type ${kernel}`);
   return type;
 }
 
 /** A matrix in planes, several copies of it, and one quantised vector, in a module's own memory. */
-class Workload {
+export class Workload {
   readonly bed: KernelBed;
   readonly bytes: number;
   readonly #matrices: readonly number[];
@@ -91,11 +91,11 @@ class Workload {
   readonly #out: number;
   readonly #scratch: number;
   /** One of the methods of `hermit_choose_dot`. */
-  readonly #dot: number;
+  dot: number;
 
   constructor(bed: KernelBed, type: PlaneType, source: Uint8Array, copies: number, dot = 0) {
     this.bed = bed;
-    this.#dot = dot;
+    this.dot = dot;
     bed.reset();
     const blocks = (ROWS / 8) * (COLUMNS / 32);
     const sizes = [
@@ -138,7 +138,7 @@ class Workload {
 
   matvec(index: number): void {
     const matrix = this.#matrices[index % this.#matrices.length] as number;
-    this.bed.call('hermit_choose_dot', this.#dot);
+    this.bed.call('hermit_choose_dot', this.dot);
     this.bed.call(
       'matvec_planes_8x32',
       matrix,
@@ -155,7 +155,7 @@ class Workload {
 
   matmat(): void {
     const matrix = this.#matrices[0] as number;
-    this.bed.call('hermit_choose_dot', this.#dot);
+    this.bed.call('hermit_choose_dot', this.dot);
     this.bed.call(
       'matmat_planes_8x4',
       matrix,

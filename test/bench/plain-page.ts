@@ -47,12 +47,14 @@ export async function launchPlainBrowser(profile: string): Promise<PlainBrowser>
   await devTools.send('Browser.getVersion', {});
   return {
     openPage: async (url) => {
-      const { targetId } = await devTools.send('Target.createTarget', { url });
+      const { targetId } = await devTools.send('Target.createTarget', { url: 'about:blank' });
       const { sessionId } = await devTools.send('Target.attachToTarget', {
         targetId,
         flatten: true,
       });
       const page = pageOf(devTools, sessionId as string);
+      // Answered when the document has changed: the empty one before it counts as complete, too.
+      await devTools.send('Page.navigate', { url }, sessionId as string);
       while (
         !(await page.evaluate(() => Promise.resolve(document.readyState === 'complete'), null))
       )

@@ -13,7 +13,7 @@ import { runInWorker, serveIsolated } from './isolated-server.mjs';
 
 const pathOf = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 
-const streamFlags = [
+export const streamFlags = [
   '--target=wasm32',
   '-std=c17',
   '-O3',

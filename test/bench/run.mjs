@@ -2,7 +2,8 @@
  * `npm run bench [-- --json]`: measures the kernels in headless Chromium, on one thread, and prints a
  * Markdown table (or JSON). Ratios compare candidates of one run; absolute numbers belong to the
  * machine they were measured on. `--storage` measures downloading and loading instead, see
- * `run-storage.mjs`; `--models` whole models, see `run-model.mjs`; `--grammar` measures bounding an answer by a JSON schema.
+ * `run-storage.mjs`; `--models` whole models, see `run-model.mjs`; `--peers` Hermit beside other engines, see
+ * `run-peers.mjs`; `--grammar` measures bounding an answer by a JSON schema.
  */
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
@@ -13,6 +14,7 @@ import { buildWasm, builtFile, compileC } from '../../wasm/build.mjs';
 import { bundleForPage } from './bundle.mjs';
 import { runModels } from './run-model.mjs';
 import { runGpu } from './run-gpu.mjs';
+import { runPeers } from './run-peers.mjs';
 import { runStorage } from './run-storage.mjs';
 
 const pathOf = (relative) => fileURLToPath(new URL(relative, import.meta.url));
@@ -123,5 +125,6 @@ async function runGrammar() {
 if (process.argv.includes('--storage')) await runStorage();
 else if (process.argv.includes('--gpu')) await runGpu();
 else if (process.argv.includes('--grammar')) await runGrammar();
+else if (process.argv.includes('--peers')) await runPeers();
 else if (process.argv.includes('--models')) await runModels();
 else await runKernels();
