@@ -274,14 +274,14 @@ export class ModelRuntime {
         finish();
       }
     };
-    const stream = consumeStream<EngineEvent>(stop);
+    const stream = consumeStream<EngineEvent>(stop, this.#options.observer);
     const ended = work(stream.producerPort).catch((error: unknown) => {
       // A worker that dies cannot end its stream: the stream ends with the death of the call.
       stream.fail(toAppError(error));
     });
     for await (const event of stream) {
       if (event.type === 'moved') this.#noteMove(event);
-      this.#options.observer?.(event);
+
       yield event;
     }
     await ended;

@@ -88,8 +88,14 @@ export interface ConsumedStream<T> extends AsyncIterable<T> {
   fail(error: AppError): void;
 }
 
-/** The consumer's end. `signal` asks the producer to stop; what it still sends is delivered. */
-export function consumeStream<T>(signal?: AbortSignal): ConsumedStream<T> {
+/**
+ * The consumer's end. `signal` asks the producer to stop; what it still sends is delivered. `onArrival`
+ * is told of every value when it comes, however long it waits to be consumed.
+ */
+export function consumeStream<T>(
+  signal?: AbortSignal,
+  onArrival?: (value: T) => void,
+): ConsumedStream<T> {
   const channel = new MessageChannel();
   const port = channel.port1;
   const waiting: ToConsumer<T>[] = [];
@@ -99,6 +105,7 @@ export function consumeStream<T>(signal?: AbortSignal): ConsumedStream<T> {
     wake?.();
   };
   port.onmessage = (event: MessageEvent<ToConsumer<T>>) => {
+    if (event.data.kind === 'value') onArrival?.(event.data.value);
     arrive(event.data);
   };
   const cancel = (): void => {
