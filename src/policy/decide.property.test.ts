@@ -128,6 +128,7 @@ function live(
         threads: random.below(9),
         cores: 1 + random.below(8),
         since: now,
+        grewAt: random.next() < 0.7 ? now : load.grewAt,
       };
     }
     const before = state;

@@ -245,7 +245,8 @@ describe('our own work', () => {
     return device;
   };
   const work = (device: Device, threads: number): void => {
-    device.load = { working: true, since: device.now, threads, cores: 4 };
+    const now = device.now;
+    device.load = { working: true, since: now, grewAt: now, threads, cores: 4 };
     device.after(0);
   };
 
@@ -279,6 +280,16 @@ describe('our own work', () => {
     const small = idle('nominal');
     work(small, 1);
     expect(small.after(1000, { pressure: pressure('critical') }).plan.threads).toBe(1);
+  });
+
+  it('is no excuse for pressure after it became less', () => {
+    const device = idle('nominal');
+    work(device, 4);
+    device.after(60_000, { pressure: pressure('serious') });
+    device.load = { ...device.load, threads: 2, since: device.now };
+    expect(device.after(1000).state.attribution.own).toBe(false);
+    device.after(1000, { pressure: pressure('nominal') });
+    expect(device.after(30_000).plan.threads).toBe('auto');
   });
 
   it('takes its speed for heat instead', () => {

@@ -12,12 +12,20 @@ export interface OwnLoad {
   readonly working: boolean;
   /** When it last began, ended or took another number of threads; on the clock of the policy. */
   readonly since: number;
+  /** When it last began or took more threads. */
+  readonly grewAt: number;
   /** Of the processor; 0 where a graphics card computes. */
   readonly threads: number;
   readonly cores: number;
 }
 
-export const noLoad: OwnLoad = { working: false, since: -Infinity, threads: 0, cores: 1 };
+export const noLoad: OwnLoad = {
+  working: false,
+  since: -Infinity,
+  grewAt: -Infinity,
+  threads: 0,
+  cores: 1,
+};
 
 export interface Attribution {
   /** Pressure when we last did nothing, as its place in the order of levels. */
@@ -46,12 +54,15 @@ export function attribute(
   if (!load.working) {
     // What our work made fades away with it.
     const { explained } = before;
-    const fading = recent && before.own && explained !== null && rank <= explained.rank;
+    const high = rank >= SERIOUS && rank <= (explained?.rank ?? -1);
+    const fading = recent && before.own && high;
     return { ...before, own: fading, idleRank: fading ? before.idleRank : rank };
   }
   const share = load.threads / load.cores;
   const known = before.explained;
-  const rises = recent && before.idleRank < SERIOUS && share >= LEAST_SHARE && rank >= SERIOUS;
+  const grew = now - load.grewAt <= windowMs;
+  const serious = rank >= SERIOUS;
+  const rises = grew && serious && before.idleRank < SERIOUS && share >= LEAST_SHARE;
   const explained = rises
     ? {
         rank: Math.max(rank, known?.rank ?? 0),
@@ -59,6 +70,6 @@ export function attribute(
       }
     : known;
   const enough = load.threads >= (explained?.threads ?? Infinity) || (recent && before.own);
-  const own = explained !== null && rank <= explained.rank && enough;
+  const own = serious && explained !== null && rank <= explained.rank && enough;
   return { ...before, explained, own };
 }
