@@ -11,6 +11,7 @@ import { ObservableValue } from '../common/observable.ts';
 import { MemoryConversationRecords } from '../conversation/conversation-records.ts';
 import { ConversationStore, openConversationStore } from '../conversation/conversation-store.ts';
 import type { MessageView, Settings } from '../ui/services.ts';
+import { messageStats } from './power/answer-cost.ts';
 import { StoredChatsService } from './chats-service.ts';
 import { defaultSettings } from './settings.ts';
 
@@ -76,7 +77,11 @@ describe('an answer', () => {
       ['user', 'How are you?', 'complete'],
       ['assistant', 'Fine.', 'complete'],
     ]);
-    expect(messages[1]).toMatchObject({ modelName: 'm', stats, error: null });
+    expect(messages[1]).toMatchObject({
+      modelName: 'm',
+      stats: messageStats(stats, null),
+      error: null,
+    });
     const later = reopened();
     await later.start();
     expect(later.summaries.value).toMatchObject([{ id, title }]);

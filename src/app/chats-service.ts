@@ -35,6 +35,7 @@ import { AnswerDraft } from './answer-draft.ts';
 import { writeAnswer } from './answer.ts';
 import { errorView } from './error-view.ts';
 import type { ModelRuntime, RuntimeState } from './model-runtime.ts';
+import { messageStats } from './power/answer-cost.ts';
 import type { PromptRenderer } from './prompt-renderer.ts';
 import { MOST_CALLS_A_TURN, runCalls, type ChatTools } from './tool-calls.ts';
 
@@ -47,6 +48,8 @@ export interface ChatsServiceOptions {
   readonly ensureModel: (onProgress: (fraction: number) => void) => Promise<void>;
   /** Why what is written now is less exact than it could be; null where it is not. */
   readonly reduction?: () => NoticeCode | null;
+  /** Mean power of this device while a model computes; null while that is not known. */
+  readonly watts?: () => number | null;
   /** Tools that answers may call; none without. */
   readonly tools?: ChatTools | undefined;
 }
@@ -339,7 +342,7 @@ export class StoredChatsService implements ChatsService {
     return {
       status: end.reason === 'aborted' ? 'stopped' : 'complete',
       finishReason: end.reason,
-      stats: end.stats,
+      stats: messageStats(end.stats, this.#options.watts?.() ?? null),
       notices: withoutRepeated(notices, path),
     };
   }

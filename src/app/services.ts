@@ -9,6 +9,7 @@ import { kernelThreads } from '../platform/kernel-threads.ts';
 import { memoryBudget, memoryHints } from '../platform/memory-budget.ts';
 import { observeDevice } from '../platform/signals/device-signals.ts';
 import type { LibraryEntry } from '../download/library-entry.ts';
+import { usualWattHours } from '../policy/power-meter.ts';
 import { InstallPrompt } from '../pwa/install-prompt.ts';
 import { serviceWorkerOfThisPage } from '../pwa/service-worker-registration.ts';
 import { UpdateController } from '../pwa/update-controller.ts';
@@ -157,6 +158,7 @@ export async function createApplication(
     besideBytes: () => embeddings.memoryBytes,
     fullThreads: kernelThreads(),
     cores: navigator.hardwareConcurrency,
+    wattHours: usualWattHours[memoryHints().mobile ? 'mobile' : 'desktop'],
   });
   embeddings.loaded.subscribe(() => {
     policy.refresh();
@@ -218,6 +220,7 @@ export async function createApplication(
     prompts,
     settings: settings.settings,
     reduction: () => policy.reduction,
+    watts: () => policy.watts,
     tools,
     ensureModel: async (onProgress) => {
       const state = runtime.state.value;

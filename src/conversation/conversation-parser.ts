@@ -12,6 +12,7 @@ import type {
   MessageError,
   MessageReasoning,
   MessageStats,
+  MessageStretch,
 } from './conversation-types.ts';
 
 export const maxTitleLength = 500;
@@ -23,6 +24,7 @@ const maxNotices = 50;
 const maxNoticeLength = 100;
 const maxErrorLength = 10_000;
 const maxCalls = 1000;
+const maxStretches = 50;
 
 /** The reason names the field and never quotes the content, which may be private or huge. */
 function invalid(field: string, expected: string): AppError {
@@ -89,7 +91,33 @@ function parseStats(value: unknown): MessageStats {
     timeToFirstTokenMs: number(source, 'timeToFirstTokenMs'),
     prefillTokensPerSecond: number(source, 'prefillTokensPerSecond'),
     decodeTokensPerSecond: number(source, 'decodeTokensPerSecond'),
+    ...(source['stretches'] === undefined ? {} : { stretches: parseStretches(source) }),
+    ...(source['joules'] === undefined ? {} : { joules: number(source, 'joules') }),
   };
+}
+
+function precision(source: Fields): MessageStretch['precision'] {
+  const { precision: value } = source;
+  if (value !== 8 && value !== 4 && value !== 'mixed') throw invalid('precision', '8, 4 or mixed');
+  return value;
+}
+
+function parseStretches(stats: Fields): readonly MessageStretch[] {
+  const { stretches } = stats;
+  if (!Array.isArray(stretches) || stretches.length > maxStretches) {
+    throw invalid('stretches', `a list of at most ${maxStretches}`);
+  }
+  return stretches.map((value: unknown) => {
+    const source = fields(value, 'stretch');
+    return {
+      precision: precision(source),
+      backend: oneOf(source, 'backend', ['wasm', 'webgpu', 'reference']),
+      threads: integer(source, 'threads'),
+      tokens: integer(source, 'tokens'),
+      weightBytesPerToken: number(source, 'weightBytesPerToken'),
+      milliseconds: number(source, 'milliseconds'),
+    };
+  });
 }
 
 function parseError(value: unknown): MessageError {

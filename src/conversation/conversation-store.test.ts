@@ -39,6 +39,17 @@ function chat(id: string, updatedAt = 10): Conversation {
       timeToFirstTokenMs: 1.5,
       prefillTokensPerSecond: 20,
       decodeTokensPerSecond: 10,
+      stretches: [
+        {
+          precision: 'mixed',
+          backend: 'wasm',
+          threads: 2,
+          tokens: 3,
+          weightBytesPerToken: 500,
+          milliseconds: 30,
+        },
+      ],
+      joules: 4.5,
     },
   });
 }
@@ -268,6 +279,28 @@ describe('parseMessage', () => {
     createdAt: 1,
     status: 'complete',
   };
+  const soundStats = {
+    promptTokens: 5,
+    reusedTokens: 0,
+    answerTokens: 3,
+    timeToFirstTokenMs: 1,
+    prefillTokensPerSecond: 20,
+    decodeTokensPerSecond: 10,
+  };
+  const stretch = {
+    precision: 8,
+    backend: 'wasm',
+    threads: 2,
+    tokens: 3,
+    weightBytesPerToken: 500,
+    milliseconds: 30,
+  };
+
+  it('keeps how an answer was computed', () => {
+    const stats = { ...soundStats, stretches: [stretch], joules: 2 };
+    expect(parseMessage({ ...valid, stats }).stats).toEqual(stats);
+    expect(parseMessage({ ...valid, stats: soundStats }).stats).toEqual(soundStats);
+  });
 
   it('fills in what is missing and drops what it does not know', () => {
     const message = parseMessage({ ...valid, html: '<script>' });
@@ -339,6 +372,12 @@ describe('parseMessage', () => {
     { ...valid, notices: [1] },
     { ...valid, notices: Array.from({ length: 51 }, () => 'x') },
     { ...valid, stats: { promptTokens: 'many' } },
+    { ...valid, stats: { ...soundStats, stretches: {} } },
+    { ...valid, stats: { ...soundStats, stretches: [{ ...stretch, precision: 3 }] } },
+    { ...valid, stats: { ...soundStats, stretches: [{ ...stretch, backend: 'abacus' }] } },
+    { ...valid, stats: { ...soundStats, stretches: [{ ...stretch, tokens: 0.5 }] } },
+    { ...valid, stats: { ...soundStats, stretches: Array.from({ length: 51 }, () => stretch) } },
+    { ...valid, stats: { ...soundStats, joules: -1 } },
     { ...valid, error: { code: 'internal' } },
     { ...valid, reasoning: 'Hm' },
     { ...valid, reasoning: { text: 'Hm', durationMs: -1 } },

@@ -13,6 +13,19 @@ export type MessageStatus = (typeof messageStatuses)[number];
 export const finishReasons = ['stop', 'length', 'context', 'aborted'] as const;
 export type MessageFinishReason = (typeof finishReasons)[number];
 
+/** Tokens of an answer, one after the other or not, that were computed alike. */
+export interface MessageStretch {
+  readonly precision: 8 | 4 | 'mixed';
+  readonly backend: 'wasm' | 'webgpu' | 'reference';
+  /** Of the processor; 0 where another device computed. */
+  readonly threads: number;
+  readonly tokens: number;
+  /** Bytes of weights read for each of them. */
+  readonly weightBytesPerToken: number;
+  /** Computing time of all of them. */
+  readonly milliseconds: number;
+}
+
 export interface MessageStats {
   readonly promptTokens: number;
   readonly reusedTokens: number;
@@ -20,6 +33,10 @@ export interface MessageStats {
   readonly timeToFirstTokenMs: number;
   readonly prefillTokensPerSecond: number;
   readonly decodeTokensPerSecond: number;
+  /** How its tokens were computed; absent in older messages. */
+  readonly stretches?: readonly MessageStretch[];
+  /** Energy the device spent meanwhile, estimated from its battery; absent where nobody knows. */
+  readonly joules?: number;
 }
 
 export interface MessageError {

@@ -61,6 +61,8 @@ export interface LoadedModel {
   /** What was found out about its kernels on this device. */
   readonly kernels: KernelReport | null;
   readonly memoryBytes: number;
+  /** Those of them that the conversation's state takes: `contextLength` positions. */
+  readonly cacheBytes: number;
   /** Jinja source from the file, null where it has none. */
   readonly chatTemplate: string | null;
   /** Spellings for the template's `bos_token` and `eos_token`; '' where there is none. */
@@ -384,6 +386,7 @@ function describe({ host, session, tokenizer }: Loaded, file: GgufFile): LoadedM
     choice: host.choice,
     kernels: backend.kernels ?? null,
     memoryBytes: backend.memory().totalBytes,
+    cacheBytes: backend.memory().cacheBytes,
     chatTemplate: file.metadata.findString('tokenizer.chat_template') ?? null,
     bosToken: spelling(tokenizer.special.bos),
     eosToken: spelling(tokenizer.special.eos),

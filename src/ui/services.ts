@@ -357,6 +357,17 @@ export interface AnswerStatsView {
   readonly timeToFirstTokenMs: number;
   readonly prefillTokensPerSecond: number;
   readonly decodeTokensPerSecond: number;
+  /** How the tokens were computed, in each way there was; absent in older messages. */
+  readonly stretches?: readonly {
+    readonly precision: 8 | 4 | 'mixed';
+    readonly backend: 'wasm' | 'webgpu' | 'reference';
+    readonly threads: number;
+    readonly tokens: number;
+    readonly weightBytesPerToken: number;
+    readonly milliseconds: number;
+  }[];
+  /** Of the whole device meanwhile, estimated; absent where nobody knows. */
+  readonly joules?: number;
 }
 
 /** What the model thought before it answered. */

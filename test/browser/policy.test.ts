@@ -257,7 +257,7 @@ describe('the policy in Chromium', () => {
     await chip.click();
     await page.getByText('Battery at 15%: 4 bits below 20%').waitFor();
     await page.getByRole('link', { name: 'Energy settings' }).click();
-    await page.getByText('What has changed').click();
+    await page.getByText('What has changed', { exact: true }).click();
     await page.locator('.changes').getByText('8 bits → 4 bits').first().waitFor();
     await page.getByText('Performance', { exact: true }).click();
     await page.getByRole('button', { name: /^Energy: 8 bits/ }).waitFor();

@@ -75,6 +75,7 @@ beforeEach(async () => {
       besideBytes: () => 0,
       fullThreads: 4,
       cores: 4,
+      wattHours: 50,
     }),
     capabilities: () =>
       Promise.resolve({

@@ -64,6 +64,7 @@ beforeEach(() => {
     besideBytes: () => besideBytes,
     fullThreads: 4,
     cores: 4,
+    wattHours: 50,
     clock,
   });
 });

@@ -19,6 +19,7 @@ import type {
   PolicySignals,
   PolicyState,
 } from '../../policy/policy-types.ts';
+import { PowerMeter } from '../../policy/power-meter.ts';
 import { noLoad, type OwnLoad } from '../../policy/own-load.ts';
 import { SpeedTracker } from '../../policy/speed-tracker.ts';
 import type { PowerMode, PowerService, PowerView, Settings } from '../../ui/services.ts';
@@ -47,7 +48,10 @@ export const browserClock: PolicyClock = {
 
 export interface PolicyControllerOptions {
   readonly device: Observable<DeviceSignals>;
-  readonly runtime: Pick<ModelRuntime, 'state' | 'busy' | 'applyPlan' | 'loadOptions'>;
+  readonly runtime: Pick<
+    ModelRuntime,
+    'state' | 'busy' | 'applyPlan' | 'execution' | 'loadOptions'
+  >;
   readonly settings: Observable<Settings>;
   readonly budgetBytes: number;
   /** Memory of models beside the one that answers. */
@@ -55,6 +59,8 @@ export interface PolicyControllerOptions {
   /** Threads that compute when nothing holds them back. */
   readonly fullThreads: number;
   readonly cores: number;
+  /** Assumed of the battery, whose capacity no browser tells. */
+  readonly wattHours: number;
   readonly clock?: PolicyClock;
 }
 
@@ -67,6 +73,7 @@ export class PolicyController implements PowerService {
   readonly #choice = new PolicyChoice();
   readonly #log = new PlanLog();
   readonly #speed = new SpeedTracker();
+  readonly #meter: PowerMeter;
   readonly #power: ObservableValue<PowerView>;
   #speedSignal: PolicySignals['speed'] = missing('tokens per second', 'waiting');
   #state: PolicyState = initialState;
@@ -85,6 +92,7 @@ export class PolicyController implements PowerService {
   constructor(options: PolicyControllerOptions) {
     this.#options = options;
     this.#clock = options.clock ?? browserClock;
+    this.#meter = new PowerMeter(options.wattHours);
     const { settings, device, runtime } = options;
     const { precision, threads } = settings.value;
     this.#asked = { precision, threads };
@@ -98,13 +106,15 @@ export class PolicyController implements PowerService {
       chosen = now;
       this.refresh();
     });
-    device.subscribe(() => {
+    device.subscribe(({ battery }) => {
+      if (battery.kind === 'known') this.#meter.battery(battery.value, this.#clock.now());
       this.refresh();
     });
     runtime.state.subscribe(() => {
       this.#onModel();
     });
-    runtime.busy.subscribe(() => {
+    runtime.busy.subscribe((busy) => {
+      this.#meter.working(busy, this.#clock.now());
       this.refresh();
     });
     this.#onModel();
@@ -128,6 +138,11 @@ export class PolicyController implements PowerService {
 
   get reasons(): readonly PolicyReason[] {
     return this.#decision.reasons;
+  }
+
+  /** Mean power of this device while a model computes, estimated; null while that is not known. */
+  get watts(): number | null {
+    return this.#meter.watts;
   }
 
   /** Everything that is known of the device, as it is decided by. */
@@ -206,13 +221,15 @@ export class PolicyController implements PowerService {
     const model = state.value.kind === 'ready' ? state.value.model : null;
     if (model !== this.#model) {
       this.#model = model;
-      this.#profile = model === null ? null : profileOf(model, this.#options.fullThreads);
+      const { fullThreads } = this.#options;
+      this.#profile = model === null ? null : profileOf(model, fullThreads, null);
       if (model !== null) {
         const { settings } = this.#options;
         const { precision, threads } = loadOptions ?? settings.value;
         this.#asked = { precision, threads: threads ?? settings.value.threads };
         this.#speed.forget();
         this.#forgetSpeed();
+        void this.#measure(model);
       }
     }
     this.refresh();
@@ -227,8 +244,20 @@ export class PolicyController implements PowerService {
     const threads = this.#model?.choice.kind === 'webgpu' ? 0 : most;
     const before = this.#lastLoad;
     if (working === before.working && threads === before.threads) return before;
-    this.#lastLoad = { working, threads, cores, since: this.#clock.now() };
+    const since = this.#clock.now();
+    const grew = working && (!before.working || threads > before.threads);
+    this.#lastLoad = { working, threads, cores, since, grewAt: grew ? since : before.grewAt };
     return this.#lastLoad;
+  }
+
+  /** What the engine counts for a token takes the place of what was estimated. */
+  async #measure(model: LoadedModel): Promise<void> {
+    const { runtime, fullThreads } = this.#options;
+    // Where the engine was lost meanwhile, the next model is measured.
+    const status = await runtime.execution().catch(() => null);
+    if (status === null || this.#model !== model) return;
+    this.#profile = profileOf(model, fullThreads, status.weightBytesOfToken);
+    this.refresh();
   }
 
   #memory(): PolicySignals['memory'] {

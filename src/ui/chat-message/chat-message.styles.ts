@@ -120,6 +120,7 @@ export const chatMessageStyles = css`
     display: grid;
     gap: var(--space-1);
     min-width: 15rem;
+    max-width: 24rem;
     padding: var(--space-2) var(--space-3);
     font-size: var(--text-sm);
   }

@@ -77,6 +77,33 @@ describe('hermit-chat-message', () => {
     expect(element.renderRoot.querySelector('.waiting')).not.toBeNull();
   });
 
+  it('tells what an answer cost in each way it was computed', async () => {
+    const stats = {
+      promptTokens: 5,
+      reusedTokens: 0,
+      answerTokens: 30,
+      timeToFirstTokenMs: 100,
+      prefillTokensPerSecond: 50,
+      decodeTokensPerSecond: 20,
+    };
+    const way = { backend: 'wasm', tokens: 20, milliseconds: 180 } as const;
+    const text = await shown({
+      stats: {
+        ...stats,
+        stretches: [
+          { ...way, precision: 8, threads: 2, weightBytesPerToken: 8.5e6 },
+          { ...way, precision: 4, threads: 1, weightBytesPerToken: 4.5e6 },
+        ],
+        joules: 42.4,
+      },
+    });
+    expect(text).toContain('8 bits, 2 threads');
+    expect(text).toContain('20 tokens, each 8.5 MB of weights and 9 ms');
+    expect(text).toContain('4 bits, 1 thread');
+    expect(text).toContain('about 42 J for the whole device');
+    expect(await shown({ stats })).not.toContain('estimated');
+  });
+
   it('names reasoning of unknown length', async () => {
     const text = await shown({ reasoning: { text: 'Hm', durationMs: null } });
     expect(text).toContain('How it thought about this');

@@ -25,6 +25,7 @@ import { announce, perform, reportProblem } from '../requests.ts';
 import type { AnswerStatsView, MessageView } from '../services.ts';
 import { baseStyles, buttonStyles } from '../shared.styles.ts';
 import { chatMessageStyles } from './chat-message.styles.ts';
+import { costRows } from './cost-rows.ts';
 
 /**
  * `<hermit-chat-message>`: one message, with what can be done with it.
@@ -304,6 +305,7 @@ function stats(values: AnswerStatsView): unknown {
       msg('Reading speed', { id: 'stats.prefill' }),
       msg(str`${formatNumber(values.prefillTokensPerSecond, 1)} tokens/s`, { id: 'stats.rate' }),
     ],
+    ...costRows(values),
   ];
   return html`<hermit-popover-menu
     align="start"
