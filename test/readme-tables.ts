@@ -51,6 +51,8 @@ const architectureNotes: Readonly<Record<string, Readonly<Record<string, string>
   },
   'Mixtures of experts': {
     deepseek: 'DeepSeek-MoE 16B',
+    deepseek2: 'DeepSeek-V2 and V3, Moonlight, Kimi K2',
+    'gpt-oss': 'gpt-oss 20B and 120B',
     granitemoe: 'Granite 3 1B-A400M, 3B-A800M',
     olmoe: 'OLMoE',
     qwen2moe: 'Qwen 1.5 MoE, Qwen 2 57B',

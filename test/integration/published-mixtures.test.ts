@@ -10,9 +10,12 @@ import {
   f32,
   gatedShapes,
   headDim,
+  heads,
   hidden,
   u32,
   width,
+  window,
+  yarnFrequencies,
 } from './published-model.ts';
 
 const [experts, used, expertWidth] = [6, 3, 16];
@@ -111,5 +114,48 @@ describe('published mixtures', () => {
       logit_scale: f32(scales.logit),
     });
     await expectSame(bytes, truth.scale(model.logits(x, 'rms'), 1 / scales.logit, 0));
+  });
+
+  it('gpt-oss', async () => {
+    const shapes: Shapes = {
+      ...{ attn_norm: [width], post_attention_norm: [width], attn_sinks: [heads] },
+      ...{ ...attentionShapes, ...expertShapes(expertWidth) },
+    };
+    const biased = Object.keys(shapes).filter((name) => !/norm|sinks/.test(name));
+    const model = new TinyModel(3, shapes, biased);
+    const yarn = { factor: 8, originalContext: 512 };
+    const rotation = {
+      ...({ layout: 'split', rotated: headDim } as const),
+      inverseFrequencies: yarnFrequencies(headDim, { ...yarn, rounds: false }),
+      magnitude: 0.1 * Math.log(yarn.factor) + 1,
+    };
+    const swiglu = (gates: Rows, up: Rows): number[][] =>
+      gates.map((row, t) =>
+        row.map((value, c) => {
+          const glu = Math.min(value, 7);
+          const linear = Math.max(-7, Math.min(7, up[t]?.[c] ?? NaN));
+          return (glu / (1 + Math.exp(-1.702 * glu))) * (linear + 1);
+        }),
+      );
+    let x = model.embedded();
+    for (let layer = 0; layer < 3; layer++) {
+      const block = `blk.${layer}`;
+      const normed = model.norm(x, `${block}.attn_norm`, 'rms');
+      const seen = layer % 2 === 0 ? window : 0;
+      x = truth.add(x, model.attention(normed, block, { ...rotation, window: seen }));
+      const again = model.norm(x, `${block}.post_attention_norm`, 'rms');
+      const scores = model.linear(again, `${block}.ffn_gate_inp`);
+      const routing = { gating: 'softmax-of-chosen', used, normalise: false } as const;
+      x = truth.add(x, model.experts(again, block, truth.route(scores, routing), swiglu));
+    }
+    const bytes = model.file('gpt-oss', {
+      ...mixtureKeys,
+      expert_feed_forward_length: u32(expertWidth),
+      'attention.sliding_window': u32(window),
+      'rope.scaling.type': { type: 'string', value: 'yarn' },
+      'rope.scaling.factor': f32(yarn.factor),
+      'rope.scaling.original_context_length': u32(yarn.originalContext),
+    });
+    await expectSame(bytes, model.logits(x, 'rms'));
   });
 });

@@ -203,6 +203,25 @@ export function plainFrequencies(rotated: number): Float64Array {
   return Float64Array.from({ length: rotated / 2 }, (_, pair) => base ** ((-2 * pair) / rotated));
 }
 
+export interface Yarn {
+  readonly factor: number;
+  readonly originalContext: number;
+  /** Whether the bounds of the ramp are rounded outwards to whole pairs. */
+  readonly rounds: boolean;
+}
+
+/** YaRN as the code of DeepSeek-V2 and gpt-oss has it, with 32 and 1 turns as bounds. */
+export function yarnFrequencies(rotated: number, yarn: Yarn): Float64Array {
+  const bound = (turns: number): number =>
+    ((rotated / 2) * Math.log(yarn.originalContext / (turns * 2 * Math.PI))) / Math.log(base);
+  const low = Math.max(0, yarn.rounds ? Math.floor(bound(32)) : bound(32));
+  const high = Math.min(rotated - 1, yarn.rounds ? Math.ceil(bound(1)) : bound(1));
+  return plainFrequencies(rotated).map((frequency, pair) => {
+    const ramp = Math.min(1, Math.max(0, (pair - low) / (high - low)));
+    return (frequency / yarn.factor) * ramp + frequency * (1 - ramp);
+  });
+}
+
 async function computed(bytes: Uint8Array<ArrayBuffer>): Promise<Float32Array> {
   const source = new BufferByteSource(bytes);
   const file = await readGguf(source);

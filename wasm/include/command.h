@@ -8,7 +8,7 @@
 #include "planes.h"
 #include "recurrent.h"
 
-#define HERMIT_ABI 9
+#define HERMIT_ABI 10
 
 enum {
   OP_EMBED,
@@ -30,6 +30,7 @@ enum {
   OP_ATTEND,
   OP_CAUSAL_CONVOLUTION,
   OP_SELECTIVE_SCAN,
+  OP_JOIN_HEADS,
   OP_COUNT,
 };
 
@@ -132,6 +133,14 @@ typedef struct {
     AttendArguments attend;
     ConvolutionArguments causal_convolution;
     ScanArguments selective_scan;
+    struct {
+      const float *a, *b;
+      uint32_t heads;
+      // From head to head, 0 where all heads of the result share one.
+      uint32_t a_stride, a_from, a_count, b_stride, b_from, b_count;
+      uint32_t a_columns, b_columns;
+      float *out;
+    } join_heads;
     uint32_t words[14];
   };
 } Command;

@@ -2,17 +2,31 @@
 // counts elements.
 #include "math.h"
 
-enum { GATE_SILU = 0, GATE_GELU = 1, GATE_GELU_TANH = 2, GATE_IDENTITY = 3 };
+enum {
+  GATE_SILU = 0,
+  GATE_GELU = 1,
+  GATE_GELU_TANH = 2,
+  GATE_IDENTITY = 3,
+  GATE_CLAMPED_SILU = 4,
+};
 
 #define INVERSE_SQRT_2 0.70710678118654752f
 #define SQRT_2_OVER_PI 0.79788456080286536f
 #define GELU_CUBIC 0.044715f
+// Of gpt-oss: x sigmoid(1.702 x) of an x of at most 7, times what lies within 7 of 0, plus 1.
+#define CLAMP 7.0f
+#define CLAMPED_SLOPE 1.702f
 
 INLINE v128_t activate_f32x4(uint32_t kind, v128_t x) {
   if (kind == GATE_IDENTITY) return x;
   v128_t one = wasm_f32x4_const_splat(1), half = wasm_f32x4_mul(x, wasm_f32x4_const_splat(0.5f));
   if (kind == GATE_SILU) {
     return wasm_f32x4_div(x, wasm_f32x4_add(one, exp_f32x4(wasm_f32x4_neg(x))));
+  }
+  if (kind == GATE_CLAMPED_SILU) {
+    v128_t low = wasm_f32x4_min(x, wasm_f32x4_const_splat(CLAMP));
+    v128_t power = exp_f32x4(wasm_f32x4_mul(low, wasm_f32x4_const_splat(-CLAMPED_SLOPE)));
+    return wasm_f32x4_div(low, wasm_f32x4_add(one, power));
   }
   v128_t inner;
   if (kind == GATE_GELU) {
@@ -28,15 +42,34 @@ INLINE v128_t activate_f32x4(uint32_t kind, v128_t x) {
 INLINE float activate_f32(uint32_t kind, float x) {
   if (kind == GATE_IDENTITY) return x;
   if (kind == GATE_SILU) return x / (1 + exp_f32(-x));
+  if (kind == GATE_CLAMPED_SILU) {
+    const float low = x > CLAMP ? CLAMP : x;
+    return low / (1 + exp_f32(low * -CLAMPED_SLOPE));
+  }
   float inner = kind == GATE_GELU ? erf_f32(x * INVERSE_SQRT_2)
                                   : tanh_f32(x * (1 + x * x * GELU_CUBIC) * SQRT_2_OVER_PI);
   return x * 0.5f * (1 + inner);
 }
 
+// What an activation is multiplied with.
+INLINE v128_t factor_f32x4(uint32_t kind, v128_t up) {
+  if (kind != GATE_CLAMPED_SILU) return up;
+  v128_t low = wasm_f32x4_min(up, wasm_f32x4_const_splat(CLAMP));
+  v128_t within = wasm_f32x4_max(low, wasm_f32x4_const_splat(-CLAMP));
+  return wasm_f32x4_add(within, wasm_f32x4_const_splat(1));
+}
+
+INLINE float factor_f32(uint32_t kind, float up) {
+  if (kind != GATE_CLAMPED_SILU) return up;
+  return (up > CLAMP ? CLAMP : up < -CLAMP ? -CLAMP : up) + 1;
+}
+
 EXPORT(gate_f32_scalar)
 void gate_f32_scalar(uint32_t kind, const float *gate, const float *up, float *out, uint32_t begin,
                      uint32_t end) {
-  for (uint32_t i = begin; i < end; i++) out[i] = activate_f32(kind, gate[i]) * up[i];
+  for (uint32_t i = begin; i < end; i++) {
+    out[i] = activate_f32(kind, gate[i]) * factor_f32(kind, up[i]);
+  }
 }
 
 INLINE void gate_elements(const uint32_t kind, const float *gate, const float *up, float *out,
@@ -44,9 +77,9 @@ INLINE void gate_elements(const uint32_t kind, const float *gate, const float *u
   uint32_t i = begin;
   for (; i + 4 <= end; i += 4) {
     v128_t active = activate_f32x4(kind, wasm_v128_load(gate + i));
-    wasm_v128_store(out + i, wasm_f32x4_mul(active, wasm_v128_load(up + i)));
+    wasm_v128_store(out + i, wasm_f32x4_mul(active, factor_f32x4(kind, wasm_v128_load(up + i))));
   }
-  for (; i < end; i++) out[i] = activate_f32(kind, gate[i]) * up[i];
+  for (; i < end; i++) out[i] = activate_f32(kind, gate[i]) * factor_f32(kind, up[i]);
 }
 
 EXPORT(gate_f32_x4)
@@ -58,6 +91,8 @@ void gate_f32_x4(uint32_t kind, const float *gate, const float *up, float *out, 
     gate_elements(GATE_GELU, gate, up, out, begin, end);
   } else if (kind == GATE_IDENTITY) {
     gate_elements(GATE_IDENTITY, gate, up, out, begin, end);
+  } else if (kind == GATE_CLAMPED_SILU) {
+    gate_elements(GATE_CLAMPED_SILU, gate, up, out, begin, end);
   } else {
     gate_elements(GATE_GELU_TANH, gate, up, out, begin, end);
   }

@@ -351,6 +351,23 @@ static uint32_t scan_cost(const Command *c, const Step *s, uint32_t rows) {
   return 8 * CHANNEL_UNIT * c->selective_scan.states * rows;
 }
 
+static void run_join_heads(const Command *c, Worker *w, uint32_t rows, uint32_t begin,
+                           uint32_t end) {
+  (void)w;
+  (void)rows;
+  const uint32_t a_count = c->join_heads.a_count, b_count = c->join_heads.b_count;
+  float *out = c->join_heads.out + (size_t)begin * c->join_heads.heads * (a_count + b_count);
+  for (uint32_t r = begin; r < end; r++) {
+    const float *a = c->join_heads.a + (size_t)r * c->join_heads.a_columns + c->join_heads.a_from;
+    const float *b = c->join_heads.b + (size_t)r * c->join_heads.b_columns + c->join_heads.b_from;
+    for (uint32_t h = 0; h < c->join_heads.heads; h++) {
+      __builtin_memcpy(out, a + h * c->join_heads.a_stride, a_count * sizeof(float));
+      __builtin_memcpy(out + a_count, b + h * c->join_heads.b_stride, b_count * sizeof(float));
+      out += a_count + b_count;
+    }
+  }
+}
+
 static const Executor executors[OP_COUNT] = {
     [OP_EMBED] = {row_units, unit_cost, run_embed, 1},
     [OP_NORM] = {norm_units, unit_cost, run_norm, 1},
@@ -372,6 +389,7 @@ static const Executor executors[OP_COUNT] = {
     [OP_ATTEND] = {row_units, attend_cost, run_attend, 1},
     [OP_CAUSAL_CONVOLUTION] = {convolution_units, unit_cost, run_causal_convolution, 1},
     [OP_SELECTIVE_SCAN] = {scan_units, scan_cost, run_selective_scan, 1},
+    [OP_JOIN_HEADS] = {row_units, unit_cost, run_join_heads, 1},
 };
 
 EXPORT(hermit_abi) uint32_t hermit_abi(void) { return HERMIT_ABI; }

@@ -114,7 +114,13 @@ const activations: readonly ((x: number) => number)[] = [
   (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
   (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
   (x) => x,
+  (x) => Math.min(x, 7) / (1 + Math.exp(-1.702 * Math.min(x, 7))),
 ];
+
+/** What the activation of a kind is multiplied with. */
+function factorOf(kind: number, up: number): number {
+  return kind === 4 ? 1 + Math.max(-7, Math.min(7, up)) : up;
+}
 
 /** Gates, addition, scale and soft cap, from tiny to huge arguments. */
 export function checkElementwise(bed: KernelBed): Check {
@@ -131,13 +137,19 @@ export function checkElementwise(bed: KernelBed): Check {
     const fast = bed.allocate(length * 4);
     const slow = bed.allocate(length * 4);
     const actual = (): Float32Array => bed.f32(fast, length);
-    const size = (i: number): number => Math.abs(a[i] as number) * Math.abs(b[i] as number);
+    const size = (kind: number, i: number): number =>
+      Math.abs(a[i] as number) * Math.abs(factorOf(kind, b[i] as number));
     activations.forEach((activation, kind) => {
       bed.call('gate_f32_x4', kind, aAt, bAt, fast, 0, length);
       bed.call('gate_f32_scalar', kind, aAt, bAt, slow, 0, length);
       check.same(`gate ${kind} x${length}`, actual(), bed.f32(slow, length));
-      const exact = Float32Array.from(a, (x, i) => activation(x) * (b[i] as number));
-      check.near(`exact gate ${kind} x${length}`, actual(), exact, (i) => size(i) * 6e-7 + 1e-30);
+      const exact = Float32Array.from(a, (x, i) => activation(x) * factorOf(kind, b[i] as number));
+      check.near(
+        `exact gate ${kind} x${length}`,
+        actual(),
+        exact,
+        (i) => size(kind, i) * 6e-7 + 1e-30,
+      );
       bed.call('activate_f32_x4', kind, aAt, fast, 0, length);
       bed.call('activate_f32_scalar', kind, aAt, slow, 0, length);
       check.same(`activate ${kind} x${length}`, actual(), bed.f32(slow, length));

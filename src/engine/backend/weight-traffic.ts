@@ -99,6 +99,7 @@ function weightsOf(op: Op): readonly WeightUse[] {
     case 'expert-sum':
     case 'add':
     case 'scale':
+    case 'join-heads':
     case 'take-outputs':
       return [];
     default:

@@ -14,6 +14,7 @@ import type {
   EmbedOp,
   GateOp,
   Graph,
+  HeadPart,
   NormOp,
   Op,
   RopeOp,
@@ -60,6 +61,14 @@ export interface RouteOptions extends Pick<RouteOp, 'gating' | 'used' | 'normali
   readonly groupTop?: number;
   /** 1 unless given. */
   readonly scale?: number;
+}
+
+/** Columns `from` to `from + count` of every head of an activation, or of the one that heads share. */
+export interface HeadColumns {
+  readonly x: ActivationId;
+  readonly from: number;
+  readonly count: number;
+  readonly shared?: boolean;
 }
 
 export interface ExpertCounts {
@@ -215,6 +224,15 @@ export class GraphBuilder {
   scale(x: ActivationId, factor: number, softcap = 0): ActivationId {
     const out = this.#like(x);
     return this.#push({ op: 'scale', x, factor, softcap, out }, out);
+  }
+
+  /** Heads that begin with a part of `a` and end with one of `b`. */
+  joinHeads(heads: number, a: HeadColumns, b: HeadColumns = { ...a, count: 0 }): ActivationId {
+    const out = this.#activation(this.#spec(a.x).rows, heads * (a.count + b.count));
+    const [aPart, bPart] = [a, b].map(({ from, count, shared = false }) => ({
+      ...{ heads: shared ? 1 : heads, from, count },
+    })) as [HeadPart, HeadPart];
+    return this.#push({ op: 'join-heads', heads, a: a.x, aPart, b: b.x, bPart, out }, out);
   }
 
   takeOutputs(x: ActivationId): ActivationId {

@@ -123,17 +123,18 @@ export interface AttentionOp {
 
 /**
  * out = activation(gate) * up; `silu` gives SwiGLU (Shazeer 2020, arXiv:2002.05202), `identity` the
- * plain product of two activations.
+ * plain product of two activations. `clamped-silu`, of gpt-oss (OpenAI 2025, arXiv:2508.10925), is
+ * g * sigmoid(1.702 g) * (u + 1) with g = min(gate, 7) and u = up within -7 and 7.
  */
 export interface GateOp {
   readonly op: 'gate';
-  readonly activation: 'silu' | 'gelu' | 'gelu-tanh' | 'identity';
+  readonly activation: 'silu' | 'gelu' | 'gelu-tanh' | 'identity' | 'clamped-silu';
   readonly gate: ActivationId;
   readonly up: ActivationId;
   readonly out: ActivationId;
 }
 
-/** out = activation(x): the feed-forward blocks without a gate. */
+/** out = activation(x): the feed-forward blocks without a gate; of `clamped-silu` its first factor. */
 export interface ActivateOp {
   readonly op: 'activate';
   readonly activation: GateOp['activation'];
@@ -264,6 +265,28 @@ export interface ScaleOp {
   readonly out: ActivationId;
 }
 
+/** Some columns of every head of an activation. */
+export interface HeadPart {
+  /** Heads the activation has: as many as the result, or one for all of them. */
+  readonly heads: number;
+  /** First column inside a head. */
+  readonly from: number;
+  readonly count: number;
+}
+
+/** Heads put together from parts of others: head h of `out` is the part of head h of `a`, then that of `b`. */
+export interface JoinHeadsOp {
+  readonly op: 'join-heads';
+  readonly heads: number;
+  readonly a: ActivationId;
+  readonly aPart: HeadPart;
+  readonly b: ActivationId;
+  /** Its count may be 0. */
+  readonly bPart: HeadPart;
+  /** (rows, heads * (columns of both parts)) */
+  readonly out: ActivationId;
+}
+
 /** Keeps the last `outputs` rows of a `tokens` activation. */
 export interface TakeOutputsOp {
   readonly op: 'take-outputs';
@@ -287,6 +310,7 @@ export type Op =
   | SelectiveScanOp
   | AddOp
   | ScaleOp
+  | JoinHeadsOp
   | TakeOutputsOp;
 
 export type OpName = Op['op'];

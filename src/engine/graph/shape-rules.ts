@@ -169,6 +169,25 @@ export function checkOp(op: Op, shapes: ShapeLookup): void {
     case 'scale':
       same(op.x, op.out, 'x and out have one shape');
       return;
+    case 'join-heads': {
+      const [a, b, out] = [op.a, op.b, op.out].map((id) => shapes.activation(id)) as [
+        ActivationSpec,
+        ActivationSpec,
+        ActivationSpec,
+      ];
+      check(isCount(op.heads), 'there are heads');
+      check(a.rows === out.rows && b.rows === out.rows, 'a, b and out have the same rows');
+      for (const [{ columns }, { heads, from, count }] of [
+        [a, op.aPart],
+        [b, op.bPart],
+      ] as const) {
+        check([1, op.heads].includes(heads) && columns % heads === 0, 'a part has whole heads');
+        check(from >= 0 && count >= 0 && from + count <= columns / heads, 'parts lie inside heads');
+      }
+      const size = op.aPart.count + op.bPart.count;
+      check(isCount(size) && out.columns === op.heads * size, 'out has both parts of every head');
+      return;
+    }
     case 'take-outputs': {
       const [x, out] = [shapes.activation(op.x), shapes.activation(op.out)];
       check(x.rows === 'tokens' && out.rows === 'outputs', 'rows go from tokens to outputs');
@@ -209,6 +228,7 @@ export function operands(op: Op): { reads: readonly ActivationId[]; writes: Acti
     case 'expert-sum':
       return { reads: [op.x, op.routes], writes: op.out };
     case 'add':
+    case 'join-heads':
       return { reads: [op.a, op.b], writes: op.out };
   }
 }

@@ -11,10 +11,10 @@ import type { HyperParameterReader, HyperParameters } from './hyper-parameters.t
 /**
  * What a tensor is used for. `embedding` and `output` are matrices that some policies treat apart;
  * `sensitive` ones are small and their rounding costs much: routers, whose choice of experts jumps, and
- * what goes into a recurrent state; `experts` are matrices one below the other; `constant` tensors are read before the graph is built and become numbers in it.
+ * what goes into a recurrent state; `experts` are matrices one below the other, of which a token uses some, and `heads` such of which it uses all; `constant` tensors are read before the graph is built and become numbers in it.
  */
 export type TensorRole =
-  'matrix' | 'vector' | 'embedding' | 'output' | 'sensitive' | 'experts' | 'constant';
+  'matrix' | 'vector' | 'embedding' | 'output' | 'sensitive' | 'experts' | 'heads' | 'constant';
 
 export interface TensorRequirement {
   readonly name: string;
@@ -83,6 +83,16 @@ export function expertMatrices(
   experts: number,
 ): TensorRequirement {
   return { name, shape: [columns, rows, experts], role: 'experts', optional: false };
+}
+
+/** A (rows, columns) matrix for each head. */
+export function headMatrices(
+  name: string,
+  columns: number,
+  rows: number,
+  heads: number,
+): TensorRequirement {
+  return { ...expertMatrices(name, columns, rows, heads), role: 'heads' };
 }
 
 export function vector(name: string, length: number): TensorRequirement {

@@ -29,6 +29,8 @@ export interface ModelTensor {
   readonly columns: number;
   /** Matrices in it, 1 where it is one. */
   readonly experts: number;
+  /** Where every expert is, in files that have no tensor of all. */
+  readonly apart?: readonly GgufTensor[];
 }
 
 export interface ModelDefinition {
@@ -93,7 +95,7 @@ export function matchModel<H extends HyperParameters>(
 function activeParameters(weights: readonly ModelTensor[], { mixture }: HyperParameters): number {
   const share = mixture === undefined ? 1 : mixture.used / mixture.experts;
   return weights.reduce(
-    (sum, { tensor, experts }) => sum + tensor.elements * (experts > 1 ? share : 1),
+    (sum, { tensor, role }) => sum + tensor.elements * (role === 'experts' ? share : 1),
     0,
   );
 }
@@ -121,7 +123,11 @@ function matchTensors<H extends HyperParameters>(
   for (const requirement of architecture.tensors(h)) {
     known.add(requirement.name);
     if (requirement.rowsOf !== undefined) known.add(requirement.rowsOf.tensor);
-    const tensor = findFused(file, requirement) ?? file.tensors.get(requirement.name);
+    const apart = findApart(file, requirement);
+    for (const expert of apart ?? []) known.add(expert.name);
+    const tensor =
+      findFused(file, requirement) ??
+      (apart === null ? file.tensors.get(requirement.name) : together(requirement, apart));
     if (tensor === undefined) {
       if (requirement.optional) continue;
       throw new ModelFileError(
@@ -138,11 +144,53 @@ function matchTensors<H extends HyperParameters>(
       );
     }
     const [columns = 0, rows = 1, parts = 1] = requirement.shape;
-    const experts = requirement.role === 'experts' ? parts : 1;
-    matched.push({ tensor, role: requirement.role, rows: rows * parts, columns, experts });
+    const experts = ['experts', 'heads'].includes(requirement.role) ? parts : 1;
+    const { role } = requirement;
+    matched.push({ tensor, role, rows: rows * parts, columns, experts, ...(apart && { apart }) });
   }
   refuseUnknown(file, known, name);
   return matched.sort((a, b) => a.tensor.offsetBytes - b.tensor.offsetBytes);
+}
+
+/**
+ * The tensors of the experts one by one, as files of Mixtral before March 2024 have them
+ * (`blk.0.ffn_up.3.weight` for `blk.0.ffn_up_exps.weight`); null where there is one of all.
+ * @throws ModelFileError where some are missing or differ
+ */
+function findApart(
+  file: GgufFile,
+  { name, role, shape }: TensorRequirement,
+): readonly GgufTensor[] | null {
+  if (role !== 'experts' || file.tensors.has(name)) return null;
+  const nameOf = (expert: number): string => name.replace('_exps.', `.${expert}.`);
+  const first = file.tensors.get(nameOf(0));
+  if (first === undefined) return null;
+  const [columns = 0, rows = 0, experts = 0] = shape;
+  const found: GgufTensor[] = [];
+  for (let expert = 0; expert < experts; expert++) {
+    const tensor = file.tensors.get(nameOf(expert));
+    if (tensor?.type !== first.type || !sameShape(tensor.shape, [columns, rows])) {
+      throw new ModelFileError(
+        'model-file/malformed',
+        `The tensor "${nameOf(expert)}" is missing or unlike what its model needs. Get the file again, or another conversion of the model.`,
+        { field: nameOf(expert), offsetBytes: tensor?.offsetBytes ?? file.dataOffsetBytes },
+      );
+    }
+    found.push(tensor);
+  }
+  return found;
+}
+
+/** One tensor of all experts, at the place of the first. */
+function together({ name, shape }: TensorRequirement, apart: readonly GgufTensor[]): GgufTensor {
+  const sum = (size: (tensor: GgufTensor) => number): number =>
+    apart.reduce((total, tensor) => total + size(tensor), 0);
+  return {
+    ...(apart[0] as GgufTensor),
+    ...{ name, shape },
+    elements: sum(({ elements }) => elements),
+    sizeBytes: sum(({ sizeBytes }) => sizeBytes),
+  };
 }
 
 /** The rows of a larger tensor as a tensor of their own: they lie side by side in the file. */

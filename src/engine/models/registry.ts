@@ -6,12 +6,14 @@ import type { Architecture, Pooling } from './architecture.ts';
 import { bert } from './bert.ts';
 import { cohere2, commandR } from './cohere.ts';
 import { deepseek } from './deepseek.ts';
+import { deepseek2 } from './deepseek2.ts';
 import { gemma } from './gemma.ts';
 import { gemma2 } from './gemma2.ts';
 import { gemma3, gemmaEmbedding } from './gemma3.ts';
 import { glm4 } from './glm4.ts';
 import { gpt2 } from './gpt2.ts';
 import { gptneox } from './gptneox.ts';
+import { gptOss } from './gpt-oss.ts';
 import { granite } from './granite.ts';
 import type { HyperParameters } from './hyper-parameters.ts';
 import { lfm2 } from './lfm2.ts';
@@ -40,6 +42,7 @@ const matchers: ReadonlyMap<string, Matcher> = new Map([
   ...entries(cohere2),
   ...entries(commandR),
   ...entries(deepseek),
+  ...entries(deepseek2),
   ...entries(gemma),
   ...entries(gemma2),
   ...entries(gemma3),
@@ -47,6 +50,7 @@ const matchers: ReadonlyMap<string, Matcher> = new Map([
   ...entries(glm4),
   ...entries(gpt2),
   ...entries(gptneox),
+  ...entries(gptOss),
   ...entries(granite),
   ...entries(nomicBert),
   ...entries(olmo2),

@@ -28,12 +28,15 @@ export async function* readAhead(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Piece, void> {
   const ranges = weights.flatMap((weight) => {
-    const { offsetBytes, sizeBytes } = weight.tensor;
-    return Array.from({ length: Math.ceil(sizeBytes / pieceBytes) }, (_, index) => {
-      const start = index * pieceBytes;
-      const length = Math.min(pieceBytes, sizeBytes - start);
-      return { weight, offset: offsetBytes + start, length, last: start + length === sizeBytes };
-    });
+    const places = weight.apart ?? [weight.tensor];
+    return places.flatMap(({ offsetBytes, sizeBytes }, place) =>
+      Array.from({ length: Math.ceil(sizeBytes / pieceBytes) }, (_, index) => {
+        const start = index * pieceBytes;
+        const length = Math.min(pieceBytes, sizeBytes - start);
+        const last = place === places.length - 1 && start + length === sizeBytes;
+        return { weight, offset: offsetBytes + start, length, last };
+      }),
+    );
   });
   const read = (
     index: number,

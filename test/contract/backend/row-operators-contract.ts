@@ -1,7 +1,7 @@
-/** Operators that work row by row: norm, rope, gate, add, scale, take-outputs. */
+/** Operators that work row by row: norm, rope, gate, add, scale, join-heads, take-outputs. */
 import { expect, it } from 'vitest';
 import { range, relativeError } from './bench.ts';
-import type { Suite } from './suite.ts';
+import { skipUnsupported, type Suite } from './suite.ts';
 import * as truth from './truth.ts';
 
 export function describeRowOperators(suite: Suite): void {
@@ -87,40 +87,46 @@ export function describeRowOperators(suite: Suite): void {
     },
   );
 
-  it.each(['silu', 'gelu', 'gelu-tanh', 'identity'] as const)('gate %s', async (activation) => {
-    const { bench, tolerances } = suite;
-    for (const columns of widths) {
-      // up to +-20, where the exponential of a careless form overflows or loses everything
-      const spread = Float32Array.from({ length: 3 * columns }, (_, i) => ((i * 17) % 41) - 20);
-      bench.input(`gate${columns}`, 3, columns, spread);
-      bench.input(`up${columns}`, 3, columns);
-      const graph = bench.graph((g) => {
-        const [gate, up] = [g.embed(`gate${columns}`), g.embed(`up${columns}`)];
-        return g.takeOutputs(g.gate(activation, gate, up));
-      });
-      const [result = []] = await bench.run(graph, [{ tokens }]);
-      const expected = truth.gate(
-        activation,
-        bench.rows(`gate${columns}`),
-        bench.rows(`up${columns}`),
-      );
-      expect(relativeError(result, expected)).toBeLessThanOrEqual(tolerances.dense);
-    }
-  });
+  it.each(['silu', 'gelu', 'gelu-tanh', 'identity', 'clamped-silu'] as const)(
+    'gate %s',
+    async (activation) => {
+      const { bench, tolerances } = suite;
+      for (const columns of widths) {
+        // up to +-20, where the exponential of a careless form overflows or loses everything
+        const spread = Float32Array.from({ length: 3 * columns }, (_, i) => ((i * 17) % 41) - 20);
+        bench.input(`gate${columns}`, 3, columns, spread);
+        bench.input(`up${columns}`, 3, columns);
+        const graph = bench.graph((g) => {
+          const [gate, up] = [g.embed(`gate${columns}`), g.embed(`up${columns}`)];
+          return g.takeOutputs(g.gate(activation, gate, up));
+        });
+        const [result = []] = await bench.run(graph, [{ tokens }]);
+        const expected = truth.gate(
+          activation,
+          bench.rows(`gate${columns}`),
+          bench.rows(`up${columns}`),
+        );
+        expect(relativeError(result, expected)).toBeLessThanOrEqual(tolerances.dense);
+      }
+    },
+  );
 
-  it.each(['silu', 'gelu', 'gelu-tanh'] as const)('activate %s', async (activation) => {
-    const { bench, tolerances } = suite;
-    for (const columns of widths) {
-      const spread = Float32Array.from({ length: 3 * columns }, (_, i) => ((i * 17) % 41) - 20);
-      bench.input(`x${columns}`, 3, columns, spread);
-      const graph = bench.graph((g) =>
-        g.takeOutputs(g.activate(activation, g.embed(`x${columns}`))),
-      );
-      const [result = []] = await bench.run(graph, [{ tokens }]);
-      const expected = truth.activation(activation, bench.rows(`x${columns}`));
-      expect(relativeError(result, expected)).toBeLessThanOrEqual(tolerances.dense);
-    }
-  });
+  it.each(['silu', 'gelu', 'gelu-tanh', 'clamped-silu'] as const)(
+    'activate %s',
+    async (activation) => {
+      const { bench, tolerances } = suite;
+      for (const columns of widths) {
+        const spread = Float32Array.from({ length: 3 * columns }, (_, i) => ((i * 17) % 41) - 20);
+        bench.input(`x${columns}`, 3, columns, spread);
+        const graph = bench.graph((g) =>
+          g.takeOutputs(g.activate(activation, g.embed(`x${columns}`))),
+        );
+        const [result = []] = await bench.run(graph, [{ tokens }]);
+        const expected = truth.activation(activation, bench.rows(`x${columns}`));
+        expect(relativeError(result, expected)).toBeLessThanOrEqual(tolerances.dense);
+      }
+    },
+  );
 
   it('embeds positions and the first row, and ends with the positions', async () => {
     const { bench, tolerances } = suite;
@@ -175,6 +181,30 @@ export function describeRowOperators(suite: Suite): void {
       const expected = truth.scale(bench.rows(`x${columns}`), factor, softcap);
       expect(relativeError(result, expected)).toBeLessThanOrEqual(tolerances.dense);
     }
+  });
+
+  it('join-heads puts parts of heads together, own and shared ones', async (context) => {
+    const { bench } = suite;
+    bench.input('a', 3, 4 * 7);
+    bench.input('b', 3, 5);
+    const graph = bench.graph((g) => {
+      const [a, b] = [g.embed('a'), g.embed('b')];
+      const joined = g.joinHeads(
+        4,
+        { x: b, from: 1, count: 3, shared: true },
+        { x: a, from: 2, count: 5 },
+      );
+      return g.takeOutputs(g.joinHeads(4, { x: joined, from: 2, count: 6 }));
+    });
+    skipUnsupported(context, bench, graph);
+    const [result = []] = await bench.run(graph, [{ tokens }]);
+    const [a, b] = [bench.rows('a'), bench.rows('b')];
+    const expected = a.map((row, t) =>
+      truth
+        .toRows(row, 7)
+        .flatMap((head) => [...(b[t] ?? []).slice(1, 4), ...head.slice(2, 7)].slice(2)),
+    );
+    expect(result).toEqual(expected);
   });
 
   it('take-outputs keeps the last rows, and none when none are wanted', async () => {

@@ -122,16 +122,23 @@ export function attention(q: Rows, k: Rows, v: Rows, truth: AttentionTruth): num
   );
 }
 
-export type Activation = 'silu' | 'gelu' | 'gelu-tanh' | 'identity';
+export type Activation = 'silu' | 'gelu' | 'gelu-tanh' | 'identity' | 'clamped-silu';
 
 export function gate(activation: Activation, gates: Rows, up: Rows): number[][] {
   return gates.map((row, t) =>
-    row.map((value, c) => activate(activation, value) * (up[t]?.[c] ?? NaN)),
+    row.map((value, c) => {
+      const factor = up[t]?.[c] ?? NaN;
+      const clamped = 1 + Math.sign(factor) * Math.min(Math.abs(factor), 7);
+      return activate(activation, value) * (activation === 'clamped-silu' ? clamped : factor);
+    }),
   );
 }
 
 function activate(activation: Activation, x: number): number {
   if (activation === 'identity') return x;
+  if (activation === 'clamped-silu') {
+    return x > 7 ? activate(activation, 7) : x / (1 + Math.exp(-1.702 * x));
+  }
   if (activation === 'silu') return x / (1 + Math.exp(-x));
   if (activation === 'gelu') return x * normalDistribution(x);
   return (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));

@@ -4,7 +4,15 @@
  * This is the text to read when one wants to know what an operator means, and the truth every other
  * backend is compared with. All matrices are row-major; `rows` are the rows of the step.
  */
-import type { ActivateOp, AttentionOp, GateOp, NormOp, RopeOp, RouteOp } from '../../graph/ops.ts';
+import type {
+  ActivateOp,
+  AttentionOp,
+  GateOp,
+  HeadPart,
+  NormOp,
+  RopeOp,
+  RouteOp,
+} from '../../graph/ops.ts';
 
 /** Keys and values of one layer: (kvHead, position, headDim or valueDim), `capacity` positions apart. */
 export interface CacheLayer {
@@ -192,7 +200,11 @@ export function gate(
   elements: number,
 ): void {
   const activate = activations[op.activation];
-  for (let i = 0; i < elements; i++) out[i] = activate(at(gates, i)) * at(up, i);
+  const clamps = op.activation === 'clamped-silu';
+  for (let i = 0; i < elements; i++) {
+    const factor = clamps ? Math.min(7, Math.max(-7, at(up, i))) + 1 : at(up, i);
+    out[i] = activate(at(gates, i)) * factor;
+  }
 }
 
 /** out = activation(x) */
@@ -380,6 +392,31 @@ export function add(a: Float64Array, b: Float64Array, out: Float64Array, element
   for (let i = 0; i < elements; i++) out[i] = at(a, i) + at(b, i);
 }
 
+export interface HeadSource extends HeadPart {
+  readonly values: Float64Array;
+  /** Of a row of `values`. */
+  readonly columns: number;
+}
+
+/** Head h of every row: the columns of the first source's head h, then those of the second's. */
+export function joinHeads(
+  sources: readonly HeadSource[],
+  heads: number,
+  rows: number,
+  out: Float64Array,
+): void {
+  let to = 0;
+  for (let row = 0; row < rows; row++) {
+    for (let head = 0; head < heads; head++) {
+      for (const { values, columns, heads: own, from, count } of sources) {
+        const start = row * columns + (own === 1 ? 0 : head * (columns / own)) + from;
+        out.set(values.subarray(start, start + count), to);
+        to += count;
+      }
+    }
+  }
+}
+
 /** x * factor, then the soft cap */
 export function scale(
   x: Float64Array,
@@ -400,6 +437,8 @@ const activations: Readonly<Record<GateOp['activation'], (x: number) => number>>
   identity: (x) => x,
   // Elfwing et al. 2017, arXiv:1702.03118
   silu: (x) => x / (1 + Math.exp(-x)),
+  // OpenAI 2025, arXiv:2508.10925, and its published code
+  'clamped-silu': (x) => Math.min(x, 7) / (1 + Math.exp(-1.702 * Math.min(x, 7))),
   // Hendrycks & Gimpel 2016, arXiv:1606.08415: x * normal distribution function(x)
   gelu: (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
   // the tanh approximation of the same paper

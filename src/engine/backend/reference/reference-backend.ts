@@ -10,7 +10,7 @@ import { AppError, toAppError } from '../../../common/errors.ts';
 import { quantType, rowBytes } from '../../formats/quants/registry.ts';
 import { checkGraph } from '../../graph/shape-rules.ts';
 import { checkPositions, learnedPositions } from '../learned-positions.ts';
-import type { ActivationId, EmbedOp, Graph, Op, WeightId } from '../../graph/ops.ts';
+import type { ActivationId, EmbedOp, Graph, HeadPart, Op, WeightId } from '../../graph/ops.ts';
 import type {
   Backend,
   BackendMemory,
@@ -137,6 +137,7 @@ const knownOps: ReadonlySet<Op['op']> = new Set([
   'add',
   'scale',
   'take-outputs',
+  'join-heads',
 ]);
 
 class ReferenceWeight implements WeightHandle {
@@ -406,6 +407,14 @@ class ReferenceExecutable implements Executable {
       case 'scale': {
         const elements = this.#elements(op.x, input);
         return operators.scale(buffer(op.x), op.factor, op.softcap, buffer(op.out), elements);
+      }
+      case 'join-heads': {
+        const rows = this.#elements(op.a, input) / this.#columns(op.a);
+        const part = (x: ActivationId, of: HeadPart): operators.HeadSource => ({
+          ...{ ...of, values: buffer(x), columns: this.#columns(x) },
+        });
+        const parts = [part(op.a, op.aPart), part(op.b, op.bPart)] as const;
+        return operators.joinHeads(parts, op.heads, rows, buffer(op.out));
       }
       case 'take-outputs': {
         const columns = this.#columns(op.x);

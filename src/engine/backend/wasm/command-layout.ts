@@ -60,6 +60,7 @@ export const commandCodes = {
   attend: 16,
   'causal-convolution': 17,
   'selective-scan': 18,
+  'join-heads': 19,
 } as const;
 
 export type CommandName = keyof typeof commandCodes;
@@ -72,7 +73,13 @@ export function commandWord(name: CommandName, joined: boolean): number {
 export const rowCodes = { tokens: 0, outputs: 1 } as const;
 export const embedCodes = { token: 0, position: 1, first: 2 } as const;
 export const normCodes = { none: 0, rms: 1, layer: 2 } as const;
-export const gateCodes = { silu: 0, gelu: 1, 'gelu-tanh': 2, identity: 3 } as const;
+export const gateCodes = {
+  silu: 0,
+  gelu: 1,
+  'gelu-tanh': 2,
+  identity: 3,
+  'clamped-silu': 4,
+} as const;
 export const gatingCodes = { softmax: 0, sigmoid: 1, 'softmax-of-chosen': 2 } as const;
 export const kvTypeCodes: Readonly<Record<KvType, number>> = { f32: 0, f16: 1, q8: 2 };
 

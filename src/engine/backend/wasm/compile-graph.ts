@@ -24,6 +24,7 @@ import type {
   RowExtent,
   SelectiveScanOp,
   WeightId,
+  HeadPart,
 } from '../../graph/ops.ts';
 import type { CompileOptions } from '../backend.ts';
 import { learnedPositions } from '../learned-positions.ts';
@@ -315,6 +316,23 @@ class ListCompiler {
         this.#add('take-outputs', 'outputs', [op.x], op.out, (at) => [
           columns,
           at(op.x),
+          at(op.out),
+        ]);
+        return;
+      }
+      case 'join-heads': {
+        const { rows } = this.#activation(op.out);
+        const part = (x: ActivationId, { heads, from, count }: HeadPart): number[] => {
+          return [heads === 1 ? 0 : this.#activation(x).columns / heads, from, count];
+        };
+        const parts = [...part(op.a, op.aPart), ...part(op.b, op.bPart)];
+        const columns = [op.a, op.b].map((x) => this.#activation(x).columns);
+        this.#add('join-heads', rows, [op.a, op.b], op.out, (at) => [
+          at(op.a),
+          at(op.b),
+          op.heads,
+          ...parts,
+          ...columns,
           at(op.out),
         ]);
         return;

@@ -35,6 +35,7 @@ export function unsupportedReason(op: Op): string | null {
     case 'add':
     case 'scale':
     case 'take-outputs':
+    case 'join-heads':
       return null;
     default:
       op satisfies never;

@@ -95,7 +95,7 @@ function checkGate(bench: Bench): boolean {
   const { call } = bench.kernels;
   const count = 61;
   const [gate, up] = [bench.floats(count, 4), bench.floats(count, 5)];
-  return [0, 1, 2].every((kind) => {
+  return [0, 1, 2, 4].every((kind) => {
     const [fast, slow] = [bench.allocate(count * 4), bench.allocate(count * 4)];
     call('gate_f32_x4', kind, gate, up, fast, 0, count);
     call('gate_f32_scalar', kind, gate, up, slow, 0, count);

@@ -31,6 +31,8 @@ export function unsupportedReason(op: Op): string | null {
     case 'causal-convolution':
     case 'selective-scan':
       return 'layers with a state';
+    case 'join-heads':
+      return 'heads put together from parts';
     case 'expert-sum':
     case 'embed':
     case 'norm':

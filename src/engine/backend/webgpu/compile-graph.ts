@@ -212,6 +212,7 @@ class GraphCompiler {
       }
       case 'causal-convolution':
       case 'selective-scan':
+      case 'join-heads':
         throw inconsistent(`the operator ${op.op} was said to be unsupported`);
       default:
         op satisfies never;

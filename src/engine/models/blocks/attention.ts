@@ -23,6 +23,8 @@ export interface AttentionSettings extends AttentionShape {
   /** Factor on q.k; 1 / sqrt(headDim) unless given (Vaswani et al. 2017, arXiv:1706.03762). */
   readonly scale?: number;
   readonly softcap?: number;
+  /** The weight with a sink a head (`AttentionOp.sinks`). */
+  readonly sinks?: string;
   /**
    * Normalisation of queries and keys before they are rotated (Henry et al. 2020,
    * arXiv:2010.04245): of every head, or of all heads of a token together.
@@ -74,6 +76,7 @@ export function attentionValues(
     softcap: settings.softcap ?? 0,
     window: settings.window,
     causal: settings.causal ?? true,
+    sinks: settings.sinks ?? null,
   });
 }
 

@@ -43,6 +43,22 @@ export function expertTensors(
   ];
 }
 
+/** Biases of the router and of every expert. */
+export function expertBiasTensors(
+  block: string,
+  width: number,
+  { experts, expertWidth }: ExpertParameters,
+): readonly TensorRequirement[] {
+  const rows = { gate: expertWidth, up: expertWidth, down: width };
+  return [
+    vector(`${block}.ffn_gate_inp.bias`, experts),
+    ...Object.entries(rows).map(([name, size]) => ({
+      ...vector(`${block}.ffn_${name}_exps.bias`, size),
+      shape: [size, experts],
+    })),
+  ];
+}
+
 /** The gate on what the shared experts say: one number a token. */
 export function sharedGateTensor(block: string, width: number): TensorRequirement {
   return matrix(`${block}.ffn_gate_inp_shexp.weight`, width, 1, 'sensitive');
@@ -69,10 +85,14 @@ export function expertFeedForward(
     bias: g.hasWeight(choiceBias) ? choiceBias : null,
   });
   const of = (name: string, y: ActivationId): ActivationId =>
-    g.expertMatmul(y, routes, `${block}.${name}.weight`, counts);
+    g.expertMatmul(y, routes, `${block}.${name}.weight`, counts, biasOf(g, `${block}.${name}`));
   const inner = g.gate(activation, of('ffn_gate_exps', x), of('ffn_up_exps', x));
   const routed = g.expertSum(of('ffn_down_exps', inner), routes, counts.used);
   return counts.sharedWidth === 0 ? routed : g.add(routed, sharedExperts(g, x, block, activation));
+}
+
+function biasOf(g: GraphBuilder, name: string): string | null {
+  return g.hasWeight(`${name}.bias`) ? `${name}.bias` : null;
 }
 
 function sharedExperts(

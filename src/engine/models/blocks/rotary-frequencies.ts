@@ -29,6 +29,8 @@ export type RotaryScaling =
       /** Turns below which a pair is fully stretched. */
       readonly betaSlow: number;
       readonly attentionFactor: number;
+      /** Whether the pairs with these turns are rounded outwards, as in the authors' code; true unless given. */
+      readonly wholePairs?: boolean;
     }
   | {
       readonly kind: 'longrope';
@@ -195,8 +197,10 @@ function yarnStretchedShare(
 ): (pair: number) => number {
   const pairWithTurns = (turns: number): number =>
     (dimensions * Math.log(scaling.originalContext / (turns * 2 * Math.PI))) / (2 * Math.log(base));
-  const first = Math.max(0, Math.floor(pairWithTurns(scaling.betaFast)));
-  const last = Math.min(dimensions - 1, Math.ceil(pairWithTurns(scaling.betaSlow)));
+  const whole = scaling.wholePairs ?? true;
+  const [fast, slow] = [pairWithTurns(scaling.betaFast), pairWithTurns(scaling.betaSlow)];
+  const first = Math.max(0, whole ? Math.floor(fast) : fast);
+  const last = Math.min(dimensions - 1, whole ? Math.ceil(slow) : slow);
   const width = Math.max(0.001, last - first);
   return (pair) => Math.min(1, Math.max(0, (pair - first) / width));
 }

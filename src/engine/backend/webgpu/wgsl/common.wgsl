@@ -57,7 +57,7 @@ fn erf(x: f32) -> f32 {
   return select(value, -value, x < 0.0);
 }
 
-// The activation functions of `GateOp`: 0 silu, 1 gelu, 2 gelu by tanh, 3 x itself.
+// The activation functions of `GateOp`: 0 silu, 1 gelu, 2 gelu by tanh, 3 x itself, 4 clamped silu.
 fn activation_function(kind: u32, x: f32) -> f32 {
   if (kind == 0u) {
     return x / (1.0 + exp(min(-x, 80.0)));
@@ -67,6 +67,10 @@ fn activation_function(kind: u32, x: f32) -> f32 {
   }
   if (kind == 3u) {
     return x;
+  }
+  if (kind == 4u) {
+    let low = min(x, 7.0);
+    return low / (1.0 + exp(min(-1.702 * low, 80.0)));
   }
   // Beyond 20 tanh is 1 and the cube of x would only overflow.
   let bounded = clamp(x, -20.0, 20.0);
