@@ -9,7 +9,12 @@
 import { isAbortError, AppError } from '../../common/errors.ts';
 import { throwIfAborted } from '../../common/abort.ts';
 import type { Precision } from '../backend/backend.ts';
-import type { LanguageModel, ModelState, StepReport } from '../models/language-model.ts';
+import type {
+  LanguageModel,
+  ModelState,
+  SegmentAccess,
+  StepReport,
+} from '../models/language-model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { AnswerWriter } from './answer-writer.ts';
 import type { AnswerOptions, WrittenToken } from './answer-writer.ts';
@@ -42,6 +47,8 @@ export interface SessionOptions {
 
 export interface GenerateOptions extends AnswerOptions {
   readonly signal?: AbortSignal | undefined;
+  /** When the wait for the answer began, on the session's clock; now unless given. */
+  readonly startedAt?: number;
 }
 
 /** `context`: the answer reached the end of the context, of which the user is to be told. */
@@ -176,7 +183,7 @@ export class Session {
     prompt: readonly number[],
     options: GenerateOptions,
   ): AsyncGenerator<GenerationEvent, void, undefined> {
-    const startedAt = this.#now();
+    const startedAt = options.startedAt ?? this.#now();
     this.#checkFits(prompt);
     if (prompt.length === 0) {
       throw new AppError('invalid-argument', 'There is no text to continue: the prompt is empty.');
@@ -251,6 +258,22 @@ export class Session {
       });
     }
     this.#truncate(length);
+  }
+
+  /** What the state takes out and puts in; null where it cannot, and while something is at work. */
+  get segments(): SegmentAccess | null {
+    return this.#busy || this.#disposed ? null : this.#state.segments;
+  }
+
+  /**
+   * Appends tokens whose keys and values were computed before; false when the bytes are not theirs.
+   * @throws AppError `engine/busy`
+   */
+  appendSegment(tokens: readonly number[], segment: Uint8Array<ArrayBuffer>): boolean {
+    if (this.#busy) throw busyError();
+    if (this.segments?.append(tokens, segment) !== true) return false;
+    this.#tokens.push(...tokens);
+    return true;
   }
 
   /** Gives the state's memory back. */

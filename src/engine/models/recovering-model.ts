@@ -15,6 +15,7 @@ import type {
   LanguageModel,
   LanguageModelInfo,
   ModelState,
+  SegmentAccess,
   StateOptions,
 } from './language-model.ts';
 
@@ -61,6 +62,20 @@ class RecoveringState implements ModelState {
 
   get cuttable(): boolean {
     return this.inner.cuttable;
+  }
+
+  /** Not while the state below still has to read tokens again. */
+  get segments(): SegmentAccess | null {
+    const { segments } = this.inner;
+    if (segments === null || this.inner.length !== this.tokens.length) return null;
+    return {
+      ...segments,
+      append: (tokens, segment) => {
+        const appended = segments.append(tokens, segment);
+        if (appended) this.tokens.push(...tokens);
+        return appended;
+      },
+    };
   }
 
   truncate(length: number): number {

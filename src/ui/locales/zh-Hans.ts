@@ -428,6 +428,13 @@ export const templates: TemplateMap = {
   'settings.light': '浅色',
   'settings.more': '更多选词方式',
   'settings.notKept': '此窗口不会保留任何内容：关闭后，模型和对话都会消失。',
+  'settings.reading': '模型读过的对话内容',
+  'settings.readingKeep': '保留',
+  'settings.readingForget': '不保留',
+  'settings.readingHint':
+    '重新启动后，对话无需重读即可立即继续。内容只留在本设备上，并随对话或模型一起删除。',
+  'settings.readingBytes': str`已占用 ${0}。`,
+  'settings.readingClear': '删除',
   'settings.persist': '请浏览器长期保留',
   'settings.persistGranted': '浏览器会保留您的模型和对话。',
   'settings.persistRefused': '浏览器没有同意。把 Hermit 安装为应用通常会有帮助。',

@@ -27,6 +27,7 @@ export class ScriptedState implements ModelState {
   readonly capacity: number;
   readonly bytes = 0;
   readonly cuttable = true;
+  readonly segments = null;
   readonly history: number[] = [];
   disposed = false;
 
