@@ -97,6 +97,8 @@ export interface GenerationRequest {
   readonly markedTokens?: readonly string[];
   /** What the answer must be. */
   readonly grammar?: GrammarSpec;
+  /** Whether tokens may be computed on the guess that they come next; they may unless false. */
+  readonly speculate?: boolean;
   /** Of whose text may be kept what the model has read; absent: nothing is kept. */
   readonly conversation?: string;
 }
@@ -269,6 +271,7 @@ export class Engine {
     if (conversation !== undefined) await segments?.restore(prompt, signal);
     const events = session.generate(prompt, {
       startedAt,
+      speculate: request.speculate ?? true,
       sampling: request.sampling,
       penalties: { ...noPenalties, ...request.penalties },
       maxTokens: request.maxTokens,

@@ -368,6 +368,8 @@ export interface AnswerStatsView {
   }[];
   /** Of the whole device meanwhile, estimated; absent where nobody knows. */
   readonly joules?: number;
+  /** Of the answer's tokens those that were computed ahead; absent where nobody counted. */
+  readonly acceptedTokens?: number;
 }
 
 /** What the model thought before it answered. */

@@ -89,6 +89,8 @@ export interface LanguageModel {
   readonly info: LanguageModelInfo;
   /** Largest number of tokens of one `forward` call. */
   readonly maxTokens: number;
+  /** Rows of logits that are computed at once; a call that wants more is worked off in parts. */
+  readonly maxOutputs: number;
   /** Absent where weights have none that could be given up. */
   readonly lowPlanes?: GivenPlanes | undefined;
   /** Bytes of weights that a token costs, as they are now in memory. */

@@ -97,6 +97,7 @@ class RecoveringState implements ModelState {
 export class RecoveringModel implements LanguageModel {
   readonly info: LanguageModelInfo;
   readonly maxTokens: number;
+  readonly maxOutputs: number;
   readonly #reload: Reload;
   readonly #states = new Set<RecoveringState>();
   #model: LanguageModel;
@@ -105,6 +106,7 @@ export class RecoveringModel implements LanguageModel {
   constructor(model: LanguageModel, reload: Reload) {
     this.info = model.info;
     this.maxTokens = model.maxTokens;
+    this.maxOutputs = model.maxOutputs;
     this.#model = model;
     this.#reload = reload;
   }

@@ -398,6 +398,7 @@ export const templates: TemplateMap = {
   'toolCall.called': str`调用了工具 ${0}`,
   'toolCall.notRun': '没有运行：此对话没有这个工具。',
   'toolCall.result': '结果',
+  'stats.ahead': str`${0}，其中 ${1} 为提前算出`,
   'stats.answer': '写出词元',
   'stats.first': '首词用时',
   'stats.label': str`${0} 词元/秒，查看详情`,
