@@ -10,6 +10,7 @@ import { inspectModel, refuseUnusable } from '../src/engine/inspection/inspect-m
 import { modelPurpose } from '../src/engine/models/registry.ts';
 import type { ModelReference, SandboxApi } from '../src/rpc/contracts.ts';
 import { exposeApi } from '../src/rpc/expose.ts';
+import { sendOne } from '../src/rpc/stream-channel.ts';
 import { openReference } from './open-reference.ts';
 
 async function reading<T>(
@@ -24,11 +25,14 @@ async function reading<T>(
   }
 }
 
+let headerReceived = Promise.resolve();
+
 exposeApi({
   readHeader: (model, header) =>
     reading(model, async (source) => {
-      header.postMessage(headerToMessage(await readModel(source)));
+      headerReceived = sendOne(header, headerToMessage(await readModel(source)));
     }),
+  headerReceived: () => headerReceived,
   readPurpose: (model) => reading(model, async (source) => modelPurpose(await readModel(source))),
   inspect: (model) => reading(model, (source) => inspectModel(source)),
   refuseUnusable: (model, budgetBytes) =>

@@ -25,8 +25,11 @@ export class HeaderSandbox {
 
   /** Parses a stored model's header and posts it on the port. @throws AppError `model-file/*` */
   readHeader(model: ModelReference, header: MessagePort): Promise<void> {
-    return this.#use(HEADER_DEADLINE_MS, undefined, (sandbox) =>
-      sandbox.readHeader(movedReference(model), transfer(header, [header])),
+    return this.#use(
+      HEADER_DEADLINE_MS,
+      undefined,
+      (sandbox) => sandbox.readHeader(movedReference(model), transfer(header, [header])),
+      (sandbox) => sandbox.headerReceived(),
     );
   }
 
@@ -59,6 +62,7 @@ export class HeaderSandbox {
     deadlineMs: number | null,
     signal: AbortSignal | undefined,
     call: (sandbox: Remote<SandboxApi>) => Promise<T>,
+    linger?: (sandbox: Remote<SandboxApi>) => Promise<void>,
   ): Promise<T> {
     const late = (): AppError =>
       new AppError(
@@ -67,7 +71,7 @@ export class HeaderSandbox {
         { details: { deadlineMs } },
       );
     return useOnce<SandboxApi, T>(
-      { name: 'sandbox', create: this.#create, deadlineMs, signal },
+      { name: 'sandbox', create: this.#create, deadlineMs, signal, linger },
       late,
       call,
     );

@@ -176,6 +176,8 @@ export interface QuantiseApi {
 export interface SandboxApi {
   /** Parses the header of a stored model and posts one `GgufHeaderMessage` on `header`. */
   readHeader(model: ModelReference, header: MessagePort): Promise<void>;
+  /** Resolves when the header that was read has been received, until when the worker must live. */
+  headerReceived(): Promise<void>;
   /** What the header of a stored model says it is for. */
   readPurpose(model: ModelReference): Promise<ModelPurpose>;
   /** Everything a header tells. */

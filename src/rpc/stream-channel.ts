@@ -71,11 +71,26 @@ export function produceCallbackStream<T>(
   });
 }
 
+/**
+ * Posts one message for `receiveOne` at the other end, and resolves when it is there. Until then this
+ * thread must live: Firefox (153) drops with a worker what it posted on a port that was not yet taken.
+ */
+export function sendOne<T>(port: MessagePort, message: T): Promise<void> {
+  return new Promise((resolve) => {
+    port.onmessage = () => {
+      resolve();
+      port.close();
+    };
+    port.postMessage(message);
+  });
+}
+
 /** The first message on a port, which is closed after it. */
 export function receiveOne<T>(port: MessagePort): Promise<T> {
   return new Promise((resolve) => {
     port.onmessage = (event: MessageEvent<T>) => {
       resolve(event.data);
+      port.postMessage('received');
       port.close();
     };
   });

@@ -173,6 +173,9 @@ const START_LIMIT_MS = 30_000;
  * deadline begins when the worker answers: how long its start takes says nothing about the call. For
  * untrusted input: a template that never ends costs `deadlineMs` and nothing else. Without a deadline
  * a worker that hangs is ended by its silence.
+ *
+ * `linger` is what the worker still has to do after its answer: it ends when that settles, at the
+ * latest after `START_LIMIT_MS`, in which time whoever waits for it is up.
  */
 export async function useOnce<Api extends object, T>(
   options: {
@@ -180,6 +183,7 @@ export async function useOnce<Api extends object, T>(
     readonly create: () => Worker;
     readonly deadlineMs: number | null;
     readonly signal?: AbortSignal | undefined;
+    readonly linger?: ((remote: Remote<Api & Pingable>) => Promise<unknown>) | undefined;
   },
   late: () => AppError,
   call: (remote: Remote<Api & Pingable>) => Promise<T>,
@@ -190,6 +194,7 @@ export async function useOnce<Api extends object, T>(
     silenceLimitMs: START_LIMIT_MS,
   });
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let lingering: Promise<unknown> | null = null;
   try {
     await owner.use((remote) => remote.ping());
     const deadline = new Promise<never>((_, reject) => {
@@ -201,9 +206,21 @@ export async function useOnce<Api extends object, T>(
     const result = owner.use(call);
     // The loser of the race rejects when its worker ends; that was already reported or is not wanted.
     result.catch(() => undefined);
-    return await untilAborted(Promise.race([result, deadline]), options.signal);
+    const value = await untilAborted(Promise.race([result, deadline]), options.signal);
+    if (options.linger !== undefined) lingering = owner.use(options.linger);
+    return value;
   } finally {
     clearTimeout(timer);
-    owner.terminate();
+    if (lingering === null) owner.terminate();
+    else void endAfter(owner, lingering);
   }
+}
+
+async function endAfter(owner: { terminate(): void }, lingering: Promise<unknown>): Promise<void> {
+  const limit = setTimeout(() => {
+    owner.terminate();
+  }, START_LIMIT_MS);
+  await lingering.catch(() => undefined);
+  clearTimeout(limit);
+  owner.terminate();
 }
