@@ -1,9 +1,12 @@
 /**
  * What this browser can do, found by trying and never by its name.
  */
+import { canShareMemory } from './kernel-threads.ts';
 
 export interface Capabilities {
   readonly crossOriginIsolated: boolean;
+  /** Whether threads can share memory, and so compute together. */
+  readonly sharedMemory: boolean;
   /** Logical cores the browser admits to. */
   readonly cores: number;
   readonly simd: 'relaxed' | 'plain' | 'none';
@@ -50,6 +53,7 @@ export async function probeCapabilities(): Promise<Capabilities> {
   const gpu = await probeWebGpu();
   return {
     crossOriginIsolated: globalThis.crossOriginIsolated,
+    sharedMemory: canShareMemory(),
     cores: navigator.hardwareConcurrency,
     simd: probeSimd(),
     webgpu: gpu !== null,

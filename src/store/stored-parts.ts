@@ -11,7 +11,6 @@ export interface OpenedModel extends ByteSource {
 
 /** The files of a stored model, read as one. */
 export class StoredParts extends JoinedByteSource<StoredByteSource> implements OpenedModel {
-  readonly contentHash: string;
   readonly #release: () => void;
 
   constructor(
@@ -26,7 +25,6 @@ export class StoredParts extends JoinedByteSource<StoredByteSource> implements O
           new StoredByteSource({ context, model, checkedBlocks, release: () => undefined }),
       ),
     );
-    this.contentHash = this.parts.map((part) => part.contentHash).join('+');
     this.#release = release;
   }
 

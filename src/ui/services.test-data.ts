@@ -57,7 +57,6 @@ const defaults: Settings = {
   calmSeconds: 30,
   thinking: true,
   backend: 'auto',
-  keepReading: true,
   hubUrl: 'https://hub.example',
 };
 
@@ -159,7 +158,6 @@ export function makeServices(): TestServices {
   const storage = new ObservableValue<StorageView>({
     usageBytes: 1e9,
     quotaBytes: 4e9,
-    readingBytes: 24e6,
     persisted: false,
     kept: true,
   });
@@ -242,7 +240,6 @@ export function makeServices(): TestServices {
       promptInstall: does('promptInstall', undefined),
       requestPersistence: does('requestPersistence', true),
       refreshStorage: does('refreshStorage', undefined),
-      clearReading: does('clearReading', undefined),
     },
     power: { power, changes },
   };

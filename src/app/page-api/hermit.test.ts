@@ -80,6 +80,7 @@ beforeEach(async () => {
     capabilities: () =>
       Promise.resolve({
         crossOriginIsolated: false,
+        sharedMemory: false,
         cores: 2,
         simd: 'plain',
         webgpu: false,

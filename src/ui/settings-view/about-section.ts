@@ -39,7 +39,7 @@ function deviceRows(device: DeviceView): unknown {
     ${row(msg('Processor cores', { id: 'about.cores' }), formatNumber(device.cores))}
     ${row(msg('Vector instructions', { id: 'about.simd' }), simd)}
     ${row('WebGPU', yesNo(device.webgpu))}
-    ${row(msg('Shared memory between threads', { id: 'about.isolated' }), yesNo(device.crossOriginIsolated))}
+    ${row(msg('Shared memory between threads', { id: 'about.isolated' }), yesNo(device.sharedMemory))}
   `;
 }
 

@@ -27,7 +27,6 @@ export class ScriptedState implements ModelState {
   readonly capacity: number;
   readonly bytes = 0;
   readonly cuttable = true;
-  readonly segments = null;
   readonly history: number[] = [];
   disposed = false;
 
@@ -56,7 +55,6 @@ export class ScriptedState implements ModelState {
 export class ScriptedModel implements LanguageModel {
   readonly info: LanguageModelInfo;
   readonly maxTokens: number;
-  readonly maxOutputs: number;
   readonly calls: ForwardCall[] = [];
   /** Called in the middle of each `forward`, after the first half of the tokens entered the state. */
   onForward: (call: ForwardCall) => void | Promise<void> = () => undefined;
@@ -64,7 +62,6 @@ export class ScriptedModel implements LanguageModel {
 
   constructor(options: { vocabularySize: number; maxTokens?: number; script: Script }) {
     this.maxTokens = options.maxTokens ?? 64;
-    this.maxOutputs = this.maxTokens;
     this.#script = options.script;
     this.info = {
       architecture: 'scripted',
