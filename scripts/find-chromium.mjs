@@ -116,7 +116,8 @@ function isLinuxRoot() {
   return process.platform === 'linux' && process.getuid?.() === 0;
 }
 
-function isDebianRoot() {
+/** Whether packages can be installed by apt-get. */
+export function isDebianRoot() {
   if (!isLinuxRoot()) return false;
   if (!existsSync('/etc/debian_version') || !existsSync('/usr/bin/apt-get')) return false;
   // Ubuntu's chromium package only starts a snap, which does not work in containers.

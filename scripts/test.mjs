@@ -3,7 +3,7 @@
  *
  *     npm test
  *
- * Finds or installs Chromium, builds, then checks lint, formatting, types and size budgets and runs
+ * Finds or installs the browsers, builds, then checks lint, formatting, types and size budgets and runs
  * all tests: unit, kernel, contract, architecture and browser. A step that fails does not stop the
  * ones after it. The last line says `N passed, N failed, N skipped`, where each check counts as one.
  */
@@ -14,6 +14,7 @@ import { dirname, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { ensureChromium } from './find-chromium.mjs';
+import { ensureEngines } from './find-engines.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const RESULTS = join(ROOT, 'test-results', 'vitest.json');
@@ -186,6 +187,10 @@ try {
   console.error(error instanceof Error ? error.message : error);
   counts.failed += 1;
 }
+heading('Firefox and WebKit');
+const { firefox, webkit } = ensureEngines(console.log);
+console.log(firefox ?? 'no Firefox: its tests are skipped');
+console.log(webkit ?? 'no WebKitGTK: its tests are skipped');
 await runChecks(counts);
 await runTests(counts);
 console.log(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);

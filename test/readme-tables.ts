@@ -12,6 +12,7 @@ import { tensorTypeIds, type TensorType } from '../src/engine/graph/dtype.ts';
 import { supportedArchitectures } from '../src/engine/models/registry.ts';
 import { supportedTokenizers } from '../src/engine/tokenizer/create-tokenizer.ts';
 import { knownPreTokenizers } from '../src/engine/tokenizer/pre-tokenizers.ts';
+import { recordedFeatures } from './browser/engines/features.ts';
 import { footprintOf } from './gpu-footprint.ts';
 import { reportToken } from './gpu-report.ts';
 import { layers } from './import-rules.ts';
@@ -21,7 +22,7 @@ import { measurePlaneErrors, type PlaneErrors } from './plane-errors.ts';
 export const tablesOf: Readonly<
   Record<string, Readonly<Record<string, () => string | Promise<string>>>>
 > = {
-  'README.md': { works },
+  'README.md': { works, browsers },
   'src/README.md': { 'import-rules': importRules },
   'src/engine/backend/README.md': { 'gpu-token': gpuToken },
 };
@@ -93,6 +94,21 @@ export async function withTables(document: string, text: string): Promise<string
     result = `${result.slice(0, from)}${begin}\n\n${table}\n${result.slice(to)}`;
   }
   return result;
+}
+
+/** What the browsers had that the tests were last run in. */
+function browsers(): string {
+  const yesNo = (has: boolean): string => (has ? 'yes' : 'no');
+  return [
+    '| browser | computes with | shared memory | battery | pressure | memory size | private files | storage limit |',
+    '| --- | --- | --- | --- | --- | --- | --- | ---: |',
+    ...recordedFeatures().map((has) => {
+      const quota = has.quotaBytes === null ? 'unknown' : `${(has.quotaBytes / 1e9).toFixed(1)} GB`;
+      const known = [has.sharedMemory, has.battery, has.pressure, has.deviceMemory];
+      const cells = [has.browser, has.backend, ...known.map(yesNo), yesNo(has.originPrivateFiles)];
+      return `| ${[...cells, quota].join(' | ')} |`;
+    }),
+  ].join('\n');
 }
 
 async function works(): Promise<string> {
