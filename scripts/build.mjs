@@ -100,8 +100,11 @@ async function buildEmbedScript(outDir) {
       emptyOutDir: false,
       modulePreload: { polyfill: false },
       rolldownOptions: {
-        input: 'src/embed/host/embed.ts',
-        output: { entryFileNames: 'embed.js', chunkFileNames: 'embed-connection.js' },
+        input: {
+          embed: 'src/embed/host/embed.ts',
+          'embed-openai': 'src/embed/host/openai-fetch.ts',
+        },
+        output: { entryFileNames: '[name].js', chunkFileNames: 'embed-[name].js' },
         preserveEntrySignatures: 'strict',
       },
     },

@@ -119,7 +119,10 @@ const SHARED_ISOLATION = {
   'Access-Control-Allow-Origin': '*',
   'Cross-Origin-Resource-Policy': 'cross-origin',
 };
-const SHARED = /^\/embed(-connection)?\.js$/;
+const SHARED = /^\/embed(-[\w-]+)?\.js$/;
+
+/** Pages that show what other people's pages can do with Hermit, and so have the widget in a frame. */
+const EXAMPLES = /^\/examples\//;
 
 /** Files whose name contains a hash of their content never change; everything else is asked for anew. */
 const HASHED_ASSET = /^\/assets\/.+-[\w-]{8}\.\w+$/;
@@ -129,13 +132,19 @@ const REVALIDATE = 'no-cache';
 /**
  * The policy for a page, as the value of a Content-Security-Policy header.
  *
- * @param {{ development?: boolean; meta?: boolean; embedOrigins?: readonly string[] }} [options]
+ * @param {{ development?: boolean; meta?: boolean; embedOrigins?: readonly string[]; showsWidget?: boolean }} [options]
  *   `development` relaxes what Vite's dev server needs; `meta` leaves out the directives that a
  *   `<meta>` element may not carry; `embedOrigins` are the sites that may show the page in a frame.
  */
-export function pagePolicy({ development = false, meta = false, embedOrigins = [] } = {}) {
+export function pagePolicy({
+  development = false,
+  meta = false,
+  embedOrigins = [],
+  showsWidget = false,
+} = {}) {
   /** @type {Policy} */
   const policy = { ...PAGE_POLICY, 'frame-ancestors': ["'self'", ...embedOrigins] };
+  if (showsWidget) policy['frame-src'] = ["'self'"];
   if (development) {
     // Vite's client injects changed style sheets as <style> elements and draws its error overlay
     // with markup, and it is told of changes over a WebSocket. None of this is in a build.
@@ -199,7 +208,8 @@ function policyFor(pathname, { development = false, embedOrigins = [] }) {
   const worker = workerPolicy(pathname, { development });
   if (worker !== null) return worker;
   if (!isPage(pathname)) return RESOURCE_POLICY;
-  return pagePolicy(WIDGET.test(pathname) ? { development, embedOrigins } : { development });
+  if (WIDGET.test(pathname)) return pagePolicy({ development, embedOrigins });
+  return pagePolicy({ development, showsWidget: EXAMPLES.test(pathname) });
 }
 
 /**

@@ -59,6 +59,8 @@ export interface WidgetConfiguration {
   readonly theme?: 'system' | 'light' | 'dark';
   readonly locale?: string;
   readonly placeholder?: string;
+  /** False where the page shows the chat all the time. */
+  readonly closable?: boolean;
   /** A model the page suggests: an address of a .gguf file, or the id of an entry of the catalogue. */
   readonly model?: string;
 }

@@ -49,7 +49,8 @@ export class FrameWidgetService implements WidgetService {
 
   readonly confirmInstall: ConfirmInstall = async (model) => {
     const origin = this.session?.origin ?? '';
-    return (await this.#ask({ kind: 'install', origin, ...model })) !== 'no';
+    const apart = origin !== location.origin;
+    return (await this.#ask({ kind: 'install', origin, apart, ...model })) !== 'no';
   };
 
   configure(configuration: WidgetConfiguration): void {
@@ -58,6 +59,7 @@ export class FrameWidgetService implements WidgetService {
       locale: configuration.locale ?? null,
       placeholder: configuration.placeholder ?? null,
       model: configuration.model ?? null,
+      closable: configuration.closable ?? true,
     });
   }
 

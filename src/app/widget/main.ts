@@ -25,6 +25,7 @@ const widget = new FrameWidgetService({
   locale: null,
   placeholder: null,
   model: null,
+  closable: true,
 });
 widget.configure(
   parseConfiguration(Object.fromEntries(new URLSearchParams(location.hash.slice(1)))),

@@ -164,7 +164,9 @@ function textOf(value: unknown, length: number): string {
 /** Fields that are missing or wrong are left out: looks are no reason to fail. */
 export function parseConfiguration(value: unknown): WidgetConfiguration {
   if (typeof value !== 'object' || value === null) return {};
-  const { theme, locale, placeholder, model } = value as Readonly<Record<string, unknown>>;
+  const { theme, locale, placeholder, model, closable } = value as Readonly<
+    Record<string, unknown>
+  >;
   const text = (part: unknown, length: number): part is string =>
     typeof part === 'string' && part !== '' && part.length <= length;
   return {
@@ -172,5 +174,6 @@ export function parseConfiguration(value: unknown): WidgetConfiguration {
     ...(text(locale, 35) ? { locale } : {}),
     ...(text(placeholder, limits.placeholderLength) ? { placeholder } : {}),
     ...(text(model, 2000) ? { model } : {}),
+    ...(typeof closable === 'boolean' ? { closable } : {}),
   };
 }

@@ -33,6 +33,8 @@ export interface HermitWidget extends HermitClient {
 
 export interface ConnectOptions {
   readonly configuration?: WidgetConfiguration;
+  /** The frame is Hermit and speaks; it may take a while until it is ready. */
+  readonly onHello?: () => void;
   /** The person closed the chat inside the frame. */
   readonly onClose?: () => void;
 }
@@ -89,6 +91,7 @@ class Connection {
     const message = parseHandshake(data);
     if (message?.hermit === 'refused') this.#refused(message.reason);
     else if (message?.hermit === 'hello') {
+      this.#options.onHello?.();
       if (message.version === PROTOCOL_VERSION) this.#answer(message.nonce);
       else this.#refused('version');
     }

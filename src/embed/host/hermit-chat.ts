@@ -23,7 +23,7 @@ const words = {
 };
 
 /** After the frame was loaded it says hello within moments, or the browser has refused to show it. */
-const HELLO_TIMEOUT_MS = 8000;
+const HELLO_TIMEOUT_MS = 12_000;
 
 /**
  * `<hermit-chat>`: a button in the corner of a page that opens a chat with Hermit; `inline` shows the
@@ -130,6 +130,7 @@ export class HermitChat extends HTMLElement {
       locale: of('locale'),
       placeholder: of('placeholder'),
       model: of('model'),
+      closable: !this.hasAttribute('inline'),
     };
   }
 
@@ -152,16 +153,22 @@ export class HermitChat extends HTMLElement {
           }),
     });
     this.iframe = iframe;
+    let waiting = 0;
     const unanswered = new Promise<never>((_, reject) => {
-      iframe.onload = () =>
-        setTimeout(() => {
+      iframe.onload = () => {
+        waiting = window.setTimeout(() => {
           reject(new Error(`${home.origin} ↛ ${location.origin}`));
         }, HELLO_TIMEOUT_MS);
+      };
     });
     this.#panel.replaceChildren(iframe);
     const { connect } = await import('./connect.ts');
     const connection = connect(iframe, {
       configuration: this.#configuration(),
+      onHello: () => {
+        iframe.onload = null;
+        clearTimeout(waiting);
+      },
       onClose: () => {
         this.open = false;
         this.#launcher.focus();

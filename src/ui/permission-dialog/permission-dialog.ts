@@ -164,7 +164,7 @@ function what(question: PermissionQuestion): unknown {
         <pre tabindex="0">${question.argumentsText}</pre>`;
     case 'install':
       return html`<p>${installCost(question)}</p>
-        <p>${keptHere()}</p>`;
+        ${question.apart ? html`<p>${keptHere()}</p>` : nothing}`;
   }
 }
 

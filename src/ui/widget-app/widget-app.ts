@@ -99,6 +99,7 @@ export class WidgetApp extends LitElement {
   }
 
   #header(widget: WidgetService, services: Services | undefined): unknown {
+    const { kind } = widget.status.value;
     const { api, tools } = widget.grants.value;
     const active = services?.models.active.value;
     const name = active === undefined || active.kind === 'none' ? '' : active.name;
@@ -122,7 +123,7 @@ export class WidgetApp extends LitElement {
           : nothing
       }
       ${
-        services === undefined || widget.status.value.kind === 'copying'
+        services === undefined || kind === 'copying'
           ? nothing
           : html`<button
               type="button"
@@ -138,7 +139,7 @@ export class WidgetApp extends LitElement {
             </button>`
       }
       ${
-        widget.status.value.kind === 'alone' || widget.status.value.kind === 'copying'
+        !widget.look.value.closable || kind === 'alone' || kind === 'copying'
           ? nothing
           : html`<button
               type="button"

@@ -18,6 +18,7 @@ export interface WidgetLook {
   readonly theme: 'system' | 'light' | 'dark';
   readonly locale: string | null;
   readonly placeholder: string | null;
+  readonly closable: boolean;
   /** What the page suggests: an address or the id of an entry of the catalogue. */
   readonly model: string | null;
 }
@@ -37,6 +38,8 @@ export type PermissionQuestion = { readonly id: number; readonly origin: string 
       readonly name: string;
       readonly host: string;
       readonly bytes: number | null;
+      /** Whether it goes to a storage of Hermit inside the site, apart from Hermit's own. */
+      readonly apart: boolean;
     }
 );
 
