@@ -25,14 +25,25 @@ uint32_t attention_units(uint32_t kv_heads, uint32_t tokens) {
   return kv_heads * ((tokens + TOKEN_TILE - 1) / TOKEN_TILE);
 }
 
-// Scores of a tile's positions; those outside [first, last] become -infinity.
+// Scores of four positions from `p` on: `products` of query and keys, scaled; those outside
+// [first, last] become -infinity.
+INLINE v128_t four_scores(const AttentionArguments *a, v128_t products, uint32_t p, int32_t first,
+                          int32_t last) {
+  v128_t cap = wasm_f32x4_splat(a->softcap);
+  v128_t score = wasm_f32x4_mul(products, wasm_f32x4_splat(a->scale));
+  if (a->softcap > 0) score = wasm_f32x4_mul(cap, tanh_f32x4(wasm_f32x4_div(score, cap)));
+  v128_t at = wasm_i32x4_add(wasm_i32x4_splat((int32_t)p), wasm_i32x4_const(0, 1, 2, 3));
+  v128_t visible = wasm_v128_and(wasm_i32x4_ge(at, wasm_i32x4_splat(first)),
+                                 wasm_i32x4_le(at, wasm_i32x4_splat(last)));
+  return wasm_v128_bitselect(score, wasm_f32x4_const_splat(-__builtin_inff()), visible);
+}
+
+// Scores of a tile's decoded positions.
 INLINE void tile_scores(const AttentionArguments *a, const float *q, const float *keys,
                         uint32_t count, int32_t first, int32_t last, float *scores) {
   const uint32_t n = a->head_dim;
-  v128_t scale = wasm_f32x4_splat(a->scale), cap = wasm_f32x4_splat(a->softcap);
-  v128_t lowest = wasm_f32x4_const_splat(-__builtin_inff());
   for (uint32_t p = 0; p < POSITION_TILE; p += 4) {
-    v128_t score = lowest;
+    v128_t score = wasm_f32x4_const_splat(-__builtin_inff());
     if (p < count) {
       const float *k = keys + (size_t)p * n;
       v128_t s0 = wasm_f32x4_const_splat(0), s1 = s0, s2 = s0, s3 = s0;
@@ -43,12 +54,7 @@ INLINE void tile_scores(const AttentionArguments *a, const float *q, const float
         s2 = wasm_f32x4_add(s2, wasm_f32x4_mul(x, wasm_v128_load(k + 2 * n + i)));
         s3 = wasm_f32x4_add(s3, wasm_f32x4_mul(x, wasm_v128_load(k + 3 * n + i)));
       }
-      score = wasm_f32x4_mul(horizontal_sums4(s0, s1, s2, s3), scale);
-      if (a->softcap > 0) score = wasm_f32x4_mul(cap, tanh_f32x4(wasm_f32x4_div(score, cap)));
-      v128_t at = wasm_i32x4_add(wasm_i32x4_splat((int32_t)p), wasm_i32x4_const(0, 1, 2, 3));
-      v128_t visible = wasm_v128_and(wasm_i32x4_ge(at, wasm_i32x4_splat(first)),
-                                     wasm_i32x4_le(at, wasm_i32x4_splat(last)));
-      score = wasm_v128_bitselect(score, lowest, visible);
+      score = four_scores(a, horizontal_sums4(s0, s1, s2, s3), p, first, last);
     }
     wasm_v128_store(scores + p, score);
   }
@@ -244,7 +250,169 @@ uint32_t attend_parts_bytes(uint32_t heads, uint32_t head_dim, uint32_t capacity
 
 EXPORT(scratch_attend_bytes)
 uint32_t scratch_attend_bytes(uint32_t heads, uint32_t kv_heads, uint32_t head_dim) {
-  return (2 * POSITION_TILE + heads / kv_heads + 1) * head_dim * 4;
+  return (heads / kv_heads + 1) * head_dim * 4;
+}
+
+// With one token a key or value serves a few query heads only, so that a decoded copy in memory
+// would cost more than it saves: up to four heads share a value in a register. Sums run in the
+// order of the decoded tiles above.
+enum { HEAD_TILE = 4 };
+
+typedef struct {
+  v128_t mask, factor;  // of halves
+} HalfConstants;
+
+INLINE HalfConstants half_constants(void) {
+  HalfConstants d = {wasm_i32x4_const_splat((int32_t)HALF_RAW_MASK),
+                     wasm_f32x4_const_splat(TWO_112)};
+  KEEP(d.mask);
+  KEEP(d.factor);
+  return d;
+}
+
+// Four numbers from number `at` on; `scale` is that of their vector, for q8.
+INLINE v128_t cached_four(const int type, const HalfConstants *d, const uint8_t *data, size_t at,
+                          v128_t scale) {
+  if (type == KV_F32) return wasm_v128_load((const float *)data + at);
+  if (type == KV_F16) {
+    v128_t wide = wasm_i32x4_load16x4((const uint16_t *)data + at);
+    return wasm_f32x4_mul(wasm_v128_and(wasm_i32x4_shl(wide, 13), d->mask), d->factor);
+  }
+  v128_t wide =
+      wasm_i32x4_extend_low_i16x8(wasm_i16x8_extend_low_i8x16(wasm_v128_load32_zero(data + at)));
+  return wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wide), scale);
+}
+
+INLINE v128_t cached_scale(const int type, const Vectors *v, size_t index) {
+  return type == KV_Q8 ? wasm_v128_load32_splat(v->scales + index) : wasm_f32x4_const_splat(0);
+}
+
+// Products of `heads` queries, (heads, n), with `count` keys from `index` on, not yet summed up
+// over the lanes: (heads, POSITION_TILE).
+INLINE void key_products(const int type, const int heads, const Vectors *keys, size_t index,
+                         uint32_t count, const float *q, v128_t *products) {
+  const uint32_t n = keys->size;
+  const HalfConstants constants = half_constants();
+  for (uint32_t p = 0; p < count; p += 2) {
+    // An odd last key is multiplied twice: behind it may be the end of the memory.
+    const size_t first = index + p, second = index + min_u32(p + 1, count - 1);
+    v128_t scale0 = cached_scale(type, keys, first), scale1 = cached_scale(type, keys, second);
+    v128_t sums[2 * HEAD_TILE];
+    UNROLL for (int h = 0; h < 2 * heads; h++) sums[h] = wasm_f32x4_const_splat(0);
+    for (uint32_t i = 0; i < n; i += 4) {
+      v128_t k0 = cached_four(type, &constants, keys->data, first * n + i, scale0);
+      v128_t k1 = cached_four(type, &constants, keys->data, second * n + i, scale1);
+      UNROLL for (int h = 0; h < heads; h++) {
+        v128_t x = wasm_v128_load(q + (size_t)h * n + i);
+        sums[2 * h] = wasm_f32x4_add(sums[2 * h], wasm_f32x4_mul(x, k0));
+        sums[2 * h + 1] = wasm_f32x4_add(sums[2 * h + 1], wasm_f32x4_mul(x, k1));
+      }
+    }
+    UNROLL for (int h = 0; h < heads; h++) {
+      products[h * POSITION_TILE + p] = sums[2 * h];
+      products[h * POSITION_TILE + p + 1] = sums[2 * h + 1];
+    }
+  }
+}
+
+// Adds the values' `width` vectors from component `i` on, weighted, to the totals of `heads` heads.
+INLINE void add_values(const int type, const int heads, const int width, const Vectors *values,
+                       size_t index, uint32_t count, uint32_t i, const float *weights,
+                       const float *keeps, float *totals, size_t stride) {
+  const uint32_t n = values->size;
+  const HalfConstants constants = half_constants();
+  v128_t sums[2 * HEAD_TILE];
+  UNROLL for (int h = 0; h < heads; h++) {
+    v128_t keep = wasm_v128_load32_splat(keeps + h);
+    UNROLL for (int j = 0; j < width; j++) sums[2 * h + j] =
+        wasm_f32x4_mul(wasm_v128_load(totals + h * stride + i + 4 * j), keep);
+  }
+  for (uint32_t p = 0; p < count; p++) {
+    v128_t scale = cached_scale(type, values, index + p), x[2];
+    UNROLL for (int j = 0; j < width; j++) x[j] =
+        cached_four(type, &constants, values->data, (index + p) * n + i + 4 * j, scale);
+    UNROLL for (int h = 0; h < heads; h++) {
+      v128_t weight = wasm_v128_load32_splat(weights + h * POSITION_TILE + p);
+      UNROLL for (int j = 0; j < width; j++) sums[2 * h + j] =
+          wasm_f32x4_add(sums[2 * h + j], wasm_f32x4_mul(weight, x[j]));
+    }
+  }
+  UNROLL for (int h = 0; h < heads; h++) {
+    UNROLL for (int j = 0; j < width; j++)
+        wasm_v128_store(totals + h * stride + i + 4 * j, sums[2 * h + j]);
+  }
+}
+
+INLINE void weighted_values(const int type, const int heads, const Vectors *values, size_t index,
+                            uint32_t count, const float *weights, const float *keeps, float *totals,
+                            size_t stride) {
+  uint32_t i = 0;
+  for (; i + 8 <= values->size; i += 8) {
+    add_values(type, heads, 2, values, index, count, i, weights, keeps, totals, stride);
+  }
+  if (i < values->size) {
+    add_values(type, heads, 1, values, index, count, i, weights, keeps, totals, stride);
+  }
+}
+
+typedef void (*KeyProducts)(const Vectors *keys, size_t index, uint32_t count, const float *q,
+                            v128_t *products);
+typedef void (*WeightedValues)(const Vectors *values, size_t index, uint32_t count,
+                               const float *weights, const float *keeps, float *totals,
+                               size_t stride);
+
+#define ATTEND_VARIANT(type, heads)                                                            \
+  static void keys_##type##_##heads(const Vectors *keys, size_t index, uint32_t count,         \
+                                    const float *q, v128_t *products) {                        \
+    key_products(type, heads, keys, index, count, q, products);                                \
+  }                                                                                            \
+  static void values_##type##_##heads(const Vectors *values, size_t index, uint32_t count,     \
+                                      const float *weights, const float *keeps, float *totals, \
+                                      size_t stride) {                                         \
+    weighted_values(type, heads, values, index, count, weights, keeps, totals, stride);        \
+  }
+
+#define ATTEND_VARIANTS(type) \
+  ATTEND_VARIANT(type, 1)     \
+  ATTEND_VARIANT(type, 2)     \
+  ATTEND_VARIANT(type, 3)     \
+  ATTEND_VARIANT(type, 4)
+
+ATTEND_VARIANTS(KV_F32)
+ATTEND_VARIANTS(KV_F16)
+ATTEND_VARIANTS(KV_Q8)
+
+#define BY_HEADS(what, type) \
+  { what##_##type##_1, what##_##type##_2, what##_##type##_3, what##_##type##_4 }
+
+// [type of the cache][heads - 1]
+static const KeyProducts key_kernels[3][HEAD_TILE] = {
+    BY_HEADS(keys, KV_F32), BY_HEADS(keys, KV_F16), BY_HEADS(keys, KV_Q8)};
+static const WeightedValues value_kernels[3][HEAD_TILE] = {
+    BY_HEADS(values, KV_F32), BY_HEADS(values, KV_F16), BY_HEADS(values, KV_Q8)};
+
+// A tile of positions from `p` on for up to HEAD_TILE queries; the state of each stands behind its
+// n totals, `stride` numbers from one to the next.
+static void attend_heads(const AttentionArguments *a, uint32_t type, const CacheLayer *layer,
+                         size_t index, uint32_t p, uint32_t count, Visible seen, const float *q,
+                         uint32_t heads, float *totals, size_t stride) {
+  v128_t products[HEAD_TILE * POSITION_TILE];
+  float weights[HEAD_TILE * POSITION_TILE] __attribute__((aligned(16))), keeps[HEAD_TILE];
+  key_kernels[type][heads - 1](&layer->keys, index, count, q, products);
+  for (uint32_t h = 0; h < heads; h++) {
+    float *scores = weights + h * POSITION_TILE;
+    const v128_t *own = products + h * POSITION_TILE;
+    for (uint32_t at = 0; at < POSITION_TILE; at += 4) {
+      v128_t score = wasm_f32x4_const_splat(-__builtin_inff());
+      if (at < count) {
+        v128_t sums = horizontal_sums4(own[at], own[at + 1], own[at + 2], own[at + 3]);
+        score = four_scores(a, sums, at, (int32_t)(seen.first - p), (int32_t)(seen.last - p));
+      }
+      wasm_v128_store(scores + at, score);
+    }
+    keeps[h] = tile_softmax((SoftmaxState *)(totals + h * stride + a->head_dim), scores);
+  }
+  value_kernels[type][heads - 1](&layer->values, index, count, weights, keeps, totals, stride);
 }
 
 // Queries of a kv head, rotated; `key` likewise, for the chunk that the token itself lies in.
@@ -262,8 +430,7 @@ static void attend_chunk(const AttendArguments *a, const Cache *cache, uint32_t 
   const CacheLayer *layer = cache->layers + a->layer;
   const AttentionArguments scoring = {
       .head_dim = n, .value_dim = n, .scale = a->scale, .softcap = a->softcap};
-  float *keys = (float *)scratch, *values = keys + POSITION_TILE * n,
-        *q = values + POSITION_TILE * n, *key = q + shared * n;
+  float *q = (float *)scratch, *key = q + shared * n;
   const uint32_t first = (seen.first / POSITION_CHUNK + chunk) * POSITION_CHUNK;
   const uint32_t end = min_u32(first + POSITION_CHUNK, position + 1);
   const size_t vector = (size_t)kv_head * n;
@@ -282,12 +449,10 @@ static void attend_chunk(const AttendArguments *a, const Cache *cache, uint32_t 
   for (uint32_t p = begin; p < end; p += POSITION_TILE) {
     const uint32_t count = min_u32(POSITION_TILE, end - p);
     const size_t index = cache_index(cache, kv_head, p);
-    decode_tile(cache->type, &layer->keys, index, count, keys);
-    decode_tile(cache->type, &layer->values, index, count, values);
-    for (uint32_t r = 0; r < shared; r++) {
-      float *total = states + (size_t)r * chunks * stride;
-      attend_tile(&scoring, q + (size_t)r * n, keys, values, p, count, seen,
-                  (SoftmaxState *)(total + n), total);
+    for (uint32_t r = 0; r < shared; r += HEAD_TILE) {
+      attend_heads(&scoring, cache->type, layer, index, p, count, seen, q + (size_t)r * n,
+                   min_u32(HEAD_TILE, shared - r), states + (size_t)r * chunks * stride,
+                   (size_t)chunks * stride);
     }
   }
   if (__atomic_fetch_add(&parts->done[kv_head], 1, __ATOMIC_SEQ_CST) + 1 < chunks) return;
