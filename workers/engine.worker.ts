@@ -9,6 +9,7 @@ import { canShareMemory, kernelThreads } from '../src/platform/kernel-threads.ts
 import type { EmbedderApi, EngineApi } from '../src/rpc/contracts.ts';
 import { exposeApi } from '../src/rpc/expose.ts';
 import { produceStream } from '../src/rpc/stream-channel.ts';
+import { openSegmentStore } from '../src/store/segment-store.ts';
 import { fetchKernels } from './kernel-assets.ts';
 import { kernelChoices } from './kernel-choice-store.ts';
 import { loadStored } from './load-stored.ts';
@@ -22,13 +23,17 @@ const makeBackend = (): Promise<WasmBackend> =>
     choices: kernelChoices,
   });
 
-const engine = new Engine({
-  create: (kind) =>
-    kind === 'wasm'
-      ? makeBackend()
-      : createWebGpuBackend(navigator.gpu, () => fetchKernels('plain', 'private')),
-  findGpu: () => findGpu(navigator.gpu),
-});
+// The address of this file holds a hash of everything that computes.
+const engine = new Engine(
+  {
+    create: (kind) =>
+      kind === 'wasm'
+        ? makeBackend()
+        : createWebGpuBackend(navigator.gpu, () => fetchKernels('plain', 'private')),
+    findGpu: () => findGpu(navigator.gpu),
+  },
+  { store: openSegmentStore(), version: import.meta.url },
+);
 const embedder = new Embedder(makeBackend);
 
 exposeApi({

@@ -20,6 +20,8 @@ export interface AnswerRequest {
   /** The conversation so far, oldest first, ending with the question. */
   readonly messages: readonly PromptMessage[];
   readonly settings: Settings;
+  /** Of which may be kept what the model reads; absent: nothing is. */
+  readonly conversation?: string | undefined;
   /** Given to models whose template knows tools; put into words they would confuse the others. */
   readonly tools?: readonly ToolDefinition[];
   readonly signal: AbortSignal;
@@ -58,6 +60,7 @@ export async function writeAnswer(
       maxTokens: Math.min(settings.maxAnswerTokens, model.contextLength),
       stop: prepared.stop,
       markedTokens: prepared.format.markedTokens,
+      ...(request.conversation === undefined ? {} : { conversation: request.conversation }),
     },
     { signal, modelId, urgency: 'high' },
   );

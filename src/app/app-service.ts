@@ -13,6 +13,8 @@ export interface AppServiceOptions {
   readonly installing: InstallPrompt;
   /** Whether models and chats outlive this window. */
   readonly kept: () => Promise<boolean>;
+  /** What models have read of chats. */
+  readonly reading: { usage(): Promise<number>; clear(): Promise<void> };
 }
 
 export class BrowserAppService implements AppService {
@@ -25,6 +27,7 @@ export class BrowserAppService implements AppService {
     usageBytes: null,
     quotaBytes: null,
     persisted: null,
+    readingBytes: null,
     kept: true,
   });
 
@@ -69,7 +72,17 @@ export class BrowserAppService implements AppService {
   }
 
   async refreshStorage(): Promise<void> {
-    const [estimate, kept] = await Promise.all([estimateStorage(), this.#options.kept()]);
-    this.#storage.set({ ...estimate, kept });
+    const [estimate, kept, readingBytes] = await Promise.all([
+      estimateStorage(),
+      this.#options.kept(),
+      // Where the browser keeps nothing there is nothing of it either.
+      this.#options.reading.usage().catch(() => null),
+    ]);
+    this.#storage.set({ ...estimate, kept, readingBytes });
+  }
+
+  async clearReading(): Promise<void> {
+    await this.#options.reading.clear();
+    await this.refreshStorage();
   }
 }

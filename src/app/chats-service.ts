@@ -50,6 +50,8 @@ export interface ChatsServiceOptions {
   readonly reduction?: () => NoticeCode | null;
   /** Mean power of this device while a model computes; null while that is not known. */
   readonly watts?: () => number | null;
+  /** What models have read of chats, kept where the settings say so; nothing is without. */
+  readonly reading?: { forget(conversation: string): Promise<void> };
   /** Tools that answers may call; none without. */
   readonly tools?: ChatTools | undefined;
 }
@@ -184,6 +186,7 @@ export class StoredChatsService implements ChatsService {
     if (this.#openId === id) this.#show(null);
     await this.#saving;
     await this.#options.store.remove(id);
+    await this.#options.reading?.forget(id);
     await this.#refreshSummaries();
   }
 
@@ -329,6 +332,7 @@ export class StoredChatsService implements ChatsService {
       model,
       messages: promptMessages(path),
       settings: this.#options.settings.value,
+      conversation: this.#keepsReading ? conversationId : undefined,
       tools: this.#options.tools?.definitions() ?? [],
       signal: controller.signal,
       reduction: this.#options.reduction ?? (() => null),
@@ -363,6 +367,11 @@ export class StoredChatsService implements ChatsService {
     const { code, message } = toAppError(thrown);
     this.#errors.set(messageId, errorView(thrown));
     return { status: 'failed', error: { code, message } };
+  }
+
+  get #keepsReading(): boolean {
+    const { reading, settings } = this.#options;
+    return reading !== undefined && settings.value.keepReading;
   }
 
   #refuseWhileRunning(): void {

@@ -8,13 +8,14 @@ import { openConversationStore } from '../conversation/conversation-store.ts';
 import { kernelThreads } from '../platform/kernel-threads.ts';
 import { memoryBudget, memoryHints } from '../platform/memory-budget.ts';
 import { observeDevice } from '../platform/signals/device-signals.ts';
-import type { LibraryEntry } from '../download/library-entry.ts';
 import { usualWattHours } from '../policy/power-meter.ts';
+import { contentHashOf, type LibraryEntry } from '../download/library-entry.ts';
 import { InstallPrompt } from '../pwa/install-prompt.ts';
 import { serviceWorkerOfThisPage } from '../pwa/service-worker-registration.ts';
 import { UpdateController } from '../pwa/update-controller.ts';
 import type { EmbedderApi, EngineApi, ModelReference, StoreApi } from '../rpc/contracts.ts';
 import { transfer } from '../rpc/transfer.ts';
+import { openSegmentStore } from '../store/segment-store.ts';
 import { WorkerOwner } from '../rpc/worker-owner.ts';
 import { resolveLocale } from '../ui/localization.ts';
 import type { Services } from '../ui/services.ts';
@@ -214,7 +215,10 @@ export async function createApplication(
     if (now.contextLength !== contextLength || now.backend !== backend) reloadNeeded = true;
     ({ contextLength, backend } = now);
   });
+  const reading = openSegmentStore();
   const chats = new StoredChatsService({
+    // In frames of other sites nothing is stored that nobody asked for.
+    ...(serviceWorker ? { reading } : {}),
     store: conversations,
     runtime,
     prompts,
@@ -262,19 +266,29 @@ export async function createApplication(
       safariStandalone: (navigator as { readonly standalone?: boolean }).standalone,
     }),
     kept: async () => (await kept()) && conversations.kept,
+    reading,
   });
   let { hubUrl } = settings.settings.value;
   settings.settings.subscribe((now) => {
     if (now.hubUrl !== hubUrl) models.useHub(now.hubUrl).catch(() => undefined);
     ({ hubUrl } = now);
   });
-  settings.settings.subscribe(() => {
+  settings.settings.subscribe(({ keepReading }) => {
     models.refreshCatalog();
+    // What cannot be deleted now is shown with its size beside the button that deletes it.
+    if (!keepReading && app.storage.value.readingBytes !== 0)
+      void app.clearReading().catch(() => undefined);
   });
   models.entries.subscribe((now) => {
     // A paused download has its bytes too, and a full disk is when the numbers are looked at.
     const settled = now.every(({ state }) => !changing.has(state.kind));
-    if (settled) void app.refreshStorage();
+    if (!settled) return;
+    void app.refreshStorage();
+    if (listed === null) {
+      const stored = now.map(contentHashOf).filter((hash) => hash !== null);
+      // A cache that cannot be opened is none; at the next start it is tried again.
+      reading.retainModels(new Set(stored)).catch(() => undefined);
+    }
   });
   const hermit = new Hermit({
     version,

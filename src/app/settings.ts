@@ -30,6 +30,7 @@ export const defaultSettings: Settings = {
   calmSeconds: 30,
   thinking: true,
   backend: 'auto',
+  keepReading: true,
   hubUrl,
 };
 
@@ -82,6 +83,7 @@ const checks: { readonly [K in keyof Settings]: Check<Settings[K]> } = {
   calmSeconds: wholeInRange(5, 600),
   thinking: (value): value is boolean => typeof value === 'boolean',
   backend: oneOf('auto', 'wasm', 'webgpu'),
+  keepReading: (value): value is boolean => typeof value === 'boolean',
   hubUrl: isSecureAddress,
 };
 

@@ -11,6 +11,8 @@ export interface ByteSource {
   readonly size: number;
   /** Where several files are read as one: their lengths, in order. */
   readonly partSizes?: readonly number[];
+  /** Names the bytes, where it is known: sources with the same have the same. */
+  readonly contentHash?: string;
   /**
    * Bytes `[offset, offset + length)`. `spare` is memory the caller has no use for any more (an older
    * result's buffer); the source may fill and return it.

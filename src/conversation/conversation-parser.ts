@@ -93,6 +93,9 @@ function parseStats(value: unknown): MessageStats {
     decodeTokensPerSecond: number(source, 'decodeTokensPerSecond'),
     ...(source['stretches'] === undefined ? {} : { stretches: parseStretches(source) }),
     ...(source['joules'] === undefined ? {} : { joules: number(source, 'joules') }),
+    ...(source['acceptedTokens'] === undefined
+      ? {}
+      : { acceptedTokens: number(source, 'acceptedTokens') }),
   };
 }
 

@@ -37,6 +37,8 @@ export interface MessageStats {
   readonly stretches?: readonly MessageStretch[];
   /** Energy the device spent meanwhile, estimated from its battery; absent where nobody knows. */
   readonly joules?: number;
+  /** Of the answer's tokens those that were computed ahead; absent in chats of earlier versions. */
+  readonly acceptedTokens?: number;
 }
 
 export interface MessageError {

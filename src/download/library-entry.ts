@@ -70,6 +70,12 @@ export function toLibraryEntry(model: ModelManifest, live: LibraryEntryState | n
   };
 }
 
+/** `ByteSource.contentHash` of its stored bytes; null while it is not known. */
+export function contentHashOf({ sha256, files }: LibraryEntry): string | null {
+  const hashes = files.length > 0 ? files.map((file) => file.sha256) : [sha256];
+  return hashes.includes(null) ? null : hashes.join('+');
+}
+
 function restingState(model: ModelManifest): LibraryEntryState {
   if (model.state === 'ready') return { kind: 'ready' };
   const { halt, problem } = model;

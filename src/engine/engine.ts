@@ -17,6 +17,7 @@ import type { GrammarSpec } from './generation/grammar/json-schema.ts';
 import { noPenalties, type PenaltyOptions } from './generation/logits-processors.ts';
 import type { TokenLogprob } from './generation/logprobs.ts';
 import type { SamplingOptions } from './generation/sampler.ts';
+import { SegmentCache, type SegmentStore } from './generation/segment-cache.ts';
 import {
   Session,
   type DoneEvent,
@@ -96,6 +97,16 @@ export interface GenerationRequest {
   readonly markedTokens?: readonly string[];
   /** What the answer must be. */
   readonly grammar?: GrammarSpec;
+  /** Whether tokens may be computed on the guess that they come next; they may unless false. */
+  readonly speculate?: boolean;
+  /** Of whose text may be kept what the model has read; absent: nothing is kept. */
+  readonly conversation?: string;
+}
+
+/** Where the engine keeps what models have read, and the version of what computes it. */
+export interface KeepsSegments {
+  readonly store: SegmentStore;
+  readonly version: string;
 }
 
 /** A token with its text, exact bytes and log-probability. */
@@ -132,16 +143,20 @@ interface Loaded {
   readonly tokenizer: Tokenizer;
   readonly session: Session;
   readonly execution: Execution;
+  /** Null where nothing is kept. */
+  readonly segments: SegmentCache | null;
 }
 
 export class Engine {
   readonly #factory: BackendFactory;
+  readonly #keeps: KeepsSegments | undefined;
   #loaded: Loaded | null = null;
   /** Moves to another device that `generate` has not told of yet. */
   #moved: MovedEvent[] = [];
 
-  constructor(factory: BackendFactory) {
+  constructor(factory: BackendFactory, keeps?: KeepsSegments) {
     this.#factory = factory;
+    this.#keeps = keeps;
   }
 
   /**
@@ -210,7 +225,8 @@ export class Engine {
           execution.note(report, phase);
         },
       });
-      this.#loaded = { host, tokenizer, session, execution };
+      const segments = this.#segmentCache(session, source);
+      this.#loaded = { host, tokenizer, session, execution, segments };
       return describe(this.#loaded, file);
     } catch (error) {
       host.dispose();
@@ -248,9 +264,14 @@ export class Engine {
 
   /** Reads the prompt and writes what follows it; see `Session.generate`. */
   async *generate(request: GenerationRequest, signal: AbortSignal): AsyncIterable<EngineEvent> {
-    const { session, tokenizer } = this.#need();
-    const { topLogprobs, grammar } = request;
-    const events = session.generate(promptTokens(tokenizer, request.prompt), {
+    const { session, tokenizer, segments } = this.#need();
+    const { topLogprobs, grammar, conversation } = request;
+    const [startedAt, since] = [performance.now(), Date.now()];
+    const prompt = promptTokens(tokenizer, request.prompt);
+    if (conversation !== undefined) await segments?.restore(prompt, signal);
+    const events = session.generate(prompt, {
+      startedAt,
+      speculate: request.speculate ?? true,
       sampling: request.sampling,
       penalties: { ...noPenalties, ...request.penalties },
       maxTokens: request.maxTokens,
@@ -272,6 +293,8 @@ export class Engine {
         ? { type, token, text }
         : { type, token, text, report: report(tokenizer, token, logprob, event.topLogprobs ?? []) };
     }
+    // The answer is complete for its reader; the next one waits until it is kept.
+    if (conversation !== undefined) await segments?.keep({ conversation, since });
   }
 
   /** The ids of a prompt, with the BOS that the vocabulary wants in front of every text. */
@@ -300,6 +323,11 @@ export class Engine {
 
   detokenize(tokens: readonly number[], options: { readonly special: boolean }): string {
     return this.#need().tokenizer.decode(tokens, { showSpecial: options.special });
+  }
+
+  #segmentCache(session: Session, { contentHash }: ByteSource): SegmentCache | null {
+    if (this.#keeps === undefined || contentHash === undefined) return null;
+    return new SegmentCache(this.#keeps.store, session, contentHash, this.#keeps.version);
   }
 
   #need(): Loaded {

@@ -34,6 +34,8 @@ interface CachedBlock {
 
 export class StoredByteSource implements ByteSource {
   readonly size: number;
+  /** SHA-256 of the file. */
+  readonly contentHash: string;
   readonly #options: StoredByteSourceOptions;
   readonly #entries: ReadonlyMap<number, BlockEntry>;
   /** In order of last use, the newest last. */
@@ -44,6 +46,8 @@ export class StoredByteSource implements ByteSource {
   constructor(options: StoredByteSourceOptions) {
     this.#options = options;
     this.size = options.model.size ?? 0;
+    // A ready model was hashed as a whole; one that was not is named by nothing that others have.
+    this.contentHash = options.model.sha256 ?? options.model.contentId;
     this.#entries = new Map(options.model.blocks.map((block) => [block.index, block]));
   }
 

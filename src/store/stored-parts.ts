@@ -11,6 +11,7 @@ export interface OpenedModel extends ByteSource {
 
 /** The files of a stored model, read as one. */
 export class StoredParts extends JoinedByteSource<StoredByteSource> implements OpenedModel {
+  readonly contentHash: string;
   readonly #release: () => void;
 
   constructor(
@@ -25,6 +26,7 @@ export class StoredParts extends JoinedByteSource<StoredByteSource> implements O
           new StoredByteSource({ context, model, checkedBlocks, release: () => undefined }),
       ),
     );
+    this.contentHash = this.parts.map((part) => part.contentHash).join('+');
     this.#release = release;
   }
 

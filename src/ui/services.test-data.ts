@@ -57,6 +57,7 @@ const defaults: Settings = {
   calmSeconds: 30,
   thinking: true,
   backend: 'auto',
+  keepReading: true,
   hubUrl: 'https://hub.example',
 };
 
@@ -158,6 +159,7 @@ export function makeServices(): TestServices {
   const storage = new ObservableValue<StorageView>({
     usageBytes: 1e9,
     quotaBytes: 4e9,
+    readingBytes: 24e6,
     persisted: false,
     kept: true,
   });
@@ -240,6 +242,7 @@ export function makeServices(): TestServices {
       promptInstall: does('promptInstall', undefined),
       requestPersistence: does('requestPersistence', true),
       refreshStorage: does('refreshStorage', undefined),
+      clearReading: does('clearReading', undefined),
     },
     power: { power, changes },
   };

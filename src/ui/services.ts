@@ -368,6 +368,8 @@ export interface AnswerStatsView {
   }[];
   /** Of the whole device meanwhile, estimated; absent where nobody knows. */
   readonly joules?: number;
+  /** Of the answer's tokens those that were computed ahead; absent where nobody counted. */
+  readonly acceptedTokens?: number;
 }
 
 /** What the model thought before it answered. */
@@ -464,6 +466,8 @@ export interface Settings {
   readonly thinking: boolean;
   /** What computes: the faster of both, the processor, or the graphics card where there is one. */
   readonly backend: 'auto' | 'wasm' | 'webgpu';
+  /** Whether what a model has read of a chat is kept, so that the chat goes on at once after a restart. */
+  readonly keepReading: boolean;
   /** Where models are looked for: Hugging Face, or a server that speaks its protocol. */
   readonly hubUrl: string;
 }
@@ -586,6 +590,8 @@ export interface StorageView {
   /** The browser's own estimates, in bytes; null where it does not say. */
   readonly usageBytes: number | null;
   readonly quotaBytes: number | null;
+  /** What models have read of chats, in bytes; null where it cannot be read. */
+  readonly readingBytes: number | null;
   /** Whether the browser promised not to evict; null where it does not say. */
   readonly persisted: boolean | null;
   /** False in private windows and where storage is blocked: nothing will be kept. */
@@ -612,6 +618,8 @@ export interface AppService {
   promptInstall(): Promise<void>;
   requestPersistence(): Promise<boolean>;
   refreshStorage(): Promise<void>;
+  /** Deletes what models have read of chats; the chats stay. */
+  clearReading(): Promise<void>;
 }
 
 export interface Services {

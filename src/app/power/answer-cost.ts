@@ -7,7 +7,7 @@ const MOST_STRETCHES = 20;
 
 /** @param watts mean power of the device while it computes; null where nobody knows */
 export function messageStats(stats: GenerationStats, watts: number | null): MessageStats {
-  const { execution, ...rest } = stats;
+  const { execution, guessedTokens: _guessedTokens, ...rest } = stats;
   const stretches = alike(execution.stretches);
   const milliseconds = stretches.reduce((sum, each) => sum + each.milliseconds, 0);
   const seconds = (rest.timeToFirstTokenMs + milliseconds) / 1000;

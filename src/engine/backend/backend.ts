@@ -125,6 +125,18 @@ export interface KvCacheHandle {
   readonly bytes: number;
 }
 
+/** Takes keys and values of positions [start, start + positions) out as segments (`kv-segment.ts`). */
+export interface CacheSegments {
+  read(cache: KvCacheHandle, start: number, positions: number): Uint8Array<ArrayBuffer>;
+  /** Puts one that `isSegment` at its positions. */
+  write(
+    cache: KvCacheHandle,
+    start: number,
+    positions: number,
+    segment: Uint8Array<ArrayBuffer>,
+  ): void;
+}
+
 /** What changes from step to step. */
 export interface StepInput {
   /** Token ids, one per row; 1 to `Executable.maxTokens`. */
@@ -235,6 +247,8 @@ export interface Backend {
   saveRecurrent(cache: KvCacheHandle): RecurrentSnapshot;
   /** Puts a copy back; null: zeros, as at the start of a text. */
   restoreRecurrent(cache: KvCacheHandle, snapshot: RecurrentSnapshot | null): void;
+  /** Absent where caches cannot be read. */
+  readonly segments?: CacheSegments;
   /** @throws AppError `not-supported`, `engine/out-of-memory`, `model-file/missing-tensor` */
   compile(graph: Graph, options: CompileOptions): Executable;
   /**

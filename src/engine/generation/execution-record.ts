@@ -9,7 +9,7 @@ export interface TokenStretch extends Pick<
   /** Place of the first one in the answer. The answer's first token, 0, comes with the prompt. */
   readonly firstToken: number;
   readonly tokens: number;
-  /** Bytes of weights read for each of them. */
+  /** Bytes of weights read for each of them; a step that computes several tokens reads them once. */
   readonly weightBytesPerToken: number;
   /** Computing time of all of them. */
   readonly milliseconds: number;
@@ -28,19 +28,22 @@ export class ExecutionRecord {
   #promptWeightBytes = 0;
   #answerWeightBytes = 0;
   #decoded = 0;
+  /** Of the last step. */
+  #stepBytes = 0;
   readonly #stretches: TokenStretch[] = [];
 
   prompt(steps: readonly StepReport[]): void {
     for (const { weightBytes } of steps) this.#promptWeightBytes += weightBytes;
   }
 
-  /** One token was computed in these steps: one, or more after a device was lost. */
-  token(steps: readonly StepReport[], milliseconds: number): void {
-    this.#decoded += 1;
+  /** Tokens were computed in these steps: one, or more after a device was lost. */
+  tokens(count: number, steps: readonly StepReport[], milliseconds: number): void {
+    const firstToken = this.#decoded + 1;
+    this.#decoded += count;
     const last = steps.at(-1);
     if (last === undefined) return;
-    const weightBytes = steps.reduce((sum, step) => sum + step.weightBytes, 0);
-    this.#answerWeightBytes += weightBytes;
+    const stepBytes = steps.reduce((sum, step) => sum + step.weightBytes, 0);
+    this.#answerWeightBytes += stepBytes;
     const { backend, threads, precision, kvType } = last;
     const before = this.#stretches.at(-1);
     const alike =
@@ -49,21 +52,24 @@ export class ExecutionRecord {
       before.threads === threads &&
       before.precision === precision &&
       before.kvType === kvType &&
-      before.weightBytesPerToken === weightBytes;
+      this.#stepBytes === stepBytes;
+    this.#stepBytes = stepBytes;
     if (alike) {
-      const tokens = before.tokens + 1;
+      const tokens = before.tokens + count;
       const total = before.milliseconds + milliseconds;
-      this.#stretches[this.#stretches.length - 1] = { ...before, tokens, milliseconds: total };
+      const weightBytesPerToken = (before.weightBytesPerToken * before.tokens + stepBytes) / tokens;
+      const stretch = { ...before, tokens, weightBytesPerToken, milliseconds: total };
+      this.#stretches[this.#stretches.length - 1] = stretch;
       return;
     }
     this.#stretches.push({
-      firstToken: this.#decoded,
-      tokens: 1,
+      firstToken,
+      tokens: count,
       backend,
       threads,
       precision,
       kvType,
-      weightBytesPerToken: weightBytes,
+      weightBytesPerToken: stepBytes / count,
       milliseconds,
     });
   }

@@ -341,6 +341,8 @@ describe('Session.generate', () => {
       timeToFirstTokenMs: 200,
       prefillTokensPerSecond: 20,
       decodeTokensPerSecond: 100,
+      guessedTokens: 0,
+      acceptedTokens: 0,
       execution: {
         promptWeightBytes: 2000,
         answerWeightBytes: 3000,
@@ -358,6 +360,126 @@ describe('Session.generate', () => {
         ],
       },
     });
+  });
+});
+
+describe('tokens computed ahead', () => {
+  const poem = 'the rain in spain stays mainly in the plain; ';
+  const prompt = `${poem}again: `;
+  const answer = `${poem}${poem}and so on<|end|>`;
+
+  /** A clock by which a step of many tokens takes as long as one of one. */
+  function timed(
+    script: Script,
+    change: Partial<SessionOptions> & { capacity?: number } = {},
+  ): Setup {
+    let time = 0;
+    const setup = setUp(script, { ...change, now: () => time });
+    setup.model.onForward = () => {
+      time += 10;
+    };
+    return setup;
+  }
+  const reciting = (change?: Parameters<typeof timed>[1]): Setup =>
+    timed(scriptAnswer(byteVocabularySize, bytes(prompt).length, bytes(answer)), change);
+  const answerSteps = ({ model }: Setup): number =>
+    model.calls.filter(({ position }) => position >= bytes(prompt).length).length;
+
+  it('take fewer steps for a text that repeats what it read', async () => {
+    const setup = reciting();
+    const { text, done } = await collect(setup.session.generate(bytes(prompt), greedy));
+    expect(text).toBe(answer.replace('<|end|>', ''));
+    const { answerTokens, guessedTokens, acceptedTokens } = done.stats;
+    expect(acceptedTokens).toBeGreaterThan(answerTokens / 2);
+    expect(guessedTokens).toBeGreaterThanOrEqual(acceptedTokens);
+    expect(answerSteps(setup)).toBe(answerTokens - acceptedTokens);
+    expect(setup.session.tokens).toEqual(bytes(prompt + text));
+    expect(setup.state.history).toEqual(bytes(prompt + text));
+  });
+
+  it('can be left out', async () => {
+    const setup = reciting();
+    const options = { ...greedy, speculate: false };
+    const { done } = await collect(setup.session.generate(bytes(prompt), options));
+    expect(done.stats).toMatchObject({ guessedTokens: 0, acceptedTokens: 0 });
+    expect(answerSteps(setup)).toBe(done.stats.answerTokens);
+  });
+
+  it('are none for a text that repeats nothing', async () => {
+    const setup = timed(historyScript);
+    const options = { ...greedy, maxTokens: 60 };
+    const { done } = await collect(setup.session.generate(bytes(prompt), options));
+    expect(done.stats.guessedTokens).toBe(0);
+  });
+
+  /** Repeats itself, but with a will of its own at every ninth token. */
+  const wilful: Script = (history) => {
+    const logits = historyScript(history);
+    const repeated = history[history.length - bytes(poem).length];
+    if (repeated !== undefined && history.length % 9 !== 0) logits[repeated] = 14;
+    return logits;
+  };
+  const mixtures: readonly (readonly [string, GenerateOptions])[] = [
+    ['the likeliest tokens', greedy],
+    ['a drawn text', { sampling: { ...greedySampling, temperature: 1.3, seed: 7 } }],
+    [
+      'a drawn text with cuts',
+      { sampling: { temperature: 0.9, topK: 20, topP: 0.9, minP: 0.01, seed: 3 } },
+    ],
+    [
+      'a text with penalties',
+      {
+        sampling: { ...greedySampling, temperature: 0.8, seed: 5 },
+        penalties: {
+          repetitionPenalty: 1.2,
+          repetitionWindow: 32,
+          frequencyPenalty: 0.1,
+          presencePenalty: 0.1,
+          logitBias: new Map([[40, 2]]),
+        },
+      },
+    ],
+    ['a text up to a word', { ...greedy, stop: ['plain'] }],
+    ['a text of a given length', { ...greedy, maxTokens: 37 }],
+    ['log-probabilities', { ...greedy, topLogprobs: 2 }],
+  ];
+
+  it.each(mixtures)('change nothing about %s', async (_name, options) => {
+    const run = (speculate: boolean) => {
+      const setup = timed(wilful, { capacity: 200 });
+      const all = { maxTokens: 120, ...options, speculate };
+      return collect(setup.session.generate(bytes(poem + poem), all)).then((result) => ({
+        ...result,
+        held: setup.session.tokens,
+        history: setup.state.history,
+      }));
+    };
+    const [ahead, single] = [await run(true), await run(false)];
+    const told = (event: GenerationEvent) => (event.type === 'done' ? event.reason : event);
+    expect(ahead.events.map(told)).toEqual(single.events.map(told));
+    expect(ahead.text).toBe(single.text);
+    expect(ahead.held).toEqual(single.held);
+    expect(ahead.history).toEqual(single.history);
+    expect(ahead.done.stats.guessedTokens).toBeGreaterThan(0);
+  });
+
+  it('never go beyond the context', async () => {
+    for (const capacity of [70, 71, 72, 73, 74, 75, 76]) {
+      const setup = reciting({ capacity });
+      const { text, done } = await collect(setup.session.generate(bytes(prompt), greedy));
+      expect(done.reason).toBe('context');
+      expect(text).toBe(answer.slice(0, capacity - bytes(prompt).length + 1));
+    }
+  });
+
+  it('leave a state that goes on where the reader left', async () => {
+    const setup = reciting();
+    for await (const event of setup.session.generate(bytes(prompt), greedy)) {
+      if (event.type === 'token' && setup.session.tokens.length > bytes(prompt).length + 30) break;
+    }
+    expect(setup.state.history).toEqual(setup.session.tokens);
+    const { text } = await collect(setup.session.generate(bytes(prompt), greedy));
+    expect(text).toBe(answer.replace('<|end|>', ''));
   });
 });
 

@@ -9,12 +9,19 @@
 import { isAbortError, AppError } from '../../common/errors.ts';
 import { throwIfAborted } from '../../common/abort.ts';
 import type { Precision } from '../backend/backend.ts';
-import type { LanguageModel, ModelState, StepReport } from '../models/language-model.ts';
+import type {
+  LanguageModel,
+  ModelState,
+  SegmentAccess,
+  StepReport,
+} from '../models/language-model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { AnswerWriter } from './answer-writer.ts';
-import type { AnswerOptions, WrittenToken } from './answer-writer.ts';
+import type { AnswerOptions, WriterStep, WrittenToken } from './answer-writer.ts';
 import { tokenLogprobs } from './logprobs.ts';
 import type { TokenLogprob } from './logprobs.ts';
+import { PromptLookup } from './prompt-lookup.ts';
+import { mostGuesses, Speculation } from './speculation.ts';
 import { StatsRecorder } from './stats.ts';
 import type { Clock, GenerationStats } from './stats.ts';
 import { yieldToEventLoop } from '../../common/yield-to-event-loop.ts';
@@ -42,6 +49,10 @@ export interface SessionOptions {
 
 export interface GenerateOptions extends AnswerOptions {
   readonly signal?: AbortSignal | undefined;
+  /** Whether tokens may be computed on the guess that they come next; they may unless false. */
+  readonly speculate?: boolean;
+  /** When the wait for the answer began, on the session's clock; now unless given. */
+  readonly startedAt?: number;
 }
 
 /** `context`: the answer reached the end of the context, of which the user is to be told. */
@@ -110,6 +121,7 @@ export class Session {
   readonly #sliceTokens: number;
   readonly #now: Clock;
   readonly #tokens: number[] = [];
+  readonly #speculation = new Speculation();
   #busy = false;
   #disposed = false;
 
@@ -176,7 +188,7 @@ export class Session {
     prompt: readonly number[],
     options: GenerateOptions,
   ): AsyncGenerator<GenerationEvent, void, undefined> {
-    const startedAt = this.#now();
+    const startedAt = options.startedAt ?? this.#now();
     this.#checkFits(prompt);
     if (prompt.length === 0) {
       throw new AppError('invalid-argument', 'There is no text to continue: the prompt is empty.');
@@ -253,6 +265,22 @@ export class Session {
     this.#truncate(length);
   }
 
+  /** What the state takes out and puts in; null where it cannot, and while something is at work. */
+  get segments(): SegmentAccess | null {
+    return this.#busy || this.#disposed ? null : this.#state.segments;
+  }
+
+  /**
+   * Appends tokens whose keys and values were computed before; false when the bytes are not theirs.
+   * @throws AppError `engine/busy`
+   */
+  appendSegment(tokens: readonly number[], segment: Uint8Array<ArrayBuffer>): boolean {
+    if (this.#busy) throw busyError();
+    if (this.segments?.append(tokens, segment) !== true) return false;
+    this.#tokens.push(...tokens);
+    return true;
+  }
+
   /** Gives the state's memory back. */
   dispose(): void {
     if (this.#disposed) return;
@@ -292,19 +320,84 @@ export class Session {
     const { signal } = options;
     if (options.maxTokens !== undefined && options.maxTokens <= 0) return 'length';
     throwIfAborted(signal);
-    let step = writer.next(firstLogits);
+    const lookup = this.#lookup(options);
+    let steps: readonly WriterStep[] = [writer.next(firstLogits)];
     for (;;) {
-      if (step.written !== null) {
-        stats.token();
-        yield { type: 'token', ...step.written };
+      for (const { written, finish } of steps) {
+        if (written !== null) {
+          stats.token();
+          yield { type: 'token', ...written };
+        }
+        if (finish !== null) return finish;
       }
-      if (step.finish !== null) return step.finish;
       if (this.#tokens.length >= this.#state.capacity) return 'context';
       await this.#betweenTokens(signal);
-      const { token } = step;
-      step = await stats.decode(async () =>
-        writer.next(await this.#append('answer', [token], 'last', signal, stats)),
+      const { token } = steps.at(-1) as WriterStep;
+      lookup?.push(token);
+      const guesses = lookup === null ? [] : this.#guesses(lookup);
+      const count = this.#speculation.choose(guesses.length);
+      const ahead = guesses.slice(0, count);
+      steps = await stats.decode(count, () =>
+        this.#decode(writer, [token, ...ahead], signal, stats),
       );
+      if (lookup !== null) this.#learn(lookup, guesses, ahead, steps);
+    }
+  }
+
+  /** The text that guesses are taken from; null where there are to be none, or none could be taken back. */
+  #lookup(options: GenerateOptions): PromptLookup | null {
+    if (options.speculate === false || !this.#state.cuttable) return null;
+    const lookup = new PromptLookup();
+    lookup.push(...this.#tokens);
+    this.#speculation.begin();
+    return lookup;
+  }
+
+  /** As many guesses as one step can take. */
+  #guesses(lookup: PromptLookup): readonly number[] {
+    const room = this.#state.capacity - this.#tokens.length;
+    const rows = Math.min(this.#model.maxTokens, this.#model.maxOutputs, room);
+    return lookup.guess(Math.min(mostGuesses, rows - 1));
+  }
+
+  /**
+   * Computes a chosen token and guesses of those that follow it, and chooses one token behind each
+   * as long as the guesses are what was chosen. What was guessed wrong is forgotten: the state then
+   * holds all chosen tokens but the last, as if they had been computed one by one.
+   */
+  async #decode(
+    writer: AnswerWriter,
+    tokens: readonly number[],
+    signal: AbortSignal | undefined,
+    stats: StatsRecorder,
+  ): Promise<WriterStep[]> {
+    const before = this.#tokens.length;
+    const startedAt = this.#now();
+    const want = tokens.length === 1 ? 'last' : 'all';
+    const logits = await this.#append('answer', tokens, want, signal, stats);
+    this.#speculation.measured(tokens.length, this.#now() - startedAt);
+    const size = this.#model.info.vocabularySize;
+    const steps: WriterStep[] = [];
+    for (let row = 0; row < tokens.length; row++) {
+      const step = writer.next(logits.subarray(row * size, (row + 1) * size));
+      steps.push(step);
+      if (step.finish !== null || step.token !== tokens[row + 1]) break;
+    }
+    this.#truncate(before + steps.length);
+    return steps;
+  }
+
+  /** What the step tells of guesses, also of those that were not computed. */
+  #learn(
+    lookup: PromptLookup,
+    guesses: readonly number[],
+    ahead: readonly number[],
+    steps: readonly WriterStep[],
+  ): void {
+    lookup.push(...steps.slice(0, -1).map(({ token }) => token));
+    const compared = Math.min(steps.length, Math.max(1, ahead.length), guesses.length);
+    for (let index = 0; index < compared; index++) {
+      this.#speculation.observed(steps[index]?.token === guesses[index]);
     }
   }
 

@@ -13,6 +13,9 @@ export interface GenerationStats {
   readonly prefillTokensPerSecond: number;
   /** Of the tokens after the first one, which the prefill pays for; 0 when unknown. */
   readonly decodeTokensPerSecond: number;
+  /** Tokens that were computed on the guess that they would be chosen, and how many of them were. */
+  readonly guessedTokens: number;
+  readonly acceptedTokens: number;
   readonly execution: AnswerExecution;
 }
 
@@ -31,6 +34,8 @@ export class StatsRecorder {
   #prefillMs = 0;
   #decodeMs = 0;
   #decodedTokens = 0;
+  #guessedTokens = 0;
+  #acceptedTokens = 0;
   #answerTokens = 0;
   #firstTokenAt: number | null = null;
   readonly #record = new ExecutionRecord();
@@ -58,15 +63,17 @@ export class StatsRecorder {
     return result;
   }
 
-  /** Runs one step of the decode loop. */
-  async decode<T>(work: () => Promise<T>): Promise<T> {
+  /** Runs one step of the decode loop, which chooses one or more tokens, `guesses` at most as guessed. */
+  async decode<T extends readonly unknown[]>(guesses: number, work: () => Promise<T>): Promise<T> {
     const start = this.#now();
-    const result = await work();
+    const chosen = await work();
     const took = this.#now() - start;
     this.#decodeMs += took;
-    this.#record.token(this.#steps.splice(0), took);
-    this.#decodedTokens++;
-    return result;
+    this.#record.tokens(chosen.length, this.#steps.splice(0), took);
+    this.#decodedTokens += chosen.length;
+    this.#guessedTokens += guesses;
+    this.#acceptedTokens += chosen.length - 1;
+    return chosen;
   }
 
   token(): void {
@@ -87,6 +94,8 @@ export class StatsRecorder {
       timeToFirstTokenMs: this.#firstTokenAt === null ? 0 : this.#firstTokenAt - this.#startedAt,
       prefillTokensPerSecond: perSecond(computed, this.#prefillMs),
       decodeTokensPerSecond: perSecond(this.#decodedTokens, this.#decodeMs),
+      guessedTokens: this.#guessedTokens,
+      acceptedTokens: this.#acceptedTokens,
       execution: this.#record.execution(),
     };
   }

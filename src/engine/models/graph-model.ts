@@ -41,8 +41,8 @@ export interface GraphModelParts {
 export class GraphLanguageModel implements LanguageModel {
   readonly info: LanguageModelInfo;
   readonly maxTokens: number;
+  readonly maxOutputs: number;
   readonly #parts: GraphModelParts;
-  readonly #maxOutputs: number;
   readonly #executable: Executable;
   readonly #traffic: WeightTraffic;
   readonly #states = new Set<KvCache>();
@@ -55,11 +55,11 @@ export class GraphLanguageModel implements LanguageModel {
     this.info = info;
     this.maxTokens = maxTokens;
     this.#parts = parts;
-    this.#maxOutputs = outputRows(maxTokens, info.vocabularySize);
+    this.maxOutputs = outputRows(maxTokens, info.vocabularySize);
     this.#executable = backend.compile(graph, {
       weights,
       maxTokens,
-      maxOutputs: this.#maxOutputs,
+      maxOutputs: this.maxOutputs,
     });
     this.#traffic = new WeightTraffic(graph, weights);
   }
@@ -96,7 +96,7 @@ export class GraphLanguageModel implements LanguageModel {
     throwIfAborted(options.signal);
     this.#running = true;
     try {
-      return options.want === 'all' && tokens.length > this.#maxOutputs
+      return options.want === 'all' && tokens.length > this.maxOutputs
         ? await this.#forwardAll(tokens, cache, options)
         : await this.#step(tokens, cache, options);
     } finally {
@@ -155,9 +155,9 @@ export class GraphLanguageModel implements LanguageModel {
     const before = cache.length;
     const gathered = new Float32Array(tokens.length * this.info.vocabularySize);
     try {
-      for (let start = 0; start < tokens.length; start += this.#maxOutputs) {
+      for (let start = 0; start < tokens.length; start += this.maxOutputs) {
         throwIfAborted(options.signal);
-        const part = tokens.subarray(start, start + this.#maxOutputs);
+        const part = tokens.subarray(start, start + this.maxOutputs);
         gathered.set(await this.#step(part, cache, options), start * this.info.vocabularySize);
       }
     } catch (error) {

@@ -7,7 +7,8 @@
  */
 import { AppError } from '../../common/errors.ts';
 import type { Backend, KvCacheHandle, KvCacheSpec, RecurrentSnapshot } from '../backend/backend.ts';
-import type { ModelState } from './language-model.ts';
+import { isSegment } from '../backend/kv-segment.ts';
+import type { ModelState, SegmentAccess } from './language-model.ts';
 
 /**
  * Copies kept at a time: the ends of the last prompts of a chat, so that another answer, an edited
@@ -32,6 +33,7 @@ export class KvCache implements ModelState {
   readonly capacity: number;
   readonly bytes: number;
   readonly cuttable: boolean;
+  readonly segments: SegmentAccess | null;
 
   /**
    * @param onDispose called once, when the memory has been given back
@@ -49,6 +51,7 @@ export class KvCache implements ModelState {
     this.capacity = spec.capacity;
     this.bytes = this.#handle.bytes;
     this.cuttable = (spec.recurrent ?? []).length === 0;
+    this.segments = this.cuttable ? this.#segmentAccess(spec.layers) : null;
   }
 
   get length(): number {
@@ -114,6 +117,22 @@ export class KvCache implements ModelState {
     this.#remembered = [];
     this.#before = null;
     this.#onDispose(this);
+  }
+
+  #segmentAccess(layers: KvCacheSpec['layers']): SegmentAccess | null {
+    const { segments } = this.#backend;
+    if (segments === undefined) return null;
+    return {
+      format: layers.map((one) => `${one.kvHeads}x${one.headDim}+${one.valueDim}`).join(),
+      read: (start, positions) => segments.read(this.handle, start, positions),
+      append: (tokens, segment) => {
+        const fits = this.#length + tokens.length <= this.capacity;
+        if (!fits || !isSegment(layers, tokens.length, segment)) return false;
+        segments.write(this.handle, this.#length, tokens.length, segment);
+        this.#length += tokens.length;
+        return true;
+      },
+    };
   }
 
   /** To the last remembered place that is not behind `length`, or to the start. */

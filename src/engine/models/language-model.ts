@@ -20,6 +20,15 @@ export interface LanguageModelInfo {
   readonly fourBitLoss: number;
 }
 
+/** Takes what a state remembers of some positions out as bytes, and puts it in again. */
+export interface SegmentAccess {
+  /** Of the bytes: only segments of the same format fit. */
+  readonly format: string;
+  read(start: number, positions: number): Uint8Array<ArrayBuffer>;
+  /** Appends the tokens that a segment was read of; false, and nothing done, when it is none. */
+  append(tokens: readonly number[], segment: Uint8Array<ArrayBuffer>): boolean;
+}
+
 /** The memory of one conversation inside the model. */
 export interface ModelState {
   /** Positions the state can hold. */
@@ -32,6 +41,8 @@ export interface ModelState {
    * `remember` was called, or to the start.
    */
   readonly cuttable: boolean;
+  /** Null where what is remembered cannot be taken out. */
+  readonly segments: SegmentAccess | null;
   /** Forgets everything from position `length` on, and as much before it as it must; what is left. */
   truncate(length: number): number;
   /** Makes the present length one that `truncate` can go back to. */
@@ -78,6 +89,8 @@ export interface LanguageModel {
   readonly info: LanguageModelInfo;
   /** Largest number of tokens of one `forward` call. */
   readonly maxTokens: number;
+  /** Rows of logits that are computed at once; a call that wants more is worked off in parts. */
+  readonly maxOutputs: number;
   /** Absent where weights have none that could be given up. */
   readonly lowPlanes?: GivenPlanes | undefined;
   /** Bytes of weights that a token costs, as they are now in memory. */

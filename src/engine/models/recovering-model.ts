@@ -15,6 +15,7 @@ import type {
   LanguageModel,
   LanguageModelInfo,
   ModelState,
+  SegmentAccess,
   StateOptions,
 } from './language-model.ts';
 
@@ -63,6 +64,20 @@ class RecoveringState implements ModelState {
     return this.inner.cuttable;
   }
 
+  /** Not while the state below still has to read tokens again. */
+  get segments(): SegmentAccess | null {
+    const { segments } = this.inner;
+    if (segments === null || this.inner.length !== this.tokens.length) return null;
+    return {
+      ...segments,
+      append: (tokens, segment) => {
+        const appended = segments.append(tokens, segment);
+        if (appended) this.tokens.push(...tokens);
+        return appended;
+      },
+    };
+  }
+
   truncate(length: number): number {
     this.tokens.length = Math.min(this.tokens.length, length);
     if (length < this.inner.length) this.tokens.length = this.inner.truncate(length);
@@ -82,6 +97,7 @@ class RecoveringState implements ModelState {
 export class RecoveringModel implements LanguageModel {
   readonly info: LanguageModelInfo;
   readonly maxTokens: number;
+  readonly maxOutputs: number;
   readonly #reload: Reload;
   readonly #states = new Set<RecoveringState>();
   #model: LanguageModel;
@@ -90,6 +106,7 @@ export class RecoveringModel implements LanguageModel {
   constructor(model: LanguageModel, reload: Reload) {
     this.info = model.info;
     this.maxTokens = model.maxTokens;
+    this.maxOutputs = model.maxOutputs;
     this.#model = model;
     this.#reload = reload;
   }

@@ -291,7 +291,15 @@ function stats(values: AnswerStatsView): unknown {
       msg(str`${formatNumber(values.decodeTokensPerSecond, 1)} tokens/s`, { id: 'stats.rate' }),
     ],
     [msg('First word after', { id: 'stats.first' }), formatMilliseconds(values.timeToFirstTokenMs)],
-    [msg('Tokens written', { id: 'stats.answer' }), formatNumber(values.answerTokens)],
+    [
+      msg('Tokens written', { id: 'stats.answer' }),
+      (values.acceptedTokens ?? 0) === 0
+        ? formatNumber(values.answerTokens)
+        : msg(
+            str`${formatNumber(values.answerTokens)}, of which ${formatNumber(values.acceptedTokens ?? 0)} computed ahead`,
+            { id: 'stats.ahead' },
+          ),
+    ],
     [
       msg('Tokens read', { id: 'stats.prompt' }),
       values.reusedTokens === 0

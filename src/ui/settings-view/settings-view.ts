@@ -14,6 +14,7 @@ import { aboutSection } from './about-section.ts';
 import { answerFields } from './answer-fields.ts';
 import type { NumberField } from './answer-fields.ts';
 import { privacySection } from './privacy-section.ts';
+import { readingFields } from './reading-fields.ts';
 import { segments } from './segments.ts';
 import { settingsViewStyles } from './settings-view.styles.ts';
 
@@ -237,6 +238,9 @@ export class SettingsView extends HermitElement {
           <hermit-storage-meter></hermit-storage-meter>
           <p class="hint">${keptText(storage.kept, storage.persisted)}</p>
         </div>
+        ${readingFields(this.services, storage.readingBytes, () => {
+          void perform(this, this.services.app.clearReading());
+        })}
         <div class="setting buttons">
           ${
             storage.kept && storage.persisted === false

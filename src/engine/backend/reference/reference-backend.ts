@@ -14,6 +14,7 @@ import type { ActivationId, EmbedOp, Graph, HeadPart, Op, WeightId } from '../..
 import type {
   Backend,
   BackendMemory,
+  CacheSegments,
   CompileOptions,
   Executable,
   KvCacheHandle,
@@ -24,6 +25,13 @@ import type {
   WeightSpec,
   WeightWriter,
 } from '../backend.ts';
+import {
+  expandRun,
+  quantiseRun,
+  segmentBytes,
+  segmentRuns,
+  type SegmentRun,
+} from '../kv-segment.ts';
 import type { CacheLayer } from './operators.ts';
 import * as operators from './operators.ts';
 
@@ -31,6 +39,20 @@ export class ReferenceBackend implements Backend {
   readonly kind = 'reference';
   readonly description = 'Reference: TypeScript in double precision, 1 thread';
   readonly threadsUsed = 1;
+  readonly segments: CacheSegments = {
+    read: (cache, start, positions) => {
+      const segment = new Uint8Array(segmentBytes(cache.spec.layers, positions));
+      for (const run of segmentRuns(cache.spec.layers, positions, segment)) {
+        quantiseRun(run, (cache as ReferenceCache).vectors(run, start, positions));
+      }
+      return segment;
+    },
+    write: (cache, start, positions, segment) => {
+      for (const run of segmentRuns(cache.spec.layers, positions, segment)) {
+        expandRun(run, (cache as ReferenceCache).vectors(run, start, positions));
+      }
+    },
+  };
   readonly #weights = new Set<ReferenceWeight>();
   readonly #caches = new Set<ReferenceCache>();
   readonly #executables = new Set<ReferenceExecutable>();
@@ -238,6 +260,12 @@ class ReferenceCache implements KvCacheHandle {
 
   block(slot: number): Float64Array {
     return required(this.recurrent[slot], 'the block of recurrent state');
+  }
+
+  /** Vectors of one head at positions [start, start + positions). */
+  vectors({ layer, part, head, size }: SegmentRun, start: number, positions: number): Float32Array {
+    const first = (head * this.spec.capacity + start) * size;
+    return this.layer(layer)[part].subarray(first, first + positions * size);
   }
 
   layer(index: number): CacheLayer {

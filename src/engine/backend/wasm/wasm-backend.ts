@@ -11,6 +11,7 @@ import { AppError } from '../../../common/errors.ts';
 import type { Graph, Op } from '../../graph/ops.ts';
 import type {
   BackendMemory,
+  CacheSegments,
   CompileOptions,
   Executable,
   InputObserver,
@@ -91,6 +92,12 @@ function pieceOf(list: CommandList, first: number, count: number): TeamWork {
 export class WasmBackend implements ObservableBackend {
   readonly kind = 'wasm';
   observer: InputObserver | null = null;
+  readonly segments: CacheSegments = {
+    read: (cache, ...place) => this.#ownCache(cache).readSegment(...place),
+    write: (cache, ...place) => {
+      this.#ownCache(cache).writeSegment(...place);
+    },
+  };
   /** Gets what each group of commands took; a step is run group by group while there is one. */
   profiler: StepProfiler | null = null;
   readonly kernels: KernelReport | undefined;

@@ -1,7 +1,16 @@
 /** The memory of one conversation inside WASM memory: keys, values, recurrent blocks. */
 import { AppError } from '../../../common/errors.ts';
 import type { KvCacheHandle, KvCacheSpec, RecurrentSnapshot } from '../backend.ts';
-import { CACHE_LAYER_WORDS, CACHE_WORDS, kvTypeCodes } from './command-layout.ts';
+import {
+  expandHalves,
+  expandRun,
+  quantiseHalves,
+  quantiseRun,
+  segmentBytes,
+  segmentRuns,
+  type SegmentRun,
+} from '../kv-segment.ts';
+import { CACHE_WORDS, kvTypeCodes } from './command-layout.ts';
 import type { CacheNeeds } from './compiled-graph.ts';
 import type { Kernels } from './kernel-module.ts';
 
@@ -20,6 +29,17 @@ export class WasmSnapshot implements RecurrentSnapshot {
   }
 }
 
+/** Addresses of vectors (kvHead, position, dim) and, in a `q8` cache, of their scales. */
+interface Vectors {
+  readonly data: number;
+  readonly scales: number;
+}
+
+interface CacheLayer {
+  readonly keys: Vectors;
+  readonly values: Vectors;
+}
+
 export class WasmCache implements KvCacheHandle {
   readonly spec: KvCacheSpec;
   readonly bytes: number;
@@ -27,6 +47,7 @@ export class WasmCache implements KvCacheHandle {
   readonly address: number;
   readonly owner: Kernels;
   readonly #blocks: number[] = [];
+  readonly #layers: readonly CacheLayer[];
   readonly #recurrent: readonly { readonly address: number; readonly size: number }[];
   #released = false;
 
@@ -43,24 +64,28 @@ export class WasmCache implements KvCacheHandle {
       this.#blocks.push(heap.allocate(size));
       return this.#blocks.at(-1) ?? 0;
     };
-    const vectors = (kvHeads: number, size: number): number[] => {
+    const vectors = (kvHeads: number, size: number): Vectors => {
       const count = kvHeads * capacity;
       const data = allocate(count * size * kvElementBytes[type]);
-      return [size, data, type === 'q8' ? allocate(count * 4) : 0];
+      return { data, scales: type === 'q8' ? allocate(count * 4) : 0 };
     };
     try {
-      const layers = spec.layers.map(({ kvHeads, headDim, valueDim }) => {
-        return [kvHeads, ...vectors(kvHeads, headDim), ...vectors(kvHeads, valueDim)];
+      const rows: number[] = [];
+      this.#layers = spec.layers.map(({ kvHeads, headDim, valueDim }) => {
+        const keys = vectors(kvHeads, headDim);
+        const values = vectors(kvHeads, valueDim);
+        rows.push(kvHeads, headDim, keys.data, keys.scales, valueDim, values.data, values.scales);
+        return { keys, values };
       });
       this.#recurrent = (spec.recurrent ?? []).map((size) => ({
         address: allocate(size * 4),
         size,
       }));
       this.bytes = bytes;
-      const layersAt = allocate(layers.length * CACHE_LAYER_WORDS * 4);
+      const layersAt = allocate(rows.length * 4);
       const slotsAt = allocate(this.#recurrent.length * 4);
       this.address = allocate(CACHE_WORDS * 4);
-      heap.u32(layersAt, layers.length * CACHE_LAYER_WORDS).set(layers.flat());
+      heap.u32(layersAt, rows.length).set(rows);
       heap.u32(slotsAt, this.#recurrent.length).set(this.#recurrent.map(({ address }) => address));
       heap.u32(this.address, CACHE_WORDS).set([capacity, kvTypeCodes[type], layersAt, slotsAt]);
     } catch (error) {
@@ -104,6 +129,52 @@ export class WasmCache implements KvCacheHandle {
       if (saved === undefined) block.fill(0);
       else block.set(saved);
     });
+  }
+
+  readSegment(start: number, positions: number): Uint8Array<ArrayBuffer> {
+    const { layers, type } = this.spec;
+    const { heap } = this.owner;
+    const segment = new Uint8Array(segmentBytes(layers, positions));
+    for (const run of segmentRuns(layers, positions, segment)) {
+      const { data, scales, count } = this.#vectorsAt(run, start, positions);
+      if (type === 'f16') quantiseHalves(run, heap.u16(data, count));
+      else if (type === 'f32') quantiseRun(run, heap.f32(data, count));
+      else {
+        run.digits.set(heap.i8(data, count));
+        run.scales.set(heap.f32(scales, positions));
+      }
+    }
+    return segment;
+  }
+
+  writeSegment(start: number, positions: number, segment: Uint8Array<ArrayBuffer>): void {
+    const { layers, type } = this.spec;
+    const { heap } = this.owner;
+    for (const run of segmentRuns(layers, positions, segment)) {
+      const { data, scales, count } = this.#vectorsAt(run, start, positions);
+      if (type === 'f16') expandHalves(run, heap.u16(data, count));
+      else if (type === 'f32') expandRun(run, heap.f32(data, count));
+      else {
+        heap.i8(data, count).set(run.digits);
+        heap.f32(scales, positions).set(run.scales);
+      }
+    }
+  }
+
+  /** Where positions [start, start + positions) of a run lie, and how many components they have. */
+  #vectorsAt(
+    { layer, part, head, size }: SegmentRun,
+    start: number,
+    positions: number,
+  ): Vectors & { readonly count: number } {
+    const { capacity, type } = this.spec;
+    const { data, scales } = (this.#layers[layer] as CacheLayer)[part];
+    const first = head * capacity + start;
+    return {
+      data: data + first * size * kvElementBytes[type],
+      scales: scales + first * 4,
+      count: positions * size,
+    };
   }
 
   release(): void {

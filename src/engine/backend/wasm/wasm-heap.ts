@@ -99,6 +99,14 @@ export class WasmHeap {
     return new Float64Array(this.#memory.buffer, address, length);
   }
 
+  u16(address: number, length: number): Uint16Array {
+    return new Uint16Array(this.#memory.buffer, address, length);
+  }
+
+  i8(address: number, length: number): Int8Array {
+    return new Int8Array(this.#memory.buffer, address, length);
+  }
+
   u8(address: number, length: number): Uint8Array {
     return new Uint8Array(this.#memory.buffer, address, length);
   }

@@ -27,6 +27,7 @@ export class ScriptedState implements ModelState {
   readonly capacity: number;
   readonly bytes = 0;
   readonly cuttable = true;
+  readonly segments = null;
   readonly history: number[] = [];
   disposed = false;
 
@@ -55,6 +56,7 @@ export class ScriptedState implements ModelState {
 export class ScriptedModel implements LanguageModel {
   readonly info: LanguageModelInfo;
   readonly maxTokens: number;
+  readonly maxOutputs: number;
   readonly calls: ForwardCall[] = [];
   /** Called in the middle of each `forward`, after the first half of the tokens entered the state. */
   onForward: (call: ForwardCall) => void | Promise<void> = () => undefined;
@@ -62,6 +64,7 @@ export class ScriptedModel implements LanguageModel {
 
   constructor(options: { vocabularySize: number; maxTokens?: number; script: Script }) {
     this.maxTokens = options.maxTokens ?? 64;
+    this.maxOutputs = this.maxTokens;
     this.#script = options.script;
     this.info = {
       architecture: 'scripted',
