@@ -259,7 +259,7 @@ describe('the policy in Chromium', () => {
     await page.getByRole('link', { name: 'Energy settings' }).click();
     await page.getByText('What has changed', { exact: true }).click();
     await page.locator('.changes').getByText('8 bits → 4 bits').first().waitFor();
-    await page.getByText('Performance', { exact: true }).click();
+    await page.getByRole('radio', { name: 'Performance' }).check();
     await page.getByRole('button', { name: /^Energy: 8 bits/ }).waitFor();
     expect(await page.evaluate(() => hermit.policy.current().mode)).toBe('performance');
   });
