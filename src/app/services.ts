@@ -227,6 +227,7 @@ export async function createApplication(
     watts: () => policy.watts,
     tools,
     ensureModel: async (onProgress) => {
+      policy.requireMemory();
       const state = runtime.state.value;
       if (state.kind === 'ready' && !reloadNeeded) return;
       reloadNeeded = false;
@@ -305,6 +306,7 @@ export async function createApplication(
       return { contextLength, precision, backend };
     },
     ensureModel: async (id) => {
+      policy.requireMemory();
       const state = runtime.state.value;
       const wanted = id ?? (state.kind === 'none' ? lastModel.id : state.id);
       if (wanted === null) throw noModel();

@@ -172,6 +172,22 @@ describe('the controller of the policy', () => {
     });
   });
 
+  it('refuses with the numbers when memory is too short for a conversation', async () => {
+    await scripted.runtime.load('a', options);
+    controller.requireMemory();
+    besideBytes = 5000;
+    controller.refresh();
+    expect(controller.plan).toMatchObject({ lowPlanes: 'drop', contextTokens: 512 });
+    expect(() => {
+      controller.requireMemory();
+    }).toThrow(
+      expect.objectContaining({
+        code: 'engine/out-of-memory',
+        details: { neededBytes: 6000, budgetBytes: 1000 },
+      }),
+    );
+  });
+
   it('takes tokens that come much slower than usual for heat where no pressure is told', async () => {
     await scripted.runtime.load('a', options);
     const write = (count: number, milliseconds: number): void => {

@@ -5,7 +5,7 @@
  * Decides again when a signal, a setting or the model changes, and when the policy asked to be woken.
  * Plans are applied one after the other; of those decided meanwhile only the newest.
  */
-import { toAppError } from '../../common/errors.ts';
+import { AppError, toAppError } from '../../common/errors.ts';
 import { ObservableValue, type Observable } from '../../common/observable.ts';
 import type { EngineEvent, LoadedModel } from '../../engine/engine.ts';
 import type { ExecutionPlan } from '../../engine/execution-plan.ts';
@@ -165,6 +165,19 @@ export class PolicyController implements PowerService {
       : codes.has('mode-saver')
         ? 'saved-mode'
         : null;
+  }
+
+  /** @throws AppError `engine/out-of-memory` where memory is too short for any conversation */
+  requireMemory(): void {
+    for (const reason of this.reasons) {
+      if (reason.code !== 'memory-refused') continue;
+      const { neededBytes, budgetBytes } = reason;
+      throw new AppError(
+        'engine/out-of-memory',
+        `The loaded models need ${neededBytes} bytes of memory and may have ${budgetBytes}. Unload one, or choose a smaller model.`,
+        { details: { neededBytes, budgetBytes } },
+      );
+    }
   }
 
   /** Decides again: something may have changed that does not tell by itself. */

@@ -55,6 +55,17 @@ export function apiMethods(
     detokenize: ([id, ids, options]) =>
       hermit.detokenize(id as string, ids as number[], optionsOf(options)),
     'device.report': () => hermit.device.report(),
+    'policy.current': () => Promise.resolve(hermit.policy.current()),
+    'policy.watch': (_params, { signal, emit }) =>
+      new Promise((resolve) => {
+        const stop = hermit.policy.onChange(emit);
+        const end = (): void => {
+          stop();
+          resolve(undefined);
+        };
+        if (signal.aborted) end();
+        else signal.addEventListener('abort', end, { once: true });
+      }),
   };
   return new Map(Object.entries(methods));
 }

@@ -99,6 +99,19 @@ export interface HermitClient {
     options?: { readonly special?: boolean },
   ): Promise<string>;
   readonly device: { report(): Promise<Readonly<Record<string, unknown>>> };
+  /** How the model computes at the moment and why; who decides it is the person's choice, in the frame. */
+  readonly policy: {
+    current(): Promise<PolicyReport>;
+    /** Calls `listener` at every change until the returned function is called. */
+    onChange(listener: (report: PolicyReport) => void): () => void;
+  };
+}
+
+/** As codes with numbers; more fields than these are there. */
+export interface PolicyReport {
+  readonly mode: 'saver' | 'balanced' | 'performance' | 'manual';
+  readonly plan: { readonly precision: 8 | 4 | 'mixed'; readonly threads: 'auto' | number };
+  readonly reasons: readonly { readonly code: string }[];
 }
 
 export type Request = (
@@ -140,6 +153,18 @@ export function createClient(request: Request): HermitClient {
     tokenize: method('tokenize', 2),
     detokenize: method('detokenize', 2),
     device: { report: method('device.report', 0) },
+    policy: {
+      current: method('policy.current', 0),
+      onChange: (listener: (report: PolicyReport) => void) => {
+        const watching = new AbortController();
+        const onValue = listener as (value: unknown) => void;
+        // It ends when it is stopped or when the frame is gone, and neither is anybody's mistake.
+        request('policy.watch', [], { signal: watching.signal, onValue }).catch(() => undefined);
+        return () => {
+          watching.abort();
+        };
+      },
+    },
   };
   return client as unknown as HermitClient;
 }

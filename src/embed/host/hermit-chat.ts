@@ -142,7 +142,7 @@ export class HermitChat extends HTMLElement {
       title: this.#words.title,
       // In the fragment, so that they are not sent: the first paint has the right colours and words.
       src: `${home.href}widget#${String(new URLSearchParams({ theme, locale }))}`,
-      allow: `clipboard-write; cross-origin-isolated; ${this.getAttribute('allow') ?? ''}`,
+      allow: `clipboard-write; compute-pressure; cross-origin-isolated; ${this.getAttribute('allow') ?? ''}`,
       referrerpolicy: 'no-referrer',
       // Of one's own site, a sandbox that allows scripts and the origin would keep nothing in.
       ...(own

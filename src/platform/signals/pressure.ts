@@ -3,7 +3,7 @@
  * (https://www.w3.org/TR/compute-pressure/): Chromium alone has it, and tells it to visible pages.
  */
 import { ObservableValue, type Observable } from '../../common/observable.ts';
-import { known, missing, refusalOf, type Signal } from './signal.ts';
+import { isAllowed, known, missing, refusalOf, type Signal } from './signal.ts';
 
 /** In the order of severity. */
 export const pressureLevels = ['nominal', 'fair', 'serious', 'critical'] as const;
@@ -29,6 +29,9 @@ export function observePressure(
 ): Observable<Signal<PressureLevel>> {
   if (Observer === undefined) {
     return new ObservableValue<Signal<PressureLevel>>(missing(source, 'not-supported'));
+  }
+  if (!isAllowed('compute-pressure')) {
+    return new ObservableValue<Signal<PressureLevel>>(missing(source, 'refused'));
   }
   const signal = new ObservableValue<Signal<PressureLevel>>(missing(source, 'waiting'));
   const tell = (records: readonly { readonly state: string }[]): void => {

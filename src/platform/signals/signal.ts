@@ -44,6 +44,27 @@ export function missing(source: string, reason: MissingReason): MissingSignal {
   return { kind: 'missing', source, reason };
 }
 
+interface FeaturePolicyDocument {
+  readonly featurePolicy?: {
+    allowsFeature(feature: string): boolean;
+    features(): readonly string[];
+  };
+}
+
+/**
+ * Whether this document may use a feature, in a frame of another site for example; asking for one that
+ * is forbidden would be logged as an error. True where the browser cannot tell.
+ */
+export function isAllowed(
+  feature: string,
+  page: FeaturePolicyDocument = globalThis.document as unknown as FeaturePolicyDocument,
+): boolean {
+  const policy = (page as FeaturePolicyDocument | undefined)?.featurePolicy;
+  return (
+    policy === undefined || !policy.features().includes(feature) || policy.allowsFeature(feature)
+  );
+}
+
 /** Why a call that a browser has was not answered: forbidden here, or broken. */
 export function refusalOf(error: unknown): MissingReason {
   const name = error instanceof Error ? error.name : '';

@@ -5,7 +5,7 @@ import { observeDevice, type DeviceSignals } from './device-signals.ts';
 import { observePageState, type VisibilityDocument } from './page-state.ts';
 import { observePressure } from './pressure.ts';
 import { observeSavingHints } from './saving-hints.ts';
-import { known, missing, type Signal } from './signal.ts';
+import { isAllowed, known, missing, type Signal } from './signal.ts';
 import { measureWorkerMemory } from './worker-memory.ts';
 
 /** An event target with fields a test may change, of the shapes browsers have. */
@@ -106,6 +106,20 @@ describe('compute pressure', () => {
 
   it('is missing where there is no observer', () => {
     expect(valueOf(observePressure(undefined).value)).toBe('not-supported');
+  });
+});
+
+describe('what a document may use', () => {
+  const page = (allowed: boolean, features = ['compute-pressure']) => ({
+    featurePolicy: { allowsFeature: () => allowed, features: () => features },
+  });
+  it.each([
+    [{}, true],
+    [page(true), true],
+    [page(false), false],
+    [page(false, ['camera']), true],
+  ])('is asked where the browser can tell: %#', (document, allowed) => {
+    expect(isAllowed('compute-pressure', document)).toBe(allowed);
   });
 });
 

@@ -56,6 +56,9 @@ export const powerChipStyles = css`
     padding-inline-start: 1.1em;
     list-style: disc;
   }
+  :host([compact]) .text {
+    display: none;
+  }
   @media (max-width: 30rem) {
     .text {
       display: none;

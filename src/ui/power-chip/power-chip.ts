@@ -13,13 +13,21 @@ import { powerChipStyles } from './power-chip.styles.ts';
  * `<hermit-power-chip>`: how the loaded model computes at the moment, and why; nothing while none is
  * loaded. A leaf says that it is less than everything.
  *
- * Properties, events, slots, parts: none.
+ * Properties: `compact` where there is little room and no page of settings. Events, slots, parts: none.
  */
 export class PowerChip extends HermitElement {
   static override readonly styles = [baseStyles, powerChipStyles];
+  static override readonly properties = { compact: { type: Boolean, reflect: true } };
+
+  declare compact: boolean;
 
   readonly #power = new Observed(this, (services) => services.power.power);
   readonly #active = new Observed(this, (services) => services.models.active);
+
+  constructor() {
+    super();
+    this.compact = false;
+  }
 
   protected override render(): unknown {
     const active = this.#active.value;
@@ -40,7 +48,11 @@ export class PowerChip extends HermitElement {
         <p><strong>${state}</strong></p>
         <dl>${facts(power, active.backend)}</dl>
         ${why(power)}
-        <a href="#/settings">${msg('Energy settings', { id: 'power.more' })}</a>
+        ${
+          this.compact
+            ? nothing
+            : html`<a href="#/settings">${msg('Energy settings', { id: 'power.more' })}</a>`
+        }
       </div>
     </hermit-popover-menu>`;
   }

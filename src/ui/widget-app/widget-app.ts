@@ -11,6 +11,7 @@ import { FirstModel } from '../hermit-app/first-model.ts';
 import { closeIcon, hermitMark, newChatIcon, shieldIcon } from '../icons.ts';
 import { applyLanguage, resolveLocale } from '../localization.ts';
 import '../permission-dialog/permission-dialog.ts';
+import '../power-chip/power-chip.ts';
 import { siteName } from '../permission-dialog/permission-dialog.ts';
 import { announce, askConfirmation, modelAdded, perform, reportProblem } from '../requests.ts';
 import type { Services } from '../services.ts';
@@ -109,6 +110,7 @@ export class WidgetApp extends LitElement {
     return html`<header>
       ${hermitMark}
       <p><strong>Hermit</strong><span>${name}</span></p>
+      ${services === undefined ? nothing : html`<hermit-power-chip compact></hermit-power-chip>`}
       ${
         api || tools.length > 0
           ? html`<button
