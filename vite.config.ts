@@ -34,6 +34,16 @@ const manifest: Partial<ManifestOptions> = {
   theme_color: '#f7f4ef',
   background_color: '#f7f4ef',
   categories: ['productivity', 'utilities'],
+  share_target: {
+    action: '/',
+    method: 'GET',
+    params: { title: 'title', text: 'text', url: 'url' },
+  },
+  file_handlers: [{ action: '/', accept: { 'application/octet-stream': ['.gguf'] } }],
+  shortcuts: [
+    { name: 'New chat', url: '/#/', icons: [{ src: '/icon-192.png', sizes: '192x192' }] },
+    { name: 'Models', url: '/#/models', icons: [{ src: '/icon-192.png', sizes: '192x192' }] },
+  ],
   icons: [
     { src: '/icon-192.png', sizes: '192x192', type: 'image/png', purpose: 'any' },
     { src: '/icon-512.png', sizes: '512x512', type: 'image/png', purpose: 'any' },

@@ -1,7 +1,9 @@
 /** Entry point of the page. */
 import { toAppError } from '../common/errors.ts';
+import { onOpenedFiles, sharedText } from '../pwa/launch.ts';
 import { reloadWhenPartsAreMissing } from '../pwa/preload-error-guard.ts';
 import { allowOwnScriptUrls } from '../pwa/trusted-script-urls.ts';
+import { saveDraft } from '../ui/drafts.ts';
 import type { HermitApp } from '../ui/hermit-app/hermit-app.ts';
 import type { Hermit } from './page-api/hermit.ts';
 import { createApplication } from './services.ts';
@@ -34,8 +36,16 @@ reloadWhenPartsAreMissing({
   report,
 });
 
+const shared = sharedText(location.href);
+if (shared !== null) {
+  // Into the field of a new chat, where the person reads it before anything else.
+  saveDraft(null, shared.text);
+  history.replaceState(null, '', shared.rest);
+}
+
 const application = await createApplication(__HERMIT_VERSION__);
 globalThis.hermit = application.hermit;
 const element = document.querySelector<HermitApp>('hermit-app');
 if (element !== null) element.services = application.services;
+onOpenedFiles((files) => element?.addFiles(files) ?? Promise.resolve());
 await application.start(report).catch(report);

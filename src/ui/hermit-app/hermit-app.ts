@@ -37,7 +37,8 @@ const narrowQuery = '(max-width: 55.99rem)';
  * `<hermit-app>`: the whole page. Provides the services to everything inside, follows the address,
  * applies theme and language, and answers what components request.
  *
- * Properties: `services`; nothing is shown before it is set. Events, slots, parts: none.
+ * Properties: `services`; nothing is shown before it is set. Methods: `addFiles(files)`. Events, slots,
+ * parts: none.
  */
 export class HermitApp extends LitElement {
   static override readonly styles = [baseStyles, buttonStyles, hermitAppStyles];
@@ -58,7 +59,7 @@ export class HermitApp extends LitElement {
   readonly #router = new Router(window);
   readonly #narrowList = window.matchMedia(narrowQuery);
   readonly #drop = new FileDrop(this, (files) => {
-    void this.#addFiles(files);
+    void this.addFiles(files);
   });
   #firstModel: FirstModel | undefined;
   #stops: (() => void)[] = [];
@@ -422,10 +423,11 @@ export class HermitApp extends LitElement {
     const input = event.target as HTMLInputElement;
     const files = [...(input.files ?? [])];
     input.value = '';
-    void this.#addFiles(files);
+    void this.addFiles(files);
   };
 
-  async #addFiles(files: readonly File[]): Promise<void> {
+  /** Adds the models among files that were chosen, dropped, or opened with the app. */
+  async addFiles(files: readonly File[]): Promise<void> {
     const { services } = this;
     if (services === undefined) return;
     const models = (await perform(this, services.models.modelsIn(files))) ?? [];
