@@ -102,6 +102,7 @@ async function buildEmbedScript(outDir) {
       rolldownOptions: {
         input: {
           embed: 'src/embed/host/embed.ts',
+          'embed-language-model': 'src/embed/host/language-model.ts',
           'embed-openai': 'src/embed/host/openai-fetch.ts',
         },
         output: { entryFileNames: '[name].js', chunkFileNames: 'embed-[name].js' },

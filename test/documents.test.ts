@@ -69,7 +69,12 @@ function exists(path: string, document: string): boolean {
 }
 
 /** Files that only a running Hermit has, by their name on the server. */
-const served = new Set(['service-worker.js']);
+const served = new Set([
+  'service-worker.js',
+  'embed.js',
+  'embed-language-model.js',
+  'embed-openai.js',
+]);
 
 /** Stands in instructions for the name that the reader chooses. */
 const placeholder = /NAME/;
