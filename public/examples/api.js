@@ -61,3 +61,5 @@ by('schema').onclick = () =>
   });
 
 by('stop').onclick = () => running?.abort();
+
+for (const name of ['ask', 'schema']) by(name).disabled = false;
