@@ -35,6 +35,7 @@ import { unsupportedReason } from './graph-inputs.ts';
 import { compileKernels, instantiateKernels, type Kernels } from './kernel-module.ts';
 import { agreeingDotMethods } from './relaxed-probe.ts';
 import { StepRunner, type StepOptions } from './step-runner.ts';
+import { stepKind } from './threads/thread-governor.ts';
 import type { SpawnKernelThread } from './threads/kernel-thread.ts';
 import { ThreadTeam, type TeamWork } from './threads/thread-team.ts';
 import { LARGEST_MEMORY_BYTES } from './wasm-heap.ts';
@@ -247,8 +248,8 @@ export class WasmBackend implements ObservableBackend {
     throwIfAborted(signal);
     const { observer } = this;
     // a fused list has no place to look between
-    const kind = tokens.length === 1 && observer === null ? 'decode' : 'prefill';
-    const list = compiled[kind];
+    const kind = observer === null ? stepKind(tokens.length) : 'prefill';
+    const list = kind === 'decode' ? compiled.decode : compiled.prefill;
     const parts = this.#attendParts(list, cache.spec.capacity);
     const mixed = precision === 'mixed';
     for (const weight of compiled.weights) weight.lowHidden = mixed && !weight.sensitive;

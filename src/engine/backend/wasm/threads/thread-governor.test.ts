@@ -11,6 +11,7 @@ describe('ThreadGovernor', () => {
     expect(new ThreadGovernor(4).next('decode')).toBe(4);
     expect(new ThreadGovernor(4, 2).next('prefill')).toBe(2);
     expect(new ThreadGovernor(4, 9).next('prefill')).toBe(4);
+    expect(new ThreadGovernor(4, 2).next('few')).toBe(2);
   });
 
   it('finds the number beyond which more threads only wait for memory', () => {

@@ -7,8 +7,20 @@
  * and the number changes where that was faster by more than chance.
  */
 
-/** Decode waits for memory and prefill for arithmetic, so each finds its own number. */
-export type StepKind = 'decode' | 'prefill';
+/**
+ * Decode waits for memory and prefill for arithmetic, so each finds its own number. Between them lie
+ * steps of a few tokens, which unpack all weights for little work: by their speed the prefill would
+ * be misjudged.
+ */
+export type StepKind = 'decode' | 'few' | 'prefill';
+
+/** Tokens from which on unpacking the weights is no more than a small part of a step. */
+const MANY_TOKENS = 16;
+
+export function stepKind(tokens: number): StepKind {
+  if (tokens === 1) return 'decode';
+  return tokens < MANY_TOKENS ? 'few' : 'prefill';
+}
 
 /** Steps of a trial; their best counts, because disturbances only ever slow down. */
 const TRIAL_STEPS = 4;
@@ -46,7 +58,7 @@ export class ThreadGovernor {
       rest: SHORTEST_REST,
       up: false,
     });
-    this.#courses = { decode: course(), prefill: course() };
+    this.#courses = { decode: course(), few: course(), prefill: course() };
   }
 
   /** Threads of the next step. */
