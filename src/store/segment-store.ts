@@ -288,12 +288,18 @@ async function change(
   await transaction.done;
 }
 
-/** The store of this browser: at most a twentieth of what it grants to this site. */
+/** The store of this browser. */
 export function openSegmentStore(): SegmentStore {
-  return new SegmentStore({
-    limitBytes: async () => {
-      const { quota } = await navigator.storage.estimate();
-      return Math.min(mostBytes, quota === undefined ? mostBytes : quota / 20);
-    },
-  });
+  return new SegmentStore({ limitBytes: shareOfQuota });
+}
+
+/** At most a twentieth of what the browser grants to this site. */
+async function shareOfQuota(): Promise<number> {
+  try {
+    const { quota } = await navigator.storage.estimate();
+    return Math.min(mostBytes, (quota ?? Infinity) / 20);
+  } catch {
+    // Pages served without TLS and some private windows are told nothing.
+    return mostBytes;
+  }
 }

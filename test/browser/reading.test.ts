@@ -131,7 +131,7 @@ describe('what a model has read', () => {
     await person.answerDone();
     await expect.poll(() => bytesKept(page)).toBeGreaterThan(0);
     await page.getByRole('link', { name: 'Settings' }).click();
-    await page.getByRole('button', { name: 'Delete it' }).waitFor();
+    await page.getByRole('button', { name: 'Delete what was read' }).waitFor();
     await person.removeModel('story');
     await expect.poll(() => bytesKept(page)).toBe(0);
     expect(log.uncaught).toEqual([]);

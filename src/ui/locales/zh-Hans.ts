@@ -435,7 +435,7 @@ export const templates: TemplateMap = {
   'settings.readingHint':
     '重新启动后，对话无需重读即可立即继续。内容只留在本设备上，并随对话或模型一起删除。',
   'settings.readingBytes': str`已占用 ${0}。`,
-  'settings.readingClear': '删除',
+  'settings.readingClear': '删除读过的内容',
   'settings.persist': '请浏览器长期保留',
   'settings.persistGranted': '浏览器会保留您的模型和对话。',
   'settings.persistRefused': '浏览器没有同意。把 Hermit 安装为应用通常会有帮助。',

@@ -1,15 +1,12 @@
 import { msg, str } from '@lit/localize';
 import { html, nothing } from 'lit';
 import { formatBytes } from '../format.ts';
-import type { Services } from '../services.ts';
+import { trashIcon } from '../icons.ts';
+import type { SettingsService } from '../services.ts';
 import { segments } from './segments.ts';
 
-/** Whether what models have read of chats is kept, how much of it there is, and its deletion. */
-export function readingFields(
-  { settings }: Pick<Services, 'settings'>,
-  readingBytes: number | null,
-  clear: () => void,
-): unknown {
+/** Whether what models have read of chats is kept, and how much of it there is. */
+export function readingFields(settings: SettingsService, readingBytes: number | null): unknown {
   const choices: readonly (readonly ['keep' | 'forget', string])[] = [
     ['keep', msg('Keep', { id: 'settings.readingKeep' })],
     ['forget', msg('Do not keep', { id: 'settings.readingForget' })],
@@ -30,11 +27,16 @@ export function readingFields(
       ${
         readingBytes === null || readingBytes === 0
           ? nothing
-          : html`${msg(str`${formatBytes(readingBytes)} in use.`, { id: 'settings.readingBytes' })}
-              <button type="button" class="button small" @click=${clear}>
-                ${msg('Delete it', { id: 'settings.readingClear' })}
-              </button>`
+          : msg(str`${formatBytes(readingBytes)} in use.`, { id: 'settings.readingBytes' })
       }
     </p>
   </fieldset>`;
+}
+
+/** Deletes it; the chats stay. Nothing where there is none. */
+export function readingButton(readingBytes: number | null, clear: () => void): unknown {
+  if (readingBytes === null || readingBytes === 0) return nothing;
+  return html`<button type="button" class="button small" @click=${clear}>
+    ${trashIcon}${msg('Delete what was read', { id: 'settings.readingClear' })}
+  </button>`;
 }

@@ -14,7 +14,7 @@ import { aboutSection } from './about-section.ts';
 import { answerFields } from './answer-fields.ts';
 import type { NumberField } from './answer-fields.ts';
 import { privacySection } from './privacy-section.ts';
-import { readingFields } from './reading-fields.ts';
+import { readingButton, readingFields } from './reading-fields.ts';
 import { segments } from './segments.ts';
 import { settingsViewStyles } from './settings-view.styles.ts';
 
@@ -238,9 +238,7 @@ export class SettingsView extends HermitElement {
           <hermit-storage-meter></hermit-storage-meter>
           <p class="hint">${keptText(storage.kept, storage.persisted)}</p>
         </div>
-        ${readingFields(this.services, storage.readingBytes, () => {
-          void perform(this, this.services.app.clearReading());
-        })}
+        ${readingFields(this.services.settings, storage.readingBytes)}
         <div class="setting buttons">
           ${
             storage.kept && storage.persisted === false
@@ -252,6 +250,9 @@ export class SettingsView extends HermitElement {
           <button type="button" class="button small" @click=${this.#export}>
             ${downloadIcon}${msg('Export all chats', { id: 'settings.export' })}
           </button>
+          ${readingButton(storage.readingBytes, () => {
+            void perform(this, this.services.app.clearReading());
+          })}
         </div>
       </div>
     </section>`;
