@@ -3,7 +3,8 @@
  * Markdown table (or JSON). Ratios compare candidates of one run; absolute numbers belong to the
  * machine they were measured on. `--storage` measures downloading and loading instead, see
  * `run-storage.mjs`; `--models` whole models, see `run-model.mjs`; `--peers` Hermit beside other engines, see
- * `run-peers.mjs`; `--grammar` measures bounding an answer by a JSON schema.
+ * `run-peers.mjs`; `--conversation` waiting in a long chat, see `run-conversation.mjs`; `--grammar` measures
+ * bounding an answer by a JSON schema.
  */
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
@@ -12,6 +13,7 @@ import { chromium } from 'playwright-core';
 import { ensureChromium } from '../../scripts/find-chromium.mjs';
 import { buildWasm, builtFile, compileC } from '../../wasm/build.mjs';
 import { bundleForPage } from './bundle.mjs';
+import { runConversation } from './run-conversation.mjs';
 import { runModels } from './run-model.mjs';
 import { runGpu } from './run-gpu.mjs';
 import { runPeers } from './run-peers.mjs';
@@ -127,4 +129,5 @@ else if (process.argv.includes('--gpu')) await runGpu();
 else if (process.argv.includes('--grammar')) await runGrammar();
 else if (process.argv.includes('--peers')) await runPeers();
 else if (process.argv.includes('--models')) await runModels();
+else if (process.argv.includes('--conversation')) await runConversation();
 else await runKernels();
