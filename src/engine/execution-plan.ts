@@ -93,7 +93,7 @@ export interface PlanRefusal {
 export interface ExecutionCounters {
   /** Tokens of given texts that were computed: those that were remembered do not count. */
   readonly promptTokens: number;
-  /** Tokens of answers that were computed. */
+  /** Tokens of answers that were computed, wrong guesses included. */
   readonly answerTokens: number;
   /** Bytes of weights read from memory. */
   readonly weightBytes: number;

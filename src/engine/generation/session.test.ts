@@ -463,6 +463,25 @@ describe('tokens computed ahead', () => {
     expect(ahead.done.stats.guessedTokens).toBeGreaterThan(0);
   });
 
+  it('change nothing about a text that must follow a schema', async () => {
+    const schema = {
+      type: 'array',
+      items: { enum: ['strawberry', 'blueberry'] },
+      minItems: 6,
+      maxItems: 6,
+    };
+    const run = async (speculate: boolean) => {
+      const { session } = timed(historyScript);
+      const grammar = new GrammarConstraint([{ before: '', schema, after: '' }], tokenizer);
+      return collect(session.generate(bytes('fruit: '), { ...greedy, grammar, speculate }));
+    };
+    const [ahead, single] = [await run(true), await run(false)];
+    expect(ahead.text).toBe(single.text);
+    expect(JSON.parse(ahead.text)).toHaveLength(6);
+    expect(ahead.done.reason).toBe(single.done.reason);
+    expect(ahead.done.stats.acceptedTokens).toBeGreaterThan(0);
+  });
+
   it('never go beyond the context', async () => {
     for (const capacity of [70, 71, 72, 73, 74, 75, 76]) {
       const setup = reciting({ capacity });
