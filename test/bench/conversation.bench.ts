@@ -24,11 +24,13 @@ export interface ConversationBenchOptions {
   readonly model: ModelName;
   readonly type: 'Q4_0' | 'Q8_0';
   readonly threads: number;
+  /** Only texts, without the reading of 2,000 tokens, which takes most of the time. */
+  readonly texts: boolean;
 }
 
 export interface ConversationBenchRow {
   readonly measure: string;
-  readonly unit: 'ms' | 'tokens/s' | 'MB';
+  readonly unit: 'ms' | 'tokens/s' | 'tokens' | 'MB';
   readonly median: number;
   readonly lowest: number;
   readonly highest: number;
@@ -122,6 +124,7 @@ async function ahead(
     const session = open(model);
     const one = await write(session, prompt, { maxTokens: WRITTEN_TOKENS, sampling, speculate });
     session.dispose();
+    if (speculate) bench.note(`${name}, guesses`, 'tokens', one.stats.guessedTokens);
     const how = speculate ? 'with tokens computed ahead' : 'token by token';
     bench.note(`${name}, ${how}`, 'tokens/s', one.stats.decodeTokensPerSecond);
     written.push(one);
@@ -152,7 +155,7 @@ export async function runConversationBench(
   const store = new SegmentStore({ name: 'bench' });
   const bench = new Bench();
   for (let round = 0; round < ROUNDS; round++) {
-    await reopening(bench, model, store);
+    if (!options.texts) await reopening(bench, model, store);
     await ahead(bench, model, 'a text that repeats itself', repeating);
     await ahead(bench, model, 'a text that does not', wandering);
   }

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- --conversation [--model NAME] [--type Q4_0] [--threads 2] [--json]`: how long a
- * person waits in a long chat, in headless Chromium, on an isolated page.
+ * `npm run bench -- --conversation [--model NAME] [--type Q4_0] [--threads 2] [--texts] [--json]`:
+ * how long a person waits in a long chat, in headless Chromium, on an isolated page.
  */
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -30,6 +30,7 @@ export async function runConversation() {
       model: { type: 'string', default: 'SmolLM2-135M' },
       type: { type: 'string', default: 'Q4_0' },
       threads: { type: 'string', default: '2' },
+      texts: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
   });
@@ -44,7 +45,7 @@ export async function runConversation() {
     await page.goto(site.url);
     const { model, type } = values;
     const threads = Number(values.threads);
-    const rows = await runInWorker(page, { model, type, threads });
+    const rows = await runInWorker(page, { model, type, threads, texts: values.texts });
     const machine = `${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown processor'}`;
     const report = {
       browser: `Chromium ${browser.version()}`,
