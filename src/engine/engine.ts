@@ -151,6 +151,7 @@ export class Engine {
   readonly #factory: BackendFactory;
   readonly #keeps: KeepsSegments | undefined;
   #loaded: Loaded | null = null;
+  #kept = Promise.resolve();
   /** Moves to another device that `generate` has not told of yet. */
   #moved: MovedEvent[] = [];
 
@@ -293,8 +294,14 @@ export class Engine {
         ? { type, token, text }
         : { type, token, text, report: report(tokenizer, token, logprob, event.topLogprobs ?? []) };
     }
-    // The answer is complete for its reader; the next one waits until it is kept.
-    if (conversation !== undefined) await segments?.keep({ conversation, since });
+    if (conversation !== undefined && segments !== null) {
+      this.#kept = segments.keep({ conversation, since });
+    }
+  }
+
+  /** Settles when what was read for the last answer is kept, or given up; requests need not wait. */
+  get kept(): Promise<void> {
+    return this.#kept;
   }
 
   /** The ids of a prompt, with the BOS that the vocabulary wants in front of every text. */

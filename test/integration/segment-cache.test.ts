@@ -155,7 +155,12 @@ describe('an engine that keeps what it has read', () => {
     return engine;
   }
 
-  async function answer(engine: Engine, tokens: readonly number[], conversation?: string) {
+  async function answer(
+    engine: Engine,
+    tokens: readonly number[],
+    conversation?: string,
+    kept = true,
+  ) {
     const written: number[] = [];
     const logprobs: number[] = [];
     let reused = -1;
@@ -177,6 +182,7 @@ describe('an engine that keeps what it has read', () => {
       written.push(event.token);
       logprobs.push(event.report?.logprob ?? NaN);
     }
+    if (kept) await engine.kept;
     return { written, logprobs, reused };
   }
 
@@ -200,6 +206,25 @@ describe('an engine that keeps what it has read', () => {
     await answer(engine, other, 'two');
     expect(await answer(engine, prompt, 'one')).toEqual({ ...first, reused: wholeSegments });
     expect((await answer(engine, other, 'two')).reused).toBe(wholeSegments);
+  });
+
+  it('never stores one text under the name of another that follows at once', async () => {
+    const engine = await start();
+    const other = [...prompt].reverse();
+    const [one, two] = [await answer(engine, prompt), await answer(engine, other)];
+    for (let round = 0; round < 4; round++) {
+      await answer(engine, prompt, 'one', false);
+      await answer(engine, other, 'two', false);
+    }
+    await engine.kept;
+    expect(await answer(await start(), prompt, 'one')).toMatchObject({
+      written: one.written,
+      logprobs: one.logprobs,
+    });
+    expect(await answer(await start(), other, 'two')).toMatchObject({
+      written: two.written,
+      logprobs: two.logprobs,
+    });
   });
 
   it('shares the beginning that chats have in common', async () => {

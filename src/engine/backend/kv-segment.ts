@@ -102,7 +102,9 @@ export function expandRun(run: SegmentRun, vectors: Float32Array): void {
 
 /** As `quantiseRun`, from half precision bit patterns. */
 export function quantiseHalves(run: SegmentRun, halves: Uint16Array): void {
-  quantiseRun(run, Float32Array.from(halves, float16ToNumber));
+  const vectors = new Float32Array(halves.length);
+  for (let i = 0; i < halves.length; i++) vectors[i] = float16ToNumber(halves[i] as number);
+  quantiseRun(run, vectors);
 }
 
 /** As `expandRun`, to half precision bit patterns. */

@@ -78,13 +78,17 @@ export class SegmentCache {
     }
   }
 
-  /** Stores what the session holds and the store does not, as far as there is room. */
+  /**
+   * Stores what the session holds and the store does not, as far as there is room. Made to go on
+   * beside the session: when that is at work again, the rest is left for the next time.
+   */
   async keep(owner: SegmentOwner): Promise<void> {
     try {
-      const stored = await this.#open(this.#session.tokens);
-      await stored?.keep(owner, (index) => this.#segment(index));
+      const tokens = [...this.#session.tokens];
+      const stored = await this.#open(tokens);
+      await stored?.keep(owner, (index) => this.#segment(tokens, index));
     } catch {
-      // A full disk, a closed database, a model unloaded meanwhile: the text will be read again.
+      // A full disk, a closed database, a new request or none any more: the text will be read again.
     }
   }
 
@@ -107,11 +111,15 @@ export class SegmentCache {
     }
   }
 
-  async #segment(index: number): Promise<Uint8Array<ArrayBuffer>> {
+  async #segment(tokens: readonly number[], index: number): Promise<Uint8Array<ArrayBuffer>> {
     await yieldToEventLoop();
     const access = this.#session.segments;
-    if (access === null) throw new AppError('engine/busy', 'The model is at work again.');
-    return access.read(index * segmentTokens, segmentTokens);
+    const end = (index + 1) * segmentTokens;
+    // Under the hash of these tokens nothing else may be stored.
+    if (access === null || sharedTokens(this.#session.tokens, tokens) < end) {
+      throw new AppError('engine/busy', 'The model is at work again.');
+    }
+    return access.read(end - segmentTokens, segmentTokens);
   }
 
   async #open(tokens: readonly number[]): Promise<StoredSegments | null> {
