@@ -1,7 +1,9 @@
 /**
  * What this browser can do, found by trying and never by its name.
  */
+import { browserEngine, deviceClass } from './device-class.ts';
 import { canShareMemory } from './kernel-threads.ts';
+import { memoryHints } from './memory-budget.ts';
 
 export interface Capabilities {
   readonly crossOriginIsolated: boolean;
@@ -14,6 +16,8 @@ export interface Capabilities {
   readonly webgpu: boolean;
   /** What that adapter says of itself; null where there is none. */
   readonly gpu: GpuCapabilities | null;
+  /** Coarse and stable (`device-class.ts`): the same for all devices of which the same is to be expected. */
+  readonly deviceClass: string;
 }
 
 export interface GpuCapabilities {
@@ -51,13 +55,16 @@ interface GpuNavigator {
 
 export async function probeCapabilities(): Promise<Capabilities> {
   const gpu = await probeWebGpu();
+  const simd = probeSimd();
+  const { hardwareConcurrency: cores } = navigator;
   return {
     crossOriginIsolated: globalThis.crossOriginIsolated,
     sharedMemory: canShareMemory(),
-    cores: navigator.hardwareConcurrency,
-    simd: probeSimd(),
+    cores,
+    simd,
     webgpu: gpu !== null,
     gpu,
+    deviceClass: deviceClass({ ...memoryHints(), engine: browserEngine(), cores, simd, gpu }),
   };
 }
 

@@ -228,6 +228,11 @@ describe('the policy in Chromium', () => {
     );
   });
 
+  it('names the class of the device, and nothing that tells one from another of it', async () => {
+    const { deviceClass } = await page.evaluate(() => hermit.device.report());
+    expect(deviceClass).toMatch(/^desktop\/blink\/cores-\d+\/memory-\d+\/relaxed\/no-gpu$/);
+  });
+
   it('finishes an answer with one thread where nobody sees the page', async () => {
     await page.evaluate(() => hermit.models.load('one', { threads: 2 }));
     await beginAnswer();

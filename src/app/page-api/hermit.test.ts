@@ -85,6 +85,7 @@ beforeEach(async () => {
         simd: 'plain',
         webgpu: false,
         gpu: null,
+        deviceClass: 'desktop/unknown/cores-2/memory-unknown/plain/no-gpu',
       }),
   });
   closers.push(close, closeEmbedder, () => {

@@ -130,6 +130,7 @@ export const chatMessageStyles = css`
     gap: var(--space-4);
   }
   .stats dt {
+    flex: none;
     color: var(--ink-faint);
   }
   .stats dd {
