@@ -214,13 +214,16 @@ export class Engine {
       const state = model.createState({ capacity, kvType });
       const bits = options.precision === 4 ? 4 : 8;
       const plan = { ...fullPlan, precision: bits, threads: threads ?? 'auto' } as const;
-      const execution = new Execution({ host, meter, reopen }, plan);
-      const session = new Session({
+      const execution = new Execution(
+        { host, state, busy: () => session.busy, meter, reopen },
+        plan,
+      );
+      const session: Session = new Session({
         model,
         tokenizer,
         state,
         precision: () => execution.precision(),
-        beforeStep: () => execution.settle(),
+        beforeStep: (phase) => execution.settle(phase),
         betweenTokens: (until) => execution.rest(until),
         onStep: (report, phase) => {
           execution.note(report, phase);
@@ -251,8 +254,7 @@ export class Engine {
    */
   applyPlan(plan: ExecutionPlan): void {
     checkPlan(plan);
-    const { execution, session } = this.#need();
-    execution.apply(plan, !session.busy);
+    this.#need().execution.apply(plan);
   }
 
   /**

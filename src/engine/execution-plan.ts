@@ -12,7 +12,11 @@ import type { ComputeKind } from './backend-choice.ts';
 import type { StepReport } from './models/language-model.ts';
 
 export interface ExecutionPlan {
-  /** What computes prompts, and what computes answers; `auto`: what was chosen when the model was loaded. */
+  /**
+   * What computes prompts, and what computes answers; `auto`: what was chosen when the model was loaded.
+   * Another backend is loaded in the background while the present one goes on, and takes over keys and
+   * values of the conversation; two different ones hold the model twice.
+   */
   readonly backend: {
     readonly prefill: 'auto' | ComputeKind;
     readonly decode: 'auto' | ComputeKind;
@@ -28,7 +32,10 @@ export interface ExecutionPlan {
   readonly threads: ThreadChoice;
   /** Rest after each token of an answer, in milliseconds, at most `longestPauseMs`. */
   readonly pauseMs: number;
-  /** Positions of the conversation's memory; it never becomes shorter than what it holds. */
+  /**
+   * Positions of the conversation's memory: at most those that the model was loaded for, and never
+   * fewer than it holds.
+   */
   readonly contextTokens: 'unchanged' | number;
   /**
    * `drop`: low planes that the plan's precision does not read are given up; with precision 8 that is
@@ -58,6 +65,12 @@ export interface ExecutionStatus {
   readonly precision: Precision;
   readonly threads: ThreadChoice;
   readonly pauseMs: number;
+  /** What computes now. */
+  readonly backend: ComputeKind;
+  /** Another backend is being loaded, to be changed to when it is complete. */
+  readonly loadingBackend: ComputeKind | null;
+  readonly kvType: KvType;
+  readonly contextTokens: number;
   readonly lowPlanes: LowPlanesStatus;
   readonly memory: BackendMemory;
   /** Parts of the plan that could not be followed, and why; they stay as they were. */

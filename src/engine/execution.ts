@@ -11,6 +11,7 @@ import type { ByteSource } from '../common/byte-source.ts';
 import { AppError, toAppError } from '../common/errors.ts';
 import { yieldToEventLoop } from '../common/yield-to-event-loop.ts';
 import type { Precision } from './backend/backend.ts';
+import type { ComputeKind } from './backend-choice.ts';
 import {
   type ExecutionCounters,
   type ExecutionPlan,
@@ -20,10 +21,15 @@ import {
 } from './execution-plan.ts';
 import type { StepPhase } from './generation/session.ts';
 import type { ModelHost } from './model-host.ts';
-import type { StepReport } from './models/language-model.ts';
+import type { HostedState } from './models/hosted-model.ts';
+import type { LanguageModel, StateOptions, StepReport } from './models/language-model.ts';
 
 export interface ExecutionParts {
   readonly host: ModelHost;
+  /** The conversation. */
+  readonly state: HostedState;
+  /** Whether steps are run, so that a plan waits for the next one. */
+  readonly busy: () => boolean;
   /** What is read of the model's file, the load itself included. */
   readonly meter: StoreMeter;
   /** Opens the model's file again; absent where that is not possible. */
@@ -33,12 +39,19 @@ export interface ExecutionParts {
 export class Execution {
   readonly #parts: ExecutionParts;
   readonly #storeBytesOfLoad: number;
+  readonly #loadedFor: StateOptions;
+  readonly #loadedKind: ComputeKind;
   #plan: ExecutionPlan;
   /** The plan that `settle` has dealt with. */
   #settled: ExecutionPlan;
+  /** And the model, and the phase, that it did so for. */
+  #settledModel: LanguageModel;
+  #phase: StepPhase = 'prompt';
   #settling: Promise<void> = Promise.resolve();
   #refused: readonly PlanRefusal[] = [];
   #switchMs: number | null = null;
+  #loading: ComputeKind | null = null;
+  #disposed = false;
   /** Low planes are being read again. */
   #restoring: AbortController | null = null;
   #promptTokens = 0;
@@ -51,15 +64,18 @@ export class Execution {
     this.#parts = parts;
     this.#plan = plan;
     this.#settled = plan;
+    this.#settledModel = parts.host.model.active;
+    this.#loadedFor = parts.state.options;
+    this.#loadedKind = parts.host.kind;
     this.#storeBytesOfLoad = parts.meter.bytes;
   }
 
-  /** @param idle whether no step runs, so that the plan can take effect at once */
-  apply(plan: ExecutionPlan, idle: boolean): void {
+  apply(plan: ExecutionPlan): void {
+    if (this.#disposed) return;
     this.#plan = plan;
     this.#parts.host.backend.setThreads?.(plan.threads);
     // What fails is noted in `refused`.
-    if (idle) void this.settle();
+    if (!this.#parts.busy()) void this.settle(this.#phase);
   }
 
   /** Of the next step: what is asked for, or what comes nearest to it while planes are missing. */
@@ -71,8 +87,11 @@ export class Execution {
   }
 
   /** Makes the latest plan take effect; to be awaited before every step. */
-  settle(): Promise<void> {
-    if (this.#settled !== this.#plan) {
+  settle(phase: StepPhase): Promise<void> {
+    const same =
+      this.#settled === this.#plan && this.#settledModel === this.#parts.host.model.active;
+    if (!same || phase !== this.#phase) {
+      this.#phase = phase;
       this.#settling = this.#settling.then(() => this.#settleNow());
     }
     return this.#settling;
@@ -95,11 +114,16 @@ export class Execution {
 
   status(): ExecutionStatus {
     const { threads, pauseMs } = this.#plan;
-    const { model, backend } = this.#parts.host;
+    const { host, state } = this.#parts;
+    const { model, backend } = host;
     return {
       precision: this.precision(),
       threads,
       pauseMs,
+      backend: host.kind,
+      loadingBackend: this.#loading,
+      kvType: state.options.kvType,
+      contextTokens: state.capacity,
       lowPlanes: this.#lowPlanes(),
       memory: backend.memory(),
       refused: this.#refused,
@@ -116,6 +140,7 @@ export class Execution {
 
   /** The model is about to be unloaded. */
   dispose(): void {
+    this.#disposed = true;
     this.#restoring?.abort();
   }
 
@@ -136,13 +161,75 @@ export class Execution {
 
   async #settleNow(): Promise<void> {
     const plan = this.#plan;
-    if (plan === this.#settled) return;
+    const { host } = this.#parts;
+    const isNew = plan !== this.#settled;
+    if (isNew) this.#refused = [];
     this.#settled = plan;
-    this.#refused = [];
     const startedAt = performance.now();
-    this.#settleLowPlanes(plan);
-    await Promise.resolve();
+    await this.#settleBackend(plan);
+    host.backend.setThreads?.(plan.threads);
+    if (isNew || this.#settledModel !== host.model.active) this.#settleLowPlanes(plan);
+    this.#settledModel = host.model.active;
+    if (isNew) await this.#settleState(plan);
     this.#switchMs = performance.now() - startedAt;
+  }
+
+  /** Changes to what the present phase is to be computed on, or has it loaded first. */
+  async #settleBackend({ backend }: ExecutionPlan): Promise<void> {
+    const { host } = this.#parts;
+    const kindOf = (kind: 'auto' | ComputeKind): ComputeKind =>
+      kind !== 'auto' ? kind : host.choice.reason === 'device-lost' ? 'wasm' : this.#loadedKind;
+    const [prefill, decode] = [kindOf(backend.prefill), kindOf(backend.decode)];
+    const wanted = this.#phase === 'answer' ? decode : prefill;
+    if (host.has(wanted)) {
+      try {
+        await host.use(wanted);
+      } catch (thrown) {
+        this.#refuse('backend', thrown);
+      }
+    }
+    if (prefill === decode && host.kind === wanted) host.releaseBeside();
+    for (const kind of new Set([prefill, decode])) if (!host.has(kind)) this.#loadBeside(kind);
+  }
+
+  #loadBeside(kind: ComputeKind): void {
+    const failed = this.#refused.some(({ part }) => part === 'backend');
+    if (this.#loading !== null || failed) return;
+    this.#loading = kind;
+    void this.#parts.host
+      .loadBeside(kind)
+      .then(
+        () => {
+          // As a new plan, which now can be followed.
+          this.apply({ ...this.#plan });
+        },
+        (thrown: unknown) => {
+          this.#refuse('backend', thrown);
+        },
+      )
+      .finally(() => {
+        this.#loading = null;
+      });
+  }
+
+  /** Keeps the conversation in the form and for the length that the plan wants. */
+  async #settleState({ kvType, contextTokens }: ExecutionPlan): Promise<void> {
+    const { state } = this.#parts;
+    const most = this.#loadedFor.capacity;
+    const wanted = {
+      kvType: kvType === 'unchanged' ? this.#loadedFor.kvType : kvType,
+      capacity:
+        contextTokens === 'unchanged'
+          ? most
+          : Math.min(most, Math.max(contextTokens, state.length + 1)),
+    };
+    const now = state.options;
+    if (wanted.kvType === now.kvType && wanted.capacity === now.capacity) return;
+    try {
+      await state.reshape(wanted);
+    } catch (thrown) {
+      this.#refuse(wanted.kvType === now.kvType ? 'contextTokens' : 'kvType', thrown);
+    }
   }
 
   #settleLowPlanes({ lowPlanes, precision }: ExecutionPlan): void {

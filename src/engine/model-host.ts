@@ -16,7 +16,7 @@ import {
   type Measurement,
 } from './backend-choice.ts';
 import type { LanguageModel } from './models/language-model.ts';
-import { RecoveringModel } from './models/recovering-model.ts';
+import { HostedModel } from './models/hosted-model.ts';
 import type { PrecisionChoice } from './weights/storage-policy.ts';
 
 /** How backends are made on this device. */
@@ -63,7 +63,10 @@ const lossesToGiveUp = 2;
 export class ModelHost {
   readonly #options: HostOptions;
   #held: Held | null = null;
-  #model: LanguageModel | null = null;
+  /** Loaded beside the one in use, on the other kind of device. */
+  #beside: Held | null = null;
+  #model: HostedModel | null = null;
+  #disposed = false;
   #choice: BackendChoice;
 
   private constructor(options: HostOptions) {
@@ -83,7 +86,7 @@ export class ModelHost {
     }
   }
 
-  get model(): LanguageModel {
+  get model(): HostedModel {
     if (this.#model === null) throw new AppError('internal', 'No model is loaded.');
     return this.#model;
   }
@@ -97,7 +100,53 @@ export class ModelHost {
     return this.#choice;
   }
 
+  /** What computes. */
+  get kind(): ComputeKind {
+    return kindOf(this.#need());
+  }
+
+  /** Whether the model is loaded for this kind of device. */
+  has(kind: ComputeKind): boolean {
+    return [this.#held, this.#beside].some((held) => held !== null && kindOf(held) === kind);
+  }
+
+  /**
+   * Loads the model for another kind of device beside the one in use, which goes on computing.
+   * @throws AppError what making the backend and loading throw; nothing changes then
+   */
+  async loadBeside(kind: ComputeKind): Promise<void> {
+    if (this.has(kind)) return;
+    const held = await this.#create(kind);
+    if (this.#disposed || this.has(kind)) release(held);
+    else this.#beside = held;
+  }
+
+  /**
+   * Computes on the other device from the next step on; conversations keep what they hold.
+   * @throws AppError `engine/out-of-memory`: the device does not change then
+   */
+  async use(kind: ComputeKind): Promise<void> {
+    if (this.kind === kind) return;
+    const [before, next] = [this.#need(), this.#beside];
+    if (next === null) throw new AppError('internal', 'The model is not loaded there.');
+    await this.model.use(next.model);
+    [this.#held, this.#beside] = [next, before];
+    this.#choice = { ...this.#choice, kind, reason: 'asked' };
+    this.#options.onMoved(this.#choice);
+  }
+
+  /** Gives up what is loaded beside the device in use. */
+  releaseBeside(): void {
+    const held = this.#beside;
+    if (held === null) return;
+    this.#beside = null;
+    this.#model?.forget(held.model);
+    release(held);
+  }
+
   dispose(): void {
+    this.#disposed = true;
+    this.releaseBeside();
     this.#model?.dispose();
     this.#model = null;
     this.#drop();
@@ -166,16 +215,22 @@ export class ModelHost {
   }
 
   #finish(): void {
-    const { model, backend } = this.#need();
-    this.#model =
-      backend.kind === 'webgpu'
-        ? new RecoveringModel(model, (losses, error) => this.#reload(losses, error))
-        : model;
+    this.#model = new HostedModel(this.#need().model, {
+      canBeLost: (model) => {
+        const held = this.#need();
+        return held.model === model && kindOf(held) === 'webgpu';
+      },
+      reload: (losses, error) => this.#reload(losses, error),
+    });
   }
 
   /** A new device, and from the second loss on, or where there is none, the processor. */
   async #reload(losses: number, error: AppError): Promise<LanguageModel> {
     this.#drop();
+    if (this.#beside !== null) {
+      [this.#held, this.#beside] = [this.#beside, null];
+      return this.#giveUpGpu(error);
+    }
     if (losses < lossesToGiveUp) {
       try {
         await this.#hold('webgpu');
@@ -186,6 +241,11 @@ export class ModelHost {
       }
     }
     await this.#hold('wasm');
+    return this.#giveUpGpu(error);
+  }
+
+  /** The processor computes from now on. */
+  #giveUpGpu(error: AppError): LanguageModel {
     const { adapter, measurement } = this.#choice;
     const detail = String(error.details['reason'] ?? error.message);
     this.#choice = { kind: 'wasm', reason: 'device-lost', adapter, measurement, detail };
@@ -195,10 +255,13 @@ export class ModelHost {
 
   /** Makes a backend and loads the model into it. */
   async #hold(kind: ComputeKind): Promise<void> {
+    this.#held = await this.#create(kind);
+  }
+
+  async #create(kind: ComputeKind): Promise<Held> {
     const backend = await this.#options.factory.create(kind);
     try {
-      const model = await this.#options.load(backend);
-      this.#held = { backend, model };
+      return { backend, model: await this.#options.load(backend) };
     } catch (error) {
       backend.dispose();
       throw error;
@@ -214,6 +277,10 @@ export class ModelHost {
     if (this.#held !== null) release(this.#held);
     this.#held = null;
   }
+}
+
+function kindOf({ backend }: Held): ComputeKind {
+  return backend.kind === 'webgpu' ? 'webgpu' : 'wasm';
 }
 
 function release({ model, backend }: Held): void {

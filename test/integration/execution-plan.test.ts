@@ -4,14 +4,16 @@
  */
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { BufferByteSource } from '../../src/common/byte-source.ts';
+import { AppError } from '../../src/common/errors.ts';
 import type { Backend } from '../../src/engine/backend/backend.ts';
 import { Engine, type EngineEvent } from '../../src/engine/engine.ts';
 import { fullPlan, type ExecutionPlan } from '../../src/engine/execution-plan.ts';
 import type { GgufTensor } from '../../src/engine/formats/gguf/gguf-file.ts';
 import { readGguf } from '../../src/engine/formats/gguf/reader.ts';
 import { greedySampling } from '../../src/engine/generation/sampler.ts';
-import { processorOnly } from '../../src/engine/model-host.ts';
+import { processorOnly, type BackendFactory } from '../../src/engine/model-host.ts';
 import { largestExtra } from '../../src/engine/weights/sensitive-weights.ts';
+import { FaultyBackend } from '../fixtures/faulty-backend.ts';
 import { NodeThreads } from '../fixtures/node-kernel-thread.ts';
 import { syntheticLlama } from '../fixtures/synthetic-llama.ts';
 import {
@@ -39,11 +41,15 @@ afterEach(() => {
 });
 
 async function load(create: () => Promise<Backend> = createWasmBackend): Promise<Engine> {
-  const engine = new Engine(processorOnly(create));
+  return loadOn(processorOnly(create));
+}
+
+async function loadOn(factory: BackendFactory): Promise<Engine> {
+  const engine = new Engine(factory);
   engines.push(engine);
   const source = new BufferByteSource(bytes);
   const file = await readGguf(source);
-  const options = { precision: 8, contextLength: 256 } as const;
+  const options = { precision: 8, contextLength: 256, backend: 'wasm' } as const;
   const { signal } = new AbortController();
   await engine.load(
     source,
@@ -235,6 +241,128 @@ describe('an answer under changes', () => {
     const alone = await write(await load());
     expect(answer.tokens).toEqual(alone.tokens);
     expect(answer.logprobs).toEqual(alone.logprobs);
+  });
+});
+
+describe('the memory of a conversation', () => {
+  it('is converted between two tokens: f16 to 8 bits and back, and nothing is read again', async () => {
+    const course = new Map<number, ExecutionPlan>([
+      [3, { ...fullPlan, kvType: 'q8' }],
+      [7, fullPlan],
+    ]);
+    const engine = await load();
+    const before = engine.execution();
+    const answer = await write(engine, course);
+    expect(answer.stats.execution.stretches.map(({ kvType, tokens }) => [kvType, tokens])).toEqual([
+      ['f16', 2],
+      ['q8', 4],
+      ['f16', 5],
+    ]);
+    const { counters, kvType, memory } = engine.execution();
+    expect(counters).toMatchObject({ promptTokens: prompt.length, storeBytes: 0 });
+    expect(kvType).toBe('f16');
+    expect(memory.cacheBytes).toBe(before.memory.cacheBytes);
+    const whole = await write(await load());
+    expect(answer.logprobs.slice(0, 3)).toEqual(whole.logprobs.slice(0, 3));
+    expect(answer.logprobs.slice(3, 7)).not.toEqual(whole.logprobs.slice(3, 7));
+    for (const [index, logprob] of answer.logprobs.entries()) {
+      if (answer.tokens[index] !== whole.tokens[index]) break;
+      expect(Math.abs(logprob - (whole.logprobs[index] ?? NaN))).toBeLessThan(0.1);
+    }
+    const again = await write(await load(), course);
+    expect(again.logprobs).toEqual(answer.logprobs);
+  });
+
+  it('becomes shorter and longer, keeps what it holds, and 8 bits take about half', async () => {
+    const engine = await load();
+    const expected = await write(engine);
+    const { memory: full } = engine.execution();
+    engine.applyPlan({ ...fullPlan, contextTokens: 64 });
+    const longer = [...prompt, ...expected.tokens, 17];
+    const second = await write(engine, new Map(), longer);
+    expect(engine.execution()).toMatchObject({ contextTokens: 64, refused: [] });
+    expect(engine.execution().memory.cacheBytes).toBe(full.cacheBytes / 4);
+    expect(second.stats.reusedTokens).toBe(longer.length - 2);
+    // Never shorter than the conversation, nor longer than what the model was loaded for.
+    engine.applyPlan({ ...fullPlan, contextTokens: 1 });
+    await expect.poll(() => engine.execution().contextTokens).toBe(longer.length + answerTokens);
+    engine.applyPlan({ ...fullPlan, contextTokens: 100_000, kvType: 'q8' });
+    await expect.poll(() => engine.execution().contextTokens).toBe(256);
+    const { memory } = engine.execution();
+    expect(memory.cacheBytes / full.cacheBytes).toBeLessThan(0.6);
+    engine.applyPlan(fullPlan);
+    const third = await write(engine, new Map(), [...longer, ...second.tokens, 18]);
+    expect(third.stats.reusedTokens).toBe(longer.length + answerTokens - 1);
+    expect(engine.execution().memory.cacheBytes).toBe(full.cacheBytes);
+  });
+});
+
+describe('another backend', () => {
+  /** A card that computes as the processor does, so that a move shows in nothing but the counters. */
+  const withCard = (steps = Infinity): BackendFactory => ({
+    create: async (kind) =>
+      kind === 'wasm' ? createWasmBackend() : new FaultyBackend(await createWasmBackend(), steps),
+    findGpu: () => Promise.resolve({ name: 'Card', software: false }),
+  });
+  const onCard = { ...fullPlan, backend: { prefill: 'webgpu', decode: 'webgpu' } } as const;
+
+  const backendsOf = ({ stats }: Answer): readonly (readonly [string, number])[] =>
+    stats.execution.stretches.map(({ backend, tokens }) => [backend, tokens]);
+
+  it('takes over between two tokens once it is loaded, and keeps the conversation', async () => {
+    const expected = await write(await load());
+    const engine = await loadOn(withCard());
+    engine.applyPlan(onCard);
+    await expect.poll(() => engine.execution().loadingBackend).toBeNull();
+    expect(engine.execution().counters.storeBytes).toBeGreaterThan(0.9 * bytes.length);
+    const course = new Map<number, ExecutionPlan>([[4, fullPlan]]);
+    const answer = await write(engine, course);
+    expect(answer.logprobs).toEqual(expected.logprobs);
+    expect(backendsOf(answer)[0]?.[0]).toBe('webgpu');
+    await expect.poll(() => engine.execution().backend).toBe('wasm');
+    const { counters, refused } = engine.execution();
+    expect(counters.promptTokens).toBe(prompt.length);
+    expect(refused).toEqual([]);
+  });
+
+  it('computes the prompt, and another one the answer', async () => {
+    const expected = await write(await load());
+    const engine = await loadOn(withCard());
+    engine.applyPlan({ ...fullPlan, backend: { prefill: 'webgpu', decode: 'wasm' } });
+    await expect.poll(() => engine.execution().loadingBackend).toBeNull();
+    for (let turn = 0; turn < 2; turn++) {
+      const tokens = turn === 0 ? prompt : [...prompt, ...expected.tokens, 5, 6, 7];
+      const answer = await write(engine, new Map(), tokens);
+      if (turn === 0) expect(answer.logprobs).toEqual(expected.logprobs);
+      expect(backendsOf(answer)).toEqual([['wasm', answerTokens - 1]]);
+    }
+    // The first prompt, the last token of the answer to it, and what is new of the second.
+    expect(engine.execution().counters.promptTokens).toBe(prompt.length + 4);
+  });
+
+  it('that is lost afterwards does not show in the answer', async () => {
+    const expected = await write(await load());
+    const engine = await loadOn(withCard(3));
+    engine.applyPlan(onCard);
+    await expect.poll(() => engine.execution().loadingBackend).toBeNull();
+    expect((await write(engine)).logprobs).toEqual(expected.logprobs);
+  });
+
+  it('that cannot be had is refused with the reason, and the present one goes on', async () => {
+    const expected = await write(await load());
+    const engine = await loadOn({
+      ...withCard(),
+      create: (kind) =>
+        kind === 'wasm'
+          ? createWasmBackend()
+          : Promise.reject(new AppError('engine/backend-unavailable', 'No device.')),
+    });
+    engine.applyPlan(onCard);
+    await expect
+      .poll(() => engine.execution().refused)
+      .toMatchObject([{ part: 'backend', code: 'engine/backend-unavailable' }]);
+    expect((await write(engine)).logprobs).toEqual(expected.logprobs);
+    expect(engine.execution()).toMatchObject({ backend: 'wasm', loadingBackend: null });
   });
 });
 

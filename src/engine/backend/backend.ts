@@ -8,7 +8,10 @@
  * every call then fails with `engine/device-lost`, and what the backend held is gone.
  */
 import type { Graph, Op } from '../graph/ops.ts';
+import type { KvPositions, KvType } from './kv-data.ts';
 import type { TensorType } from '../graph/dtype.ts';
+
+export type { KvType };
 
 export type BackendKind = 'reference' | 'wasm' | 'webgpu';
 
@@ -79,8 +82,6 @@ export interface WeightWriter {
   /** Gives the weight up (the load failed or was stopped) and frees what it occupies so far. */
   abandon(): void;
 }
-
-export type KvType = 'f32' | 'f16' | 'q8';
 
 /** Shape of the keys and values of a layer. */
 export interface KvLayerSpec {
@@ -236,6 +237,15 @@ export interface Backend {
   /** @throws AppError `engine/out-of-memory` */
   createCache(spec: KvCacheSpec): KvCacheHandle;
   releaseCache(cache: KvCacheHandle): void;
+  /** Copies keys and values of `count` positions of a layer from `first` on, as they are kept. */
+  readCache(
+    cache: KvCacheHandle,
+    layer: number,
+    first: number,
+    count: number,
+  ): Promise<KvPositions>;
+  /** Puts keys and values, of any type, into the positions of a layer from `first` on. */
+  writeCache(cache: KvCacheHandle, layer: number, first: number, positions: KvPositions): void;
   /**
    * Settles when what was begun is done: uploads are taken over, pipelines compiled. To be awaited
    * now and then while weights are written, so that no queue grows without bound, and after

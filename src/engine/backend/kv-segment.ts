@@ -74,8 +74,11 @@ const tiny = 1e-30;
 /** Adding it to a double leaves no bits for fractions: rounds to the nearest whole number, ties to even. */
 const rounder = 1.5 * 2 ** 52;
 
+/** Of a run, what its numbers are computed from. */
+type Vectors = Pick<SegmentRun, 'size' | 'scales' | 'digits'>;
+
 /** Fills a run from float32 vectors. */
-export function quantiseRun(run: SegmentRun, vectors: Float32Array): void {
+export function quantiseRun(run: Vectors, vectors: Float32Array): void {
   const { size, scales, digits } = run;
   for (let at = 0, position = 0; at < vectors.length; at += size, position++) {
     let maximum = 0;
@@ -92,7 +95,7 @@ export function quantiseRun(run: SegmentRun, vectors: Float32Array): void {
 }
 
 /** The float32 vectors that a run stands for. */
-export function expandRun(run: SegmentRun, vectors: Float32Array): void {
+export function expandRun(run: Vectors, vectors: Float32Array): void {
   const { size, scales, digits } = run;
   for (let at = 0, position = 0; at < vectors.length; at += size, position++) {
     const scale = scales[position] as number;

@@ -197,6 +197,8 @@ export class Session {
     writer.acceptPrompt(prompt);
     this.#begin();
     try {
+      // What is being done to the memory is done before it is cut.
+      await this.#beforeStep('prompt');
       // The last prompt token is always computed: its logits choose the first token.
       const reused = this.#keepCommonPrefix(prompt, prompt.length - 1);
       const stats = new StatsRecorder(this.#now, startedAt, prompt.length, reused);
@@ -484,6 +486,7 @@ export class Session {
   async #exclusively<T>(work: () => Promise<T>): Promise<T> {
     this.#begin();
     try {
+      await this.#beforeStep('prompt');
       return await work();
     } finally {
       this.#busy = false;

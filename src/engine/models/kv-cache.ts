@@ -80,6 +80,32 @@ export class KvCache implements ModelState {
     return this.#length;
   }
 
+  async copyFrom(other: ModelState): Promise<void> {
+    if (!(other instanceof KvCache) || (!this.cuttable && other.#backend !== this.#backend)) {
+      throw new AppError('not-supported', 'This conversation cannot be copied.');
+    }
+    if (other.#length > this.capacity) {
+      throw new AppError(
+        'engine/context-overflow',
+        `The conversation holds ${other.#length} tokens and cannot be kept in ${this.capacity}.`,
+        { details: { capacity: this.capacity, tokens: other.#length } },
+      );
+    }
+    if (this.#length > other.#length) this.truncate(other.#length);
+    const [first, end] = [this.#length, other.#length];
+    if (end > first) {
+      for (const layer of this.handle.spec.layers.keys()) {
+        const positions = await other.#backend.readCache(other.handle, layer, first, end - first);
+        this.#backend.writeCache(this.handle, layer, first, positions);
+      }
+    }
+    if (!this.cuttable) {
+      this.#backend.restoreRecurrent(this.handle, this.#backend.saveRecurrent(other.handle));
+      this.#remembered = [...other.#remembered];
+    }
+    this.#length = end;
+  }
+
   remember(): void {
     if (this.cuttable || this.#length === 0) return;
     if (this.#remembered.at(-1)?.length === this.#length) return;

@@ -47,6 +47,13 @@ export interface ModelState {
   truncate(length: number): number;
   /** Makes the present length one that `truncate` can go back to. */
   remember(): void;
+  /**
+   * Takes over what another state of the same model's holds: everything behind what both have. The
+   * other may be kept in another form, or computed by another backend.
+   * @throws AppError `not-supported` for what cannot be copied, `engine/context-overflow`, and what the
+   * backends throw: it holds the positions it had then
+   */
+  copyFrom(other: ModelState): Promise<void>;
   dispose(): void;
 }
 

@@ -1,5 +1,6 @@
 /** The KV cache and attention over it. */
-import { equalLayers } from '../../../src/engine/backend/backend.ts';
+import { equalLayers, type KvCacheHandle } from '../../../src/engine/backend/backend.ts';
+import type { KvType } from '../../../src/engine/backend/kv-data.ts';
 import { expect, it } from 'vitest';
 import type { Graph } from '../../../src/engine/graph/ops.ts';
 import { range, relativeError } from './bench.ts';
@@ -55,6 +56,39 @@ export function describeAttention(suite: Suite): void {
   };
   const expectedRows = (settings: truth.AttentionTruth): number[][] =>
     truth.attention(suite.bench.rows('q'), suite.bench.rows('k'), suite.bench.rows('v'), settings);
+
+  it.for([
+    ['f16', 'f16'],
+    ['q8', 'q8'],
+    ['f16', 'q8'],
+    ['q8', 'f16'],
+    ['f32', 'f16'],
+  ] as const)('moves keys and values kept as %s to a memory kept as %s', async ([from, to]) => {
+    const { bench } = suite;
+    const { backend } = bench;
+    const graph = prepare(attentionCases[0] as AttentionCase);
+    const [first, rest] = [range(29), { tokens: range(11, 29), position: 29 }];
+    const memory = (type: KvType, capacity: number): KvCacheHandle =>
+      backend.createCache({ layers: equalLayers(2, 2, 16), capacity, type });
+    const [source, target] = [memory(from, 40), memory(to, 64)];
+    await bench.run(graph, [{ tokens: first }], source);
+    // in two parts, as a conversation that goes on follows its device
+    for (const [start, count] of [
+      [0, 20],
+      [20, 9],
+    ] as const) {
+      backend.writeCache(target, 1, start, await backend.readCache(source, 1, start, count));
+    }
+    const [moved = []] = await bench.run(graph, [rest], target);
+    const [stayed = []] = await bench.run(graph, [rest], source);
+    if (from === to) expect(moved).toEqual(stayed);
+    else expect(relativeError(moved, stayed)).toBeLessThan(1e-3);
+    await expect(backend.readCache(source, 1, 30, 11)).rejects.toMatchObject({
+      code: 'invalid-argument',
+    });
+    backend.releaseCache(source);
+    backend.releaseCache(target);
+  });
 
   for (const type of ['f32', 'f16', 'q8'] as const) {
     it.for(type === 'f32' ? [...attentionCases, sharpCase] : attentionCases)(

@@ -19,6 +19,7 @@ import type {
   Executable,
   KvCacheHandle,
   KvCacheSpec,
+  KvLayerSpec,
   RecurrentSnapshot,
   StepInput,
   WeightHandle,
@@ -32,6 +33,7 @@ import {
   segmentRuns,
   type SegmentRun,
 } from '../kv-segment.ts';
+import { convertVectors, type KvPositions, type KvVectors } from '../kv-data.ts';
 import type { CacheLayer } from './operators.ts';
 import * as operators from './operators.ts';
 
@@ -79,6 +81,48 @@ export class ReferenceBackend implements Backend {
 
   releaseCache(cache: KvCacheHandle): void {
     this.#caches.delete(cache as ReferenceCache);
+  }
+
+  readCache(
+    cache: KvCacheHandle,
+    layer: number,
+    first: number,
+    count: number,
+  ): Promise<KvPositions> {
+    const { keys, values, shape } = (cache as ReferenceCache).shaped(layer);
+    const { capacity } = cache.spec;
+    if (first + count > capacity) {
+      const message = 'There are no such keys in the conversation memory.';
+      return Promise.reject(new AppError('invalid-argument', message));
+    }
+    const gather = (from: Float32Array, size: number): KvVectors => {
+      const all = new Float32Array(shape.kvHeads * count * size);
+      for (let head = 0; head < shape.kvHeads; head++) {
+        const start = (head * capacity + first) * size;
+        all.set(from.subarray(start, start + count * size), head * count * size);
+      }
+      return { type: 'f32', size, data: new Uint8Array(all.buffer), scales: null };
+    };
+    return Promise.resolve({
+      keys: gather(keys, shape.headDim),
+      values: gather(values, shape.valueDim),
+    });
+  }
+
+  writeCache(cache: KvCacheHandle, layer: number, first: number, positions: KvPositions): void {
+    const { keys, values, shape } = (cache as ReferenceCache).shaped(layer);
+    const { capacity } = cache.spec;
+    const scatter = (given: KvVectors, to: Float32Array): void => {
+      const { data, size } = convertVectors(given, 'f32');
+      const all = new Float32Array(data.buffer, data.byteOffset, data.byteLength / 4);
+      const each = all.length / shape.kvHeads;
+      for (let head = 0; head < shape.kvHeads; head++) {
+        const part = all.subarray(head * each, (head + 1) * each);
+        to.set(part, (head * capacity + first) * size);
+      }
+    };
+    scatter(positions.keys, keys);
+    scatter(positions.values, values);
   }
 
   ready(): Promise<void> {
@@ -256,6 +300,11 @@ class ReferenceCache implements KvCacheHandle {
   get bytes(): number {
     const arrays = this.layers.flatMap(({ keys, values }) => [keys, values]);
     return [...arrays, ...this.recurrent].reduce((sum, { byteLength }) => sum + byteLength, 0);
+  }
+
+  shaped(index: number): CacheLayer & { readonly shape: KvLayerSpec } {
+    const shape = required(this.spec.layers[index], 'the layer in the KV cache');
+    return { ...this.layer(index), shape };
   }
 
   block(slot: number): Float64Array {

@@ -7,7 +7,7 @@
  * step.
  */
 import { throwIfAborted } from '../../../common/abort.ts';
-import { AppError } from '../../../common/errors.ts';
+import { AppError, toAppError } from '../../../common/errors.ts';
 import type { Graph, Op } from '../../graph/ops.ts';
 import type {
   BackendMemory,
@@ -26,6 +26,7 @@ import type {
   WeightSpec,
   WeightWriter,
 } from '../backend.ts';
+import type { KvPositions } from '../kv-data.ts';
 import { checkPositions } from '../learned-positions.ts';
 import { COMMAND_WORDS, MOST_SHARED_KV_HEADS, STEP_WORDS } from './command-layout.ts';
 import { compileGraph } from './compile-graph.ts';
@@ -216,6 +217,23 @@ export class WasmBackend implements ObservableBackend {
   releaseCache(cache: KvCacheHandle): void {
     if (!(cache instanceof WasmCache) || !this.#caches.delete(cache)) return;
     cache.release();
+  }
+
+  readCache(
+    cache: KvCacheHandle,
+    layer: number,
+    first: number,
+    count: number,
+  ): Promise<KvPositions> {
+    try {
+      return Promise.resolve(this.#ownCache(cache).read(layer, first, count));
+    } catch (error) {
+      return Promise.reject(toAppError(error));
+    }
+  }
+
+  writeCache(cache: KvCacheHandle, layer: number, first: number, positions: KvPositions): void {
+    this.#ownCache(cache).write(layer, first, positions);
   }
 
   /** Everything here is done when its call returns. */

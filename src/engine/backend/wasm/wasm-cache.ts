@@ -2,6 +2,13 @@
 import { AppError } from '../../../common/errors.ts';
 import type { KvCacheHandle, KvCacheSpec, RecurrentSnapshot } from '../backend.ts';
 import {
+  convertVectors,
+  headRanges,
+  kvElementBytes,
+  type KvPositions,
+  type KvVectors,
+} from '../kv-data.ts';
+import {
   expandHalves,
   expandRun,
   quantiseHalves,
@@ -13,8 +20,6 @@ import {
 import { CACHE_WORDS, kvTypeCodes } from './command-layout.ts';
 import type { CacheNeeds } from './compiled-graph.ts';
 import type { Kernels } from './kernel-module.ts';
-
-const kvElementBytes = { f32: 4, f16: 2, q8: 1 } as const;
 
 /** Copies of the recurrent blocks, outside WASM memory. */
 export class WasmSnapshot implements RecurrentSnapshot {
@@ -29,15 +34,17 @@ export class WasmSnapshot implements RecurrentSnapshot {
   }
 }
 
-/** Addresses of vectors (kvHead, position, dim) and, in a `q8` cache, of their scales. */
-interface Vectors {
+/** Where the vectors of a layer lie; `scales` is 0 where there are none. */
+interface VectorPlace {
+  readonly kvHeads: number;
+  readonly size: number;
   readonly data: number;
   readonly scales: number;
 }
 
 interface CacheLayer {
-  readonly keys: Vectors;
-  readonly values: Vectors;
+  readonly keys: VectorPlace;
+  readonly values: VectorPlace;
 }
 
 export class WasmCache implements KvCacheHandle {
@@ -64,19 +71,22 @@ export class WasmCache implements KvCacheHandle {
       this.#blocks.push(heap.allocate(size));
       return this.#blocks.at(-1) ?? 0;
     };
-    const vectors = (kvHeads: number, size: number): Vectors => {
+    const vectors = (kvHeads: number, size: number): VectorPlace => {
       const count = kvHeads * capacity;
       const data = allocate(count * size * kvElementBytes[type]);
-      return { data, scales: type === 'q8' ? allocate(count * 4) : 0 };
+      return { kvHeads, size, data, scales: type === 'q8' ? allocate(count * 4) : 0 };
     };
+    const words = ({ size, data, scales }: VectorPlace): number[] => [size, data, scales];
     try {
-      const rows: number[] = [];
-      this.#layers = spec.layers.map(({ kvHeads, headDim, valueDim }) => {
-        const keys = vectors(kvHeads, headDim);
-        const values = vectors(kvHeads, valueDim);
-        rows.push(kvHeads, headDim, keys.data, keys.scales, valueDim, values.data, values.scales);
-        return { keys, values };
-      });
+      this.#layers = spec.layers.map(({ kvHeads, headDim, valueDim }) => ({
+        keys: vectors(kvHeads, headDim),
+        values: vectors(kvHeads, valueDim),
+      }));
+      const rows = this.#layers.flatMap(({ keys, values }) => [
+        keys.kvHeads,
+        ...words(keys),
+        ...words(values),
+      ]);
       this.#recurrent = (spec.recurrent ?? []).map((size) => ({
         address: allocate(size * 4),
         size,
@@ -112,6 +122,60 @@ export class WasmCache implements KvCacheHandle {
       );
     });
     return attends && [...recurrent].every(([slot, size]) => this.#recurrent[slot]?.size === size);
+  }
+
+  read(layer: number, first: number, count: number): KvPositions {
+    const { keys, values } = this.#layer(layer, first + count);
+    return { keys: this.#copyOut(keys, first, count), values: this.#copyOut(values, first, count) };
+  }
+
+  write(layer: number, first: number, positions: KvPositions): void {
+    const { keys, values } = this.#layer(layer, first);
+    this.#copyIn(keys, first, positions.keys);
+    this.#copyIn(values, first, positions.values);
+  }
+
+  #layer(index: number, end: number): CacheLayer {
+    const layer = this.#layers[index];
+    if (layer !== undefined && end <= this.spec.capacity) return layer;
+    throw outside(index, end);
+  }
+
+  #copyOut({ kvHeads, size, data, scales }: VectorPlace, first: number, count: number): KvVectors {
+    const { type, capacity } = this.spec;
+    const gather = (address: number, bytes: number): Uint8Array<ArrayBuffer> => {
+      const all = new Uint8Array(kvHeads * count * bytes);
+      const memory = this.owner.heap.bytes();
+      headRanges({ kvHeads, capacity, bytes }, first, count).forEach(({ offset, length }, head) => {
+        const start = address + offset;
+        all.set(memory.subarray(start, start + length), head * length);
+      });
+      return all;
+    };
+    const components = gather(data, size * kvElementBytes[type]);
+    const factors = scales === 0 ? null : new Float32Array(gather(scales, 4).buffer);
+    return { type, size, data: components, scales: factors };
+  }
+
+  #copyIn(place: VectorPlace, first: number, given: KvVectors): void {
+    const { kvHeads, size, data, scales } = place;
+    const { type, capacity } = this.spec;
+    const vectors = convertVectors(given, type);
+    const bytes = size * kvElementBytes[type];
+    const count = vectors.data.length / (kvHeads * bytes);
+    if (vectors.size !== size || !Number.isInteger(count) || first + count > capacity) {
+      throw outside(first, count);
+    }
+    const scatter = (address: number, from: Uint8Array, each: number): void => {
+      const memory = this.owner.heap.bytes();
+      headRanges({ kvHeads, capacity, bytes: each }, first, count).forEach(
+        ({ offset, length }, head) => {
+          memory.set(from.subarray(head * length, (head + 1) * length), address + offset);
+        },
+      );
+    };
+    scatter(data, vectors.data, bytes);
+    if (vectors.scales !== null) scatter(scales, new Uint8Array(vectors.scales.buffer), 4);
   }
 
   save(): WasmSnapshot {
@@ -166,7 +230,7 @@ export class WasmCache implements KvCacheHandle {
     { layer, part, head, size }: SegmentRun,
     start: number,
     positions: number,
-  ): Vectors & { readonly count: number } {
+  ): Pick<VectorPlace, 'data' | 'scales'> & { readonly count: number } {
     const { capacity, type } = this.spec;
     const { data, scales } = (this.#layers[layer] as CacheLayer)[part];
     const first = head * capacity + start;
@@ -182,6 +246,12 @@ export class WasmCache implements KvCacheHandle {
     this.#released = true;
     for (const block of this.#blocks) this.owner.heap.free(block);
   }
+}
+
+function outside(layer: number, end: number): AppError {
+  return new AppError('invalid-argument', 'There are no such keys in the conversation memory.', {
+    details: { layer, end },
+  });
 }
 
 function checkShape({ layers, recurrent = [], capacity }: KvCacheSpec): void {

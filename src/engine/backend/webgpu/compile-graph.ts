@@ -25,6 +25,7 @@ import type {
   WeightId,
 } from '../../graph/ops.ts';
 import { bitsRead, type CompileOptions, type KvType, type Precision } from '../backend.ts';
+import { kvElementBytes } from '../kv-data.ts';
 import { learnedPositions } from '../learned-positions.ts';
 import { embedCodes, floatWord, gateCodes } from '../wasm/command-layout.ts';
 import { BLOCK_COLUMNS } from '../wasm/plane-formats.ts';
@@ -39,7 +40,7 @@ import {
   type Grid,
   type StepNumbers,
 } from './dispatch.ts';
-import { kvElementBytes, type CacheLayer, type GpuCache } from './gpu-cache.ts';
+import type { CacheLayer, GpuCache } from './gpu-cache.ts';
 import type { GpuFeatures } from './gpu-device.ts';
 import type { CacheLayerNeeds, CompiledGraph, RopeTable } from './gpu-executable.ts';
 import { BINDING_ALIGNMENT, bufferUsage, type GpuMemory, type Slice } from './gpu-memory.ts';

@@ -2,9 +2,17 @@
 import { alignUp } from '../../../common/bytes.ts';
 import { AppError } from '../../../common/errors.ts';
 import type { KvCacheHandle, KvCacheSpec, KvLayerSpec } from '../backend.ts';
+import {
+  convertVectors,
+  headRanges,
+  kvElementBytes,
+  type KvPositions,
+  type KvVectors,
+} from '../kv-data.ts';
 import { BINDING_ALIGNMENT, bufferUsage, type GpuMemory, type Slice } from './gpu-memory.ts';
 
-export const kvElementBytes = { f32: 4, f16: 2, q8: 1 } as const;
+/** `GPUMapMode.READ` */
+const MAP_READ = 1;
 
 /** (kvHead, position, headDim) of keys and values; q8 has scales (keys, values; kvHead, position). */
 export interface CacheLayer {
@@ -17,6 +25,7 @@ export class GpuCache implements KvCacheHandle {
   readonly spec: KvCacheSpec;
   readonly bytes: number;
   readonly owner: GpuMemory;
+  readonly #queue: GPUQueue;
   readonly layers: readonly CacheLayer[];
   /** The capacity, for kernels. */
   readonly info: Slice;
@@ -47,6 +56,7 @@ export class GpuCache implements KvCacheHandle {
       throw error;
     }
     this.owner = owner;
+    this.#queue = queue;
     this.spec = spec;
     this.bytes = sizes.reduce((sum, { data, scales }) => sum + 2 * data + scales, 0);
     this.#buffers = buffers;
@@ -56,10 +66,112 @@ export class GpuCache implements KvCacheHandle {
     return this.#buffers.length === 0;
   }
 
+  /** Copies positions of a layer through a buffer that can be mapped; steps before it are done first. */
+  async read(device: GPUDevice, index: number, first: number, count: number): Promise<KvPositions> {
+    const layer = this.#layer(index, first + count);
+    const { type } = this.spec;
+    const places = this.#places(index, first, count);
+    const total = places.reduce((sum, { ranges }) => sum + sumOf(ranges), 0);
+    const staging = this.owner.buffer(
+      'cache read',
+      total,
+      bufferUsage.mapRead | bufferUsage.copyTarget,
+    );
+    try {
+      const encoder = device.createCommandEncoder();
+      let at = 0;
+      for (const { offset, ranges } of places) {
+        for (const range of ranges) {
+          const from = offset + range.offset;
+          encoder.copyBufferToBuffer(layer.keys.buffer, from, staging, at, range.length);
+          at += range.length;
+        }
+      }
+      this.#queue.submit([encoder.finish()]);
+      await staging.mapAsync(MAP_READ);
+      const bytes = new Uint8Array(staging.getMappedRange().slice(0));
+      let start = 0;
+      const [keys, values, keyScales, valueScales] = places.map(({ ranges }) => {
+        const end = start + sumOf(ranges);
+        const part = bytes.slice(start, end);
+        start = end;
+        return part;
+      });
+      const size = this.spec.layers[index]?.headDim ?? 0;
+      const vectors = (data = new Uint8Array(0), scales?: Uint8Array<ArrayBuffer>): KvVectors => ({
+        type,
+        size,
+        data,
+        scales: scales === undefined ? null : new Float32Array(scales.buffer),
+      });
+      return { keys: vectors(keys, keyScales), values: vectors(values, valueScales) };
+    } finally {
+      this.owner.free(staging);
+    }
+  }
+
+  write(index: number, first: number, { keys, values }: KvPositions): void {
+    const { type } = this.spec;
+    const shape = this.spec.layers[index];
+    const given = [convertVectors(keys, type), convertVectors(values, type)];
+    const vectorBytes = (shape?.headDim ?? 0) * kvElementBytes[type];
+    const count = (given[0]?.data.length ?? 0) / ((shape?.kvHeads ?? 0) * vectorBytes);
+    const layer = this.#layer(index, first + count);
+    const parts = [
+      ...given.map(({ data }) => data),
+      ...given.flatMap(({ scales }) => (scales === null ? [] : [new Uint8Array(scales.buffer)])),
+    ];
+    this.#places(index, first, count).forEach(({ offset, ranges }, part) => {
+      let from = 0;
+      for (const range of ranges) {
+        const bytes = parts[part] ?? new Uint8Array(0);
+        this.#queue.writeBuffer(
+          layer.keys.buffer,
+          offset + range.offset,
+          bytes,
+          from,
+          range.length,
+        );
+        from += range.length;
+      }
+    });
+  }
+
+  #layer(index: number, end: number): CacheLayer {
+    const layer = this.layers[index];
+    if (layer !== undefined && end <= this.spec.capacity) return layer;
+    throw new AppError('invalid-argument', 'There are no such keys in the conversation memory.', {
+      details: { layer: index, end },
+    });
+  }
+
+  /** Where keys, values and their scales lie in the layer's buffer, in this order. */
+  #places(index: number, first: number, count: number) {
+    const { capacity, type } = this.spec;
+    const { kvHeads = 0, headDim = 0 } = this.spec.layers[index] ?? {};
+    const ranges = (bytes: number) => headRanges({ kvHeads, capacity, bytes }, first, count);
+    const { keys, values, scales } = this.#layer(index, first + count);
+    const vectors = [keys, values].map(({ offset }) => ({
+      offset,
+      ranges: ranges(headDim * kvElementBytes[type]),
+    }));
+    if (scales === null) return vectors;
+    const valueScales = scales.offset + kvHeads * capacity * 4;
+    return [
+      ...vectors,
+      { offset: scales.offset, ranges: ranges(4) },
+      { offset: valueScales, ranges: ranges(4) },
+    ];
+  }
+
   release(): void {
     for (const buffer of this.#buffers) this.owner.free(buffer);
     this.#buffers = [];
   }
+}
+
+function sumOf(ranges: readonly { readonly length: number }[]): number {
+  return ranges.reduce((sum, { length }) => sum + length, 0);
 }
 
 function checkShape({ layers, recurrent = [], capacity }: KvCacheSpec): void {

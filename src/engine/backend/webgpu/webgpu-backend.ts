@@ -22,6 +22,7 @@ import type {
   WeightSpec,
   WeightWriter,
 } from '../backend.ts';
+import type { KvPositions } from '../kv-data.ts';
 import type { Kernels } from '../wasm/kernel-module.ts';
 import { checkStep, unsupportedReason } from './check-graph.ts';
 import { compileGraph } from './compile-graph.ts';
@@ -115,6 +116,35 @@ export class WebGpuBackend implements Backend {
     if (!(cache instanceof GpuCache) || !this.#caches.delete(cache)) return;
     for (const executable of this.#executables) executable.forget(cache);
     cache.release();
+  }
+
+  async readCache(
+    cache: KvCacheHandle,
+    layer: number,
+    first: number,
+    count: number,
+  ): Promise<KvPositions> {
+    this.#checkAlive();
+    try {
+      return await this.#ownCache(cache).read(this.#gpu.device, layer, first, count);
+    } catch (cause) {
+      if (cause instanceof AppError) throw cause;
+      this.#fail(cause instanceof Error ? cause.message : String(cause));
+      throw this.#failure ?? cause;
+    }
+  }
+
+  writeCache(cache: KvCacheHandle, layer: number, first: number, positions: KvPositions): void {
+    this.#checkAlive();
+    this.#ownCache(cache).write(layer, first, positions);
+  }
+
+  #ownCache(cache: KvCacheHandle): GpuCache {
+    if (cache instanceof GpuCache && this.#caches.has(cache)) return cache;
+    throw new AppError(
+      'invalid-argument',
+      'The conversation memory belongs to another backend or was closed.',
+    );
   }
 
   /** Its caches have no recurrent blocks: graphs that need them are not supported. */

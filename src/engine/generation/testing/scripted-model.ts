@@ -48,6 +48,11 @@ export class ScriptedState implements ModelState {
     return this.history.length;
   }
 
+  copyFrom(other: ModelState): Promise<void> {
+    if (other instanceof ScriptedState) this.history.splice(0, Infinity, ...other.history);
+    return Promise.resolve();
+  }
+
   dispose(): void {
     this.disposed = true;
   }
