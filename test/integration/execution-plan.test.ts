@@ -80,6 +80,7 @@ async function write(engine: Engine, course: Course = new Map(), tokens = prompt
     prompt: { kind: 'tokens', tokens },
     sampling: greedySampling,
     maxTokens: answerTokens,
+    speculate: false,
     stop: [],
     topLogprobs: 0,
   } as const;
@@ -158,6 +159,7 @@ describe('an answer under changes', () => {
         prompt: { kind: 'tokens', tokens: [...prompt, ...tokens] },
         sampling: greedySampling,
         maxTokens: 1,
+        speculate: false,
         stop: [],
         topLogprobs: 0,
       } as const;
