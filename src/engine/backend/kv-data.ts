@@ -5,7 +5,6 @@
  * bit; between types they are rounded as the kernels round (wasm/src/cache.c).
  */
 import { float16ToNumber, numberToFloat16 } from '../../common/float16.ts';
-import { expandRun, quantiseRun } from './kv-segment.ts';
 
 /** How components are kept; `q8`: as int8 with a scale for each vector. */
 export type KvType = 'f32' | 'f16' | 'q8';
@@ -27,6 +26,45 @@ export interface KvVectors {
 export interface KvPositions {
   readonly keys: KvVectors;
   readonly values: KvVectors;
+}
+
+/** Vectors with a smaller maximum count as zero, as in the kernels. */
+const tiny = 1e-30;
+/** Adding it to a double leaves no bits for fractions: rounds to the nearest whole number, ties to even. */
+const rounder = 1.5 * 2 ** 52;
+
+/** Vectors of 8 bits, one behind the other. */
+interface Vectors {
+  /** Components of a vector. */
+  readonly size: number;
+  readonly scales: Float32Array;
+  readonly digits: Int8Array;
+}
+
+/** Fills a run from float32 vectors. */
+export function quantiseRun(run: Vectors, vectors: Float32Array): void {
+  const { size, scales, digits } = run;
+  for (let at = 0, position = 0; at < vectors.length; at += size, position++) {
+    let maximum = 0;
+    for (let i = at; i < at + size; i++) {
+      const magnitude = Math.abs(vectors[i] as number);
+      if (magnitude > maximum) maximum = magnitude;
+    }
+    const inverse = maximum < tiny ? 0 : Math.fround(127 / maximum);
+    scales[position] = maximum < tiny ? 0 : maximum / 127;
+    for (let i = at; i < at + size; i++) {
+      digits[i] = Math.fround((vectors[i] as number) * inverse) + rounder - rounder;
+    }
+  }
+}
+
+/** The float32 vectors that a run stands for. */
+export function expandRun(run: Vectors, vectors: Float32Array): void {
+  const { size, scales, digits } = run;
+  for (let at = 0, position = 0; at < vectors.length; at += size, position++) {
+    const scale = scales[position] as number;
+    for (let i = at; i < at + size; i++) vectors[i] = (digits[i] as number) * scale;
+  }
 }
 
 export function convertVectors(from: KvVectors, type: KvType): KvVectors {

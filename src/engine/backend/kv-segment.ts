@@ -11,6 +11,9 @@
  */
 import { float16ToNumber, numberToFloat16 } from '../../common/float16.ts';
 import type { KvLayerSpec } from './backend.ts';
+import { expandRun, quantiseRun } from './kv-data.ts';
+
+export { expandRun, quantiseRun };
 
 /** The vectors of one head, one behind the other, of keys or of values. */
 export interface SegmentRun {
@@ -68,40 +71,6 @@ export function isSegment(
 }
 
 const isScale = (scale: number): boolean => scale >= 0 && scale < Infinity;
-
-/** Vectors with a smaller maximum count as zero, as in the kernels. */
-const tiny = 1e-30;
-/** Adding it to a double leaves no bits for fractions: rounds to the nearest whole number, ties to even. */
-const rounder = 1.5 * 2 ** 52;
-
-/** Of a run, what its numbers are computed from. */
-type Vectors = Pick<SegmentRun, 'size' | 'scales' | 'digits'>;
-
-/** Fills a run from float32 vectors. */
-export function quantiseRun(run: Vectors, vectors: Float32Array): void {
-  const { size, scales, digits } = run;
-  for (let at = 0, position = 0; at < vectors.length; at += size, position++) {
-    let maximum = 0;
-    for (let i = at; i < at + size; i++) {
-      const magnitude = Math.abs(vectors[i] as number);
-      if (magnitude > maximum) maximum = magnitude;
-    }
-    const inverse = maximum < tiny ? 0 : Math.fround(127 / maximum);
-    scales[position] = maximum < tiny ? 0 : maximum / 127;
-    for (let i = at; i < at + size; i++) {
-      digits[i] = Math.fround((vectors[i] as number) * inverse) + rounder - rounder;
-    }
-  }
-}
-
-/** The float32 vectors that a run stands for. */
-export function expandRun(run: Vectors, vectors: Float32Array): void {
-  const { size, scales, digits } = run;
-  for (let at = 0, position = 0; at < vectors.length; at += size, position++) {
-    const scale = scales[position] as number;
-    for (let i = at; i < at + size; i++) vectors[i] = (digits[i] as number) * scale;
-  }
-}
 
 /** As `quantiseRun`, from half precision bit patterns. */
 export function quantiseHalves(run: SegmentRun, halves: Uint16Array): void {
