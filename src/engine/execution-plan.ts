@@ -39,10 +39,11 @@ export interface ExecutionPlan {
   readonly contextTokens: 'unchanged' | number;
   /**
    * `drop`: low planes that the plan's precision does not read are given up; with precision 8 that is
-   * all of them, and 4 bits are computed with. Memory of a graphics card goes back to the system. That
-   * of WebAssembly never shrinks: there it is free for what this model needs next, a longer context
-   * above all. `keep` reads them from the model's file again, in the background; until they are all
-   * here the model computes with the bits it has.
+   * all of them, and 4 bits are computed with.
+   * WebAssembly memory never shrinks: what was given up is free for what this model needs next, a
+   * longer context above all, and not for other programs. A graphics card refuses: there the planes of
+   * a weight lie in one buffer. `keep` reads them from the model's file again, in the background;
+   * until they are all here the model computes with the bits it has.
    */
   readonly lowPlanes: 'keep' | 'drop';
 }

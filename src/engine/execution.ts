@@ -238,6 +238,11 @@ export class Execution {
     this.#restoring?.abort();
     this.#restoring = null;
     const kept = lowPlanes === 'keep' ? 8 : precision === 8 ? 4 : precision;
+    if (lowPlanes === 'drop' && !planes.droppable) {
+      const message = 'The graphics card keeps the low digits of the weights.';
+      this.#refuse('lowPlanes', new AppError('not-supported', message));
+      return;
+    }
     if (lowPlanes === 'drop') planes.drop(kept);
     if (!planes.has(kept)) void this.#restore(kept);
   }

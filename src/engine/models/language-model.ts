@@ -85,6 +85,8 @@ export interface ForwardOptions {
 
 /** Low planes of a model's weights, as `weights/low-planes.ts` keeps them. */
 export interface GivenPlanes {
+  /** Whether the backend can give them up; a graphics card keeps them. */
+  readonly droppable: boolean;
   readonly bytes: number;
   readonly droppedBytes: number;
   has(precision: Precision): boolean;

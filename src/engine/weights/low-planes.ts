@@ -31,6 +31,10 @@ export class LowPlanes implements GivenPlanes {
     this.#tensors = tensors;
   }
 
+  get droppable(): boolean {
+    return this.#backend.dropLow !== undefined;
+  }
+
   /** Bytes that are in memory. */
   get bytes(): number {
     let sum = 0;
