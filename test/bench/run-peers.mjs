@@ -22,7 +22,11 @@ import { serveIsolated } from './isolated-server.mjs';
 import { streamFlags } from './run-model.mjs';
 
 const pathOf = (relative) => fileURLToPath(new URL(relative, import.meta.url));
-const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
+/** Of an even number of values, the mean of the middle two. */
+function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return (sorted[(values.length - 1) >> 1] + sorted[values.length >> 1]) / 2;
+}
 
 function readOptions() {
   const { values } = parseArgs({
@@ -80,7 +84,7 @@ function rowsOf(report) {
       threads: report.threads,
       measure,
       peer,
-      median: median(own),
+      median: inUnits(measure, median(times)),
       lowest: Math.min(...own),
       highest: Math.max(...own),
       runs: times.length,
