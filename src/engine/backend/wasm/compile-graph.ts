@@ -27,6 +27,7 @@ import type {
   HeadPart,
 } from '../../graph/ops.ts';
 import type { CompileOptions } from '../backend.ts';
+import { checkCounts, inconsistent } from '../graph-checks.ts';
 import { learnedPositions } from '../learned-positions.ts';
 import {
   COMMAND_WORDS,
@@ -50,7 +51,7 @@ import type {
   RopeTable,
 } from './compiled-graph.ts';
 import { fuseForDecode, type AttendOp, type FusedGraph, type ProjectOp } from './decode-fusion.ts';
-import { checkCounts, findWeights, inconsistent, unsupportedReason } from './graph-inputs.ts';
+import { findWeights, unsupportedReason } from './graph-inputs.ts';
 import type { Kernels } from './kernel-module.ts';
 import { BLOCK_COLUMNS } from './plane-formats.ts';
 import {

@@ -1,8 +1,7 @@
 /** What is checked before a graph is compiled: operators, counts, weights and shapes. */
-import { AppError } from '../../../common/errors.ts';
 import type { Graph, Op } from '../../graph/ops.ts';
-import { checkGraph } from '../../graph/shape-rules.ts';
 import type { CompileOptions } from '../backend.ts';
+import { weightsOf } from '../graph-checks.ts';
 import type { Kernels } from './kernel-module.ts';
 import { WasmWeight } from './wasm-weight.ts';
 
@@ -43,43 +42,12 @@ export function unsupportedReason(op: Op): string | null {
   }
 }
 
-/** A graph made by our own code that cannot be right. */
-export function inconsistent(what: string): AppError {
-  return new AppError('internal', `The model's graph cannot be compiled: ${what}.`);
-}
-
-/** @throws AppError `invalid-argument` */
-export function checkCounts({ maxTokens, maxOutputs }: CompileOptions): void {
-  const whole = Number.isSafeInteger(maxTokens) && Number.isSafeInteger(maxOutputs);
-  if (whole && maxOutputs >= 1 && maxOutputs <= maxTokens) return;
-  throw new AppError(
-    'invalid-argument',
-    'The number of tokens or results of a step is out of range.',
-    {
-      details: { maxTokens, maxOutputs },
-    },
-  );
-}
-
 /** The graph's weights in order, checked to be this backend's and to have the shapes the graph needs. */
 export function findWeights(graph: Graph, options: CompileOptions, kernels: Kernels): WasmWeight[] {
-  const weights = graph.weights.map((name) => {
-    const handle = options.weights.get(name);
-    if (handle === undefined) {
-      throw new AppError(
-        'model-file/missing-tensor',
-        `The model file lacks the weight "${name}" that its architecture needs. Choose another file of this model.`,
-        { details: { name } },
-      );
-    }
-    if (!(handle instanceof WasmWeight) || handle.owner !== kernels || handle.released) {
-      throw inconsistent(`the weight "${name}" is not in this backend's memory`);
-    }
-    return handle;
-  });
-  checkGraph(
+  return weightsOf(
     graph,
-    weights.map((weight) => weight.spec),
+    options,
+    (handle): handle is WasmWeight =>
+      handle instanceof WasmWeight && handle.owner === kernels && !handle.released,
   );
-  return weights;
 }
