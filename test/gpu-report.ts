@@ -42,8 +42,11 @@ export interface ReportOptions {
   readonly precision: Precision;
 }
 
+const BINDING_BYTES = 1024 * 1024 * 1024;
+
 /** Everything a device is asked for while a graph is compiled. */
 const paperDevice = {
+  limits: { maxStorageBufferBindingSize: BINDING_BYTES },
   pushErrorScope: () => undefined,
   popErrorScope: () => Promise.resolve(null),
   createBuffer: ({ size }: GPUBufferDescriptor) => ({ size, destroy: () => undefined }),
@@ -53,8 +56,6 @@ const paperDevice = {
   createComputePipelineAsync: () => Promise.resolve({}),
   queue: { writeBuffer: () => undefined },
 };
-
-const BINDING_BYTES = 1024 * 1024 * 1024;
 
 /** A step of one token after `position` others. */
 export async function reportToken(options: ReportOptions): Promise<TokenReport> {
@@ -84,16 +85,10 @@ export async function reportToken(options: ReportOptions): Promise<TokenReport> 
   const compiled = compileGraph(
     definition.buildGraph(new Map()),
     { weights, maxTokens: 64, maxOutputs: 1 },
-    {
-      device,
-      features,
-      memory,
-      pipelines: new Pipelines(device, features),
-      bindingBytes: BINDING_BYTES,
-    },
+    { device, features, memory, pipelines: new Pipelines(device, features) },
   );
   const step = { tokens: 1, outputs: 1, position, ...splitPositions(1, position) };
-  return addUp(compiled.dispatches('f16'), step, precision, 4 * compiled.resultColumns);
+  return addUp(compiled.one.dispatches('f16'), step, precision, 4 * compiled.resultColumns);
 }
 
 function addUp(

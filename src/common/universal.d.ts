@@ -28,7 +28,14 @@ declare class TextDecoder {
   decode(bytes?: ArrayBufferView | ArrayBuffer, options?: { stream?: boolean }): string;
 }
 
-declare const performance: { now(): number };
+declare const performance: {
+  now(): number;
+  measure(
+    name: string,
+    options: { readonly start: number; readonly duration: number; readonly detail?: unknown },
+  ): unknown;
+  clearMeasures(name: string): void;
+};
 declare function setTimeout(callback: () => void, milliseconds?: number): number;
 declare function clearTimeout(timer: number | undefined): void;
 /** Bytes of a base64 text, as characters. */

@@ -152,6 +152,13 @@ export interface StepInput {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** The likeliest tokens of a result row, likeliest first, among equals the lower id. */
+export interface TopLogits {
+  readonly ids: Int32Array;
+  /** Their logits; one that is no finite number stands first. */
+  readonly logits: Float32Array;
+}
+
 /** A graph made ready for one backend: memory planned, commands or pipelines prepared. */
 export interface Executable {
   /** Largest number of tokens of one step. */
@@ -211,6 +218,12 @@ export interface ObservableBackend extends Backend {
   observer: InputObserver | null;
 }
 
+/**
+ * Told what parts of a step took. `label`: the operators and their weights, alike in all layers.
+ * `isMeasured` false: estimated from the bytes and products of each, because the device has no clock.
+ */
+export type StepProfiler = (label: string, milliseconds: number, isMeasured?: boolean) => void;
+
 export interface Backend {
   readonly kind: BackendKind;
   /** One line for people and reports, for example "WASM relaxed SIMD, 1 thread". */
@@ -259,6 +272,8 @@ export interface Backend {
   restoreRecurrent(cache: KvCacheHandle, snapshot: RecurrentSnapshot | null): void;
   /** Absent where caches cannot be read. */
   readonly segments?: CacheSegments;
+  /** Frees a copy, where its memory is not the garbage collector's. The cache's end frees all. */
+  releaseRecurrent?(cache: KvCacheHandle, snapshot: RecurrentSnapshot): void;
   /** @throws AppError `not-supported`, `engine/out-of-memory`, `model-file/missing-tensor` */
   compile(graph: Graph, options: CompileOptions): Executable;
   /**
@@ -266,7 +281,13 @@ export interface Backend {
    * valid until the next call of the backend: copy it to keep it.
    */
   run(executable: Executable, input: StepInput): Promise<Float32Array>;
+  /** How many `runTop` can find; absent where logits lie in this thread's reach anyway. */
+  readonly mostCandidates?: number;
+  /** As `run` with one result row, of which only the `count` likeliest are brought here. */
+  runTop?(executable: Executable, input: StepInput, count: number): Promise<TopLogits>;
   memory(): BackendMemory;
+  /** Gets what the parts of every step took; computing is somewhat slower while there is one. */
+  profiler?: StepProfiler | null;
   /** Threads of the processor that computed the last step; 0 before the first, and unless given. */
   readonly threadsUsed?: number;
   /**

@@ -111,7 +111,7 @@ export class KvCache implements ModelState {
     if (this.#remembered.at(-1)?.length === this.#length) return;
     const snapshot = this.#backend.saveRecurrent(this.handle);
     this.#remembered.push({ length: this.#length, snapshot });
-    if (this.#remembered.length > mostSnapshots) this.#remembered.shift();
+    if (this.#remembered.length > mostSnapshots) this.#release(this.#remembered.shift());
   }
 
   /** A step begins. Before a long one a copy is taken, so that stopping it does not cost those before. */
@@ -123,6 +123,7 @@ export class KvCache implements ModelState {
   /** Counts positions that a step has filled. */
   advance(positions: number): void {
     this.#length += positions;
+    this.#release(this.#before);
     this.#before = null;
   }
 
@@ -133,6 +134,7 @@ export class KvCache implements ModelState {
     if (this.cuttable || this.#handle === null) return;
     if (before === null) this.#goBack(this.#length);
     else this.#backend.restoreRecurrent(this.#handle, before.snapshot);
+    this.#release(before);
   }
 
   dispose(): void {
@@ -163,9 +165,14 @@ export class KvCache implements ModelState {
 
   /** To the last remembered place that is not behind `length`, or to the start. */
   #goBack(length: number): void {
+    for (const place of this.#remembered) if (place.length > length) this.#release(place);
     this.#remembered = this.#remembered.filter((place) => place.length <= length);
     const place = this.#remembered.at(-1);
     this.#backend.restoreRecurrent(this.handle, place?.snapshot ?? null);
     this.#length = place?.length ?? 0;
+  }
+
+  #release(place: Remembered | null | undefined): void {
+    if (place && this.#handle) this.#backend.releaseRecurrent?.(this.#handle, place.snapshot);
   }
 }

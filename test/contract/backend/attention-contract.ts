@@ -39,12 +39,12 @@ export function describeAttention(suite: Suite): void {
     return { tokens: range(size, first), position: first };
   });
 
-  const prepare = (settings: truth.AttentionTruth): Graph => {
+  const prepare = (settings: truth.AttentionTruth, count = positions): Graph => {
     const { bench } = suite;
     const { heads, kvHeads, headDim, valueDim = headDim, sinks, ...numbers } = settings;
-    bench.input('q', positions, heads * headDim);
-    bench.input('k', positions, kvHeads * headDim);
-    bench.input('v', positions, kvHeads * valueDim);
+    bench.input('q', count, heads * headDim);
+    bench.input('k', count, kvHeads * headDim);
+    bench.input('v', count, kvHeads * valueDim);
     const values = Float32Array.from(sinks ?? []);
     if (sinks) bench.weight('sinks', { rows: 1, columns: sinks.length, values });
     const shape = { heads, kvHeads, headDim, valueDim };
@@ -108,6 +108,31 @@ export function describeAttention(suite: Suite): void {
       },
     );
   }
+
+  it.for([
+    attentionCase('everything', {}),
+    attentionCase('a window', { window: 300, headDim: 80 }),
+    attentionCase('sinks', { sinks: [0.5, -1, 3, 0] }),
+    attentionCase('values smaller than keys', { headDim: 24, valueDim: 16 }),
+  ])('attends to many positions: $what', async (settings, context) => {
+    const { bench, tolerances } = suite;
+    const { what: _, ...operator } = settings;
+    const many = 420;
+    const graph = prepare(operator, many);
+    skipUnsupported(context, bench, graph);
+    const { kvHeads, headDim, valueDim = headDim } = settings;
+    const layers = [...equalLayers(1, 3, 8), { kvHeads, headDim, valueDim }];
+    const cache = bench.backend.createCache({ layers, capacity: many, type: 'f32' });
+    // Tiles end at multiples of 64, and single tokens may divide so many positions among themselves.
+    const sizes = [130, 1, 124, 1, 1, 1, 130, 2, 4, 1, 24, 1];
+    const steps = sizes.map((size, index) => {
+      const first = sizes.slice(0, index).reduce((sum, value) => sum + value, 0);
+      return { tokens: range(size, first), position: first };
+    });
+    const results = await bench.run(graph, steps, cache);
+    const error = relativeError(results.flat(), expectedRows(settings));
+    expect(error).toBeLessThanOrEqual(tolerances.cache.f32);
+  });
 
   it.for([0, 1, 6, 21])('sees both sides, window %d', async (window, context) => {
     const { bench, tolerances } = suite;

@@ -10,8 +10,10 @@ import type { Backend } from '../../../src/engine/backend/backend.ts';
 import { kernelBuildTimeoutMs } from '../../fixtures/kernel-build-timeout.ts';
 import { describeAttention } from './attention-contract.ts';
 import { Bench } from './bench.ts';
+import { describeCandidates } from './candidates-contract.ts';
 import { describeExperts } from './experts-contract.ts';
 import { describeGraphs } from './graphs-contract.ts';
+import { describeLayers } from './layers-contract.ts';
 import { describeMatmul } from './matmul-contract.ts';
 import { describeRecurrent } from './recurrent-contract.ts';
 import { describeRowOperators } from './row-operators-contract.ts';
@@ -67,6 +69,12 @@ export function describeBackend(
     });
     describe('graphs', () => {
       describeGraphs(suite);
+    });
+    describe('candidates', () => {
+      describeCandidates(suite);
+    });
+    describe('layers', () => {
+      describeLayers(suite);
     });
   });
 }

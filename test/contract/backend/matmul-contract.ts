@@ -52,6 +52,23 @@ export function describeMatmul(suite: Suite): void {
     });
   }
 
+  it.each(['Q8_0', 'Q4_1', 'F32'] as const)('multiplies many tokens with %s', async (type) => {
+    const { bench, tolerances } = suite;
+    const storage = type === 'F32' ? 'dense' : 'planes';
+    // rows and tokens around the edges of tiles
+    const counts = [7, 33, 64, 65, 130];
+    bench.input('x', 130, 96);
+    bench.weight('w', { rows: 70, columns: 96, type, storage });
+    const graph = bench.graph((g) => g.takeOutputs(g.matmul(g.embed('x'), 'w')));
+    const steps = counts.map((count) => ({ tokens: range(count) }));
+    const results = await bench.run(graph, steps);
+    for (const [step, count] of counts.entries()) {
+      const x = bench.rows('x').slice(0, count);
+      const error = productError(results[step] ?? [], x, bench.rows('w'));
+      expect(error, `${count} tokens`).toBeLessThanOrEqual(planesLimit(type, storage, tolerances));
+    }
+  });
+
   it.each([
     [1, 1],
     [3, 5],

@@ -14,8 +14,8 @@ const ways: Readonly<Record<string, GpuOptions>> = {
   'f16 only': { without: ['subgroups', 'packedDot'] },
   'subgroups only': { without: ['f16', 'packedDot'] },
   'packed dot products only': { without: ['f16', 'subgroups'] },
-  // 8 KiB of weights a binding: the largest matrices of the contract lie in several parts
-  'small bindings': { bindingBytes: 8192 },
+  // 8 rows of the widest matrix a binding: the largest matrices of the contract lie in several parts
+  'small bindings': { bindingBytes: 8 * 512 * 4 },
 };
 
 describe.skipIf(dawnGpu === null)('WebGPU through Dawn', () => {

@@ -1,8 +1,8 @@
 /** What is checked before a graph is compiled and before a step runs. */
 import { AppError } from '../../../common/errors.ts';
 import type { Graph, Op } from '../../graph/ops.ts';
-import { checkGraph } from '../../graph/shape-rules.ts';
 import type { CompileOptions, StepInput } from '../backend.ts';
+import { checkCounts, weightsOf } from '../graph-checks.ts';
 import { checkPositions } from '../learned-positions.ts';
 import { GpuCache } from './gpu-cache.ts';
 import type { GpuExecutable } from './gpu-executable.ts';
@@ -19,10 +19,10 @@ const MOST_EXPERTS = 1024;
 export function unsupportedReason(op: Op): string | null {
   switch (op.op) {
     case 'attention':
-      if (op.headDim % 4 !== 0) return `a head of ${op.headDim} components (not a multiple of 4)`;
-      if (op.valueDim !== op.headDim) return 'values of another size than keys';
-      if (op.sinks !== null) return 'attention sinks';
-      if (op.headDim > LARGEST_HEAD) return `a head of ${op.headDim} components`;
+      for (const size of [op.headDim, op.valueDim]) {
+        if (size % 4 !== 0) return `a head of ${size} components (not a multiple of 4)`;
+        if (size > LARGEST_HEAD) return `a head of ${size} components`;
+      }
       return null;
     case 'route':
       return Math.max(op.groups, op.used) > MOST_EXPERTS ? `${op.used} of many experts` : null;
@@ -30,9 +30,7 @@ export function unsupportedReason(op: Op): string | null {
       return op.experts > MOST_EXPERTS ? `${op.experts} experts` : null;
     case 'causal-convolution':
     case 'selective-scan':
-      return 'layers with a state';
     case 'join-heads':
-      return 'heads put together from parts';
     case 'expert-sum':
     case 'embed':
     case 'norm':
@@ -51,25 +49,12 @@ export function unsupportedReason(op: Op): string | null {
   }
 }
 
-/** A graph made by our own code that cannot be right. */
-export function inconsistent(what: string): AppError {
-  return new AppError('internal', `The model's graph cannot be compiled: ${what}.`);
-}
-
 /**
  * The graph's weights in order, checked to be this backend's and to have the shapes the graph needs.
  * @throws AppError `invalid-argument`, `not-supported`, `model-file/missing-tensor`, `internal`
  */
 export function findWeights(graph: Graph, options: CompileOptions, owner: GpuMemory): GpuWeight[] {
-  const { maxTokens, maxOutputs } = options;
-  const whole = Number.isSafeInteger(maxTokens) && Number.isSafeInteger(maxOutputs);
-  if (!whole || maxOutputs < 1 || maxOutputs > maxTokens) {
-    throw new AppError(
-      'invalid-argument',
-      'The number of tokens or results of a step is out of range.',
-      { details: { maxTokens, maxOutputs } },
-    );
-  }
+  checkCounts(options);
   for (const op of graph.ops) {
     const reason = unsupportedReason(op);
     if (reason === null) continue;
@@ -78,25 +63,12 @@ export function findWeights(graph: Graph, options: CompileOptions, owner: GpuMem
       `This model needs ${reason}, which the WebGPU backend cannot compute.`,
     );
   }
-  const weights = graph.weights.map((name) => {
-    const handle = options.weights.get(name);
-    if (handle === undefined) {
-      throw new AppError(
-        'model-file/missing-tensor',
-        `The model file lacks the weight "${name}" that its architecture needs. Choose another file of this model.`,
-        { details: { name } },
-      );
-    }
-    if (!(handle instanceof GpuWeight) || handle.owner !== owner || handle.released) {
-      throw inconsistent(`the weight "${name}" is not in this backend's memory`);
-    }
-    return handle;
-  });
-  checkGraph(
+  return weightsOf(
     graph,
-    weights.map((weight) => weight.spec),
+    options,
+    (handle): handle is GpuWeight =>
+      handle instanceof GpuWeight && handle.owner === owner && !handle.released,
   );
-  return weights;
 }
 
 /**
@@ -135,14 +107,17 @@ export function checkStep(
     throw refuse('The conversation memory belongs to another backend or was closed.');
   }
   const { spec } = cache;
-  const fits = [...compiled.cache].every(([layer, needs]) => {
+  const attends = [...compiled.cache].every(([layer, needs]) => {
     const has = spec.layers[layer];
     return (
       has !== undefined &&
-      has.kvHeads * has.headDim === needs.width &&
-      has.headDim === (needs.headDim ?? has.headDim)
+      has.kvHeads * has.headDim === needs.keyWidth &&
+      has.kvHeads * has.valueDim === needs.valueWidth &&
+      has.kvHeads === (needs.kvHeads ?? has.kvHeads)
     );
   });
+  const fits =
+    attends && [...compiled.recurrent].every(([slot, count]) => spec.recurrent?.[slot] === count);
   if (!fits) throw refuse('The conversation memory was made for another model.');
   if (!Number.isInteger(position) || position < 0 || position + tokens.length > spec.capacity) {
     throw new AppError(

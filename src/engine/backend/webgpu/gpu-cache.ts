@@ -1,7 +1,7 @@
-/** Keys and values of one conversation in GPU memory, a buffer for each layer. */
+/** What is remembered of one conversation in GPU memory: a buffer for each layer, one for all states. */
 import { alignUp } from '../../../common/bytes.ts';
 import { AppError } from '../../../common/errors.ts';
-import type { KvCacheHandle, KvCacheSpec, KvLayerSpec } from '../backend.ts';
+import type { KvCacheHandle, KvCacheSpec, KvLayerSpec, RecurrentSnapshot } from '../backend.ts';
 import {
   convertVectors,
   headRanges,
@@ -9,56 +9,93 @@ import {
   type KvPositions,
   type KvVectors,
 } from '../kv-data.ts';
-import { BINDING_ALIGNMENT, bufferUsage, type GpuMemory, type Slice } from './gpu-memory.ts';
+import { BINDING_ALIGNMENT, bufferUsage, MAP_READ, type GpuMemory, type Slice } from './gpu-memory.ts';
 
-/** `GPUMapMode.READ` */
-const MAP_READ = 1;
-
-/** (kvHead, position, headDim) of keys and values; q8 has scales (keys, values; kvHead, position). */
+/**
+ * (kvHead, position, headDim) of keys and (kvHead, position, valueDim) of values; q8 has scales (keys,
+ * values; kvHead, position).
+ */
 export interface CacheLayer {
   readonly keys: Slice;
   readonly values: Slice;
   readonly scales: Slice | null;
 }
 
+/** A copy of all recurrent blocks, as they lie in the cache. */
+export class GpuSnapshot implements RecurrentSnapshot {
+  readonly buffer: GPUBuffer;
+
+  constructor(buffer: GPUBuffer) {
+    this.buffer = buffer;
+  }
+
+  get bytes(): number {
+    return this.buffer.size;
+  }
+}
+
 export class GpuCache implements KvCacheHandle {
   readonly spec: KvCacheSpec;
   readonly bytes: number;
   readonly owner: GpuMemory;
-  readonly #queue: GPUQueue;
   readonly layers: readonly CacheLayer[];
   /** The capacity, for kernels. */
   readonly info: Slice;
   #buffers: readonly GPUBuffer[];
 
+  /** In the order of `KvCacheSpec.recurrent`, all in one buffer. */
+  readonly recurrent: readonly Slice[];
+  readonly #queue: GPUQueue;
+  readonly #device: GPUDevice;
+  readonly #recurrentBytes: number;
+  readonly #snapshots = new Set<GpuSnapshot>();
+
   /** @throws AppError `invalid-argument`, `engine/out-of-memory` */
-  constructor(owner: GpuMemory, queue: GPUQueue, spec: KvCacheSpec, bindingBytes: number) {
+  constructor(owner: GpuMemory, device: GPUDevice, spec: KvCacheSpec, bindingBytes: number) {
     checkShape(spec);
-    const sizes = spec.layers.map((layer) => layerSizes(spec, layer, bindingBytes));
+    const { layers: shapes, recurrent = [], capacity } = spec;
+    const sizes = shapes.map((layer) => layerSizes(spec, layer, bindingBytes));
     const buffers: GPUBuffer[] = [];
-    const usage = bufferUsage.storage | bufferUsage.copySource | bufferUsage.copyTarget;
+    const make = (label: string, bytes: number, usage: number): GPUBuffer => {
+      const buffer = owner.buffer(label, bytes, usage);
+      buffers.push(buffer);
+      return buffer;
+    };
+    const { uniform, copyTarget } = bufferUsage;
     try {
-      this.layers = sizes.map(({ data, scales, section }) => {
-        const buffer = owner.buffer('cache', 2 * section + scales, usage);
-        buffers.push(buffer);
+      this.layers = sizes.map(({ keys, values, scales }) => {
+        const [valuesAt, scalesAt] = [section(keys), section(keys) + section(values)];
+        const buffer = make('cache', scalesAt + scales, cacheUsage);
         return {
-          keys: { buffer, offset: 0, size: alignUp(data, 16) },
-          values: { buffer, offset: section, size: alignUp(data, 16) },
-          scales: scales === 0 ? null : { buffer, offset: 2 * section, size: scales },
+          keys: { buffer, offset: 0, size: alignUp(keys, 16) },
+          values: { buffer, offset: valuesAt, size: alignUp(values, 16) },
+          scales: scales === 0 ? null : { buffer, offset: scalesAt, size: scales },
         };
       });
-      const info = owner.buffer('cache info', 16, bufferUsage.uniform | bufferUsage.copyTarget);
-      buffers.push(info);
-      queue.writeBuffer(info, 0, Uint32Array.of(spec.capacity));
+      this.#recurrentBytes = recurrent.reduce((sum, count) => sum + section(4 * count), 0);
+      let offset = 0;
+      const blocks =
+        recurrent.length === 0 ? null : make('states', this.#recurrentBytes, cacheUsage);
+      this.recurrent = recurrent.map((count) => {
+        const slice = { buffer: blocks as GPUBuffer, offset, size: alignUp(4 * count, 16) };
+        offset += section(4 * count);
+        return slice;
+      });
+      const info = make('cache info', 16, uniform | copyTarget);
+      device.queue.writeBuffer(info, 0, Uint32Array.of(capacity));
       this.info = { buffer: info, offset: 0, size: 16 };
     } catch (error) {
       for (const buffer of buffers) owner.free(buffer);
       throw error;
     }
+    this.#device = device;
+    this.#queue = device.queue;
     this.owner = owner;
-    this.#queue = queue;
     this.spec = spec;
-    this.bytes = sizes.reduce((sum, { data, scales }) => sum + 2 * data + scales, 0);
+    this.bytes = sizes.reduce(
+      (sum, { keys, values, scales }) => sum + keys + values + scales,
+      4 * recurrent.reduce((sum, count) => sum + count, 0),
+    );
     this.#buffers = buffers;
   }
 
@@ -67,27 +104,24 @@ export class GpuCache implements KvCacheHandle {
   }
 
   /** Copies positions of a layer through a buffer that can be mapped; steps before it are done first. */
-  async read(device: GPUDevice, index: number, first: number, count: number): Promise<KvPositions> {
+  async read(index: number, first: number, count: number): Promise<KvPositions> {
     const layer = this.#layer(index, first + count);
-    const { type } = this.spec;
+    const shape = this.spec.layers[index];
     const places = this.#places(index, first, count);
     const total = places.reduce((sum, { ranges }) => sum + sumOf(ranges), 0);
-    const staging = this.owner.buffer(
-      'cache read',
-      total,
-      bufferUsage.mapRead | bufferUsage.copyTarget,
-    );
+    const { mapRead, copyTarget } = bufferUsage;
+    const staging = this.owner.buffer('cache read', total, mapRead | copyTarget);
     try {
-      const encoder = device.createCommandEncoder();
-      let at = 0;
-      for (const { offset, ranges } of places) {
-        for (const range of ranges) {
-          const from = offset + range.offset;
-          encoder.copyBufferToBuffer(layer.keys.buffer, from, staging, at, range.length);
-          at += range.length;
+      this.#encode((encoder) => {
+        let at = 0;
+        for (const { offset, ranges } of places) {
+          for (const range of ranges) {
+            const from = offset + range.offset;
+            encoder.copyBufferToBuffer(layer.keys.buffer, from, staging, at, range.length);
+            at += range.length;
+          }
         }
-      }
-      this.#queue.submit([encoder.finish()]);
+      });
       await staging.mapAsync(MAP_READ);
       const bytes = new Uint8Array(staging.getMappedRange().slice(0));
       let start = 0;
@@ -97,14 +131,20 @@ export class GpuCache implements KvCacheHandle {
         start = end;
         return part;
       });
-      const size = this.spec.layers[index]?.headDim ?? 0;
-      const vectors = (data = new Uint8Array(0), scales?: Uint8Array<ArrayBuffer>): KvVectors => ({
-        type,
+      const vectors = (
+        size = 0,
+        data = new Uint8Array(0),
+        scales?: Uint8Array<ArrayBuffer>,
+      ): KvVectors => ({
+        type: this.spec.type,
         size,
         data,
         scales: scales === undefined ? null : new Float32Array(scales.buffer),
       });
-      return { keys: vectors(keys, keyScales), values: vectors(values, valueScales) };
+      return {
+        keys: vectors(shape?.headDim, keys, keyScales),
+        values: vectors(shape?.valueDim, values, valueScales),
+      };
     } finally {
       this.owner.free(staging);
     }
@@ -125,13 +165,8 @@ export class GpuCache implements KvCacheHandle {
       let from = 0;
       for (const range of ranges) {
         const bytes = parts[part] ?? new Uint8Array(0);
-        this.#queue.writeBuffer(
-          layer.keys.buffer,
-          offset + range.offset,
-          bytes,
-          from,
-          range.length,
-        );
+        const to = offset + range.offset;
+        this.#queue.writeBuffer(layer.keys.buffer, to, bytes, from, range.length);
         from += range.length;
       }
     });
@@ -148,25 +183,67 @@ export class GpuCache implements KvCacheHandle {
   /** Where keys, values and their scales lie in the layer's buffer, in this order. */
   #places(index: number, first: number, count: number) {
     const { capacity, type } = this.spec;
-    const { kvHeads = 0, headDim = 0 } = this.spec.layers[index] ?? {};
-    const ranges = (bytes: number) => headRanges({ kvHeads, capacity, bytes }, first, count);
+    const { kvHeads = 0, headDim = 0, valueDim = 0 } = this.spec.layers[index] ?? {};
     const { keys, values, scales } = this.#layer(index, first + count);
-    const vectors = [keys, values].map(({ offset }) => ({
+    const place = (offset: number, bytes: number) => ({
       offset,
-      ranges: ranges(headDim * kvElementBytes[type]),
-    }));
+      ranges: headRanges({ kvHeads, capacity, bytes }, first, count),
+    });
+    const vectors = [
+      place(keys.offset, headDim * kvElementBytes[type]),
+      place(values.offset, valueDim * kvElementBytes[type]),
+    ];
     if (scales === null) return vectors;
-    const valueScales = scales.offset + kvHeads * capacity * 4;
     return [
       ...vectors,
-      { offset: scales.offset, ranges: ranges(4) },
-      { offset: valueScales, ranges: ranges(4) },
+      place(scales.offset, 4),
+      place(scales.offset + kvHeads * capacity * 4, 4),
     ];
+  }
+
+  /** A copy of the recurrent blocks as the steps submitted so far leave them. */
+  save(): GpuSnapshot {
+    const { copySource, copyTarget } = bufferUsage;
+    const bytes = this.#recurrentBytes;
+    const snapshot = new GpuSnapshot(this.owner.buffer('states', bytes, copySource | copyTarget));
+    const [first] = this.recurrent;
+    if (first !== undefined) this.#copy(first.buffer, snapshot.buffer);
+    this.#snapshots.add(snapshot);
+    return snapshot;
+  }
+
+  /** Null: zeros, as before the first token. */
+  restore(snapshot: GpuSnapshot | null): void {
+    const [first] = this.recurrent;
+    if (first === undefined) return;
+    if (snapshot !== null) this.#copy(snapshot.buffer, first.buffer);
+    else
+      this.#encode((encoder) => {
+        encoder.clearBuffer(first.buffer);
+      });
+  }
+
+  releaseSnapshot(snapshot: GpuSnapshot): void {
+    if (this.#snapshots.delete(snapshot)) this.owner.free(snapshot.buffer);
   }
 
   release(): void {
     for (const buffer of this.#buffers) this.owner.free(buffer);
+    for (const { buffer } of this.#snapshots) this.owner.free(buffer);
     this.#buffers = [];
+    this.#snapshots.clear();
+  }
+
+  #copy(source: GPUBuffer, target: GPUBuffer): void {
+    this.#encode((encoder) => {
+      encoder.copyBufferToBuffer(source, 0, target, 0, this.#recurrentBytes);
+    });
+  }
+
+  #encode(record: (encoder: GPUCommandEncoder) => void): void {
+    const encoder = this.#device.createCommandEncoder();
+    record(encoder);
+    this.#queue.submit([encoder.finish()]);
   }
 }
 
@@ -174,34 +251,41 @@ function sumOf(ranges: readonly { readonly length: number }[]): number {
   return ranges.reduce((sum, { length }) => sum + length, 0);
 }
 
+const cacheUsage = bufferUsage.storage | bufferUsage.copySource | bufferUsage.copyTarget;
+
+/** Bytes of a section of a buffer, the next of which begins where a binding may. */
+function section(bytes: number): number {
+  return alignUp(bytes, BINDING_ALIGNMENT);
+}
+
 function checkShape({ layers, recurrent = [], capacity }: KvCacheSpec): void {
+  const isCount = (size: number): boolean => Number.isSafeInteger(size) && size > 0;
   const fits = layers.every(({ kvHeads, headDim, valueDim }) => {
-    const counts = [kvHeads, headDim, capacity].every(
-      (size) => Number.isSafeInteger(size) && size > 0,
-    );
-    return counts && headDim % 4 === 0 && valueDim === headDim;
+    return [kvHeads, headDim, valueDim].every(isCount) && headDim % 4 === 0 && valueDim % 4 === 0;
   });
-  if (fits && recurrent.length === 0) return;
+  if (fits && recurrent.every(isCount) && isCount(capacity)) return;
   throw new AppError('invalid-argument', 'The shape of the conversation memory is out of range.', {
     details: { layers: JSON.stringify(layers), recurrent: recurrent.join(), capacity },
   });
 }
 
-/** Bytes of a layer's keys (its values have as many), of its scales, and where the values begin. */
+/** Bytes of a layer's keys, values and scales. */
 function layerSizes(
   { capacity, type }: KvCacheSpec,
-  { kvHeads, headDim }: KvLayerSpec,
+  { kvHeads, headDim, valueDim }: KvLayerSpec,
   bindingBytes: number,
-): { readonly data: number; readonly scales: number; readonly section: number } {
+): { readonly keys: number; readonly values: number; readonly scales: number } {
   const vectors = kvHeads * capacity;
-  const data = vectors * headDim * kvElementBytes[type];
+  const [keys, values] = [headDim, valueDim].map(
+    (size) => vectors * size * kvElementBytes[type],
+  ) as [number, number];
   const scales = type === 'q8' ? 2 * vectors * 4 : 0;
-  if (Math.max(data, scales) > bindingBytes) {
+  if (Math.max(keys, values, scales) > bindingBytes) {
     throw new AppError(
       'engine/out-of-memory',
       'The graphics card cannot address a context of this length. Choose a shorter context, or compute on the processor.',
-      { details: { layerBytes: data, bindingBytes } },
+      { details: { layerBytes: Math.max(keys, values), bindingBytes } },
     );
   }
-  return { data, scales, section: alignUp(data, BINDING_ALIGNMENT) };
+  return { keys, values, scales };
 }

@@ -28,7 +28,7 @@ export const noFeatures: GpuFeatures = {
 export interface GpuOptions {
   /** Features not to use though the adapter has them. */
   readonly without?: readonly (keyof GpuFeatures)[];
-  /** Most bytes of one binding, at most what the adapter has; the specification's default is 128 MiB. */
+  /** Most bytes of weights in one binding, at most what the adapter has; the specification's default is 128 MiB. */
   readonly bindingBytes?: number;
   /** What is known of the adapter's speed. */
   readonly pacer?: SubmitPacer;
@@ -44,7 +44,7 @@ export interface GpuDevice {
   readonly device: GPUDevice;
   readonly features: GpuFeatures;
   readonly adapter: GpuAdapterInfo;
-  /** Most bytes of one storage binding. */
+  /** Most bytes of weights in one storage binding. */
   readonly bindingBytes: number;
   /** Most bytes of one buffer. */
   readonly bufferBytes: number;

@@ -1,44 +1,9 @@
-/** A graph made ready for a device: dispatches, bind groups, and the memory they use. */
-import type { CompileOptions, Executable, KvType } from '../backend.ts';
+/** A graph made ready for a device, with its bind groups and what reads its results. */
+import type { CompileOptions, Executable } from '../backend.ts';
+import type { CompiledGraph, Program } from './compiled-graph.ts';
 import type { Dispatch } from './dispatch.ts';
 import type { GpuCache } from './gpu-cache.ts';
-import type { GpuWeight } from './gpu-weight.ts';
-import type { Slice } from './gpu-memory.ts';
-
-/** A table of cosines and sines, filled at every step, shared by equal rotations. */
-export interface RopeTable {
-  readonly inverseFrequencies: Float64Array;
-  readonly magnitude: number;
-  readonly slice: Slice;
-}
-
-/** What a layer of the cache handed to `run` must look like: `width` is kvHeads * headDim. */
-export interface CacheLayerNeeds {
-  readonly width: number;
-  /** Null: not known from the operators. */
-  readonly headDim: number | null;
-}
-
-export interface CompiledGraph {
-  /** The dispatches for a type of cache: they differ where it is written and read. Asks for pipelines. */
-  readonly dispatches: (type: KvType) => readonly Dispatch[];
-  readonly step: Slice;
-  readonly tokens: Slice;
-  readonly result: Slice;
-  readonly resultColumns: number;
-  readonly ropeTables: readonly RopeTable[];
-  /** By layer. */
-  readonly cache: ReadonlyMap<number, CacheLayerNeeds>;
-  /** Whether attention looks both ways, so that a step must not be cut into slices. */
-  readonly sliceable: boolean;
-  /** Token ids below this are valid; Infinity where no embedding reads them. */
-  readonly vocabularySize: number;
-  /** Positions below this have a learned vector; Infinity where none are needed. */
-  readonly positions: number;
-  readonly weights: readonly GpuWeight[];
-  readonly buffers: readonly GPUBuffer[];
-  readonly bytes: number;
-}
+import type { TopCandidates } from './top-candidates.ts';
 
 export class GpuExecutable implements Executable {
   readonly maxTokens: number;
@@ -47,9 +12,11 @@ export class GpuExecutable implements Executable {
   /** Copied to after each step and mapped; one is enough, because steps do not overlap. */
   readonly readback: GPUBuffer;
   readonly result: Float32Array<ArrayBuffer>;
+  /** Made when candidates are asked for. */
+  top: TopCandidates | null = null;
   readonly #device: GPUDevice;
-  readonly #dispatches = new Map<KvType, readonly Dispatch[]>();
-  readonly #bindGroups = new Map<GpuCache, readonly GPUBindGroup[]>();
+  readonly #dispatches = new Map<string, readonly Dispatch[]>();
+  readonly #bindGroups = new Map<GpuCache, Map<Program, readonly GPUBindGroup[]>>();
 
   constructor(
     device: GPUDevice,
@@ -69,19 +36,28 @@ export class GpuExecutable implements Executable {
     return this.compiled.bytes;
   }
 
-  dispatches({ spec: { type } }: GpuCache): readonly Dispatch[] {
-    const known = this.#dispatches.get(type);
+  /** The way through the graph for a step of `tokens` tokens. */
+  program(tokens: number): Program {
+    return tokens === 1 ? this.compiled.one : this.compiled.any;
+  }
+
+  /** The dispatches for a type of cache: they differ where it is written and read. Asks for pipelines. */
+  dispatches(program: Program, { spec: { type } }: GpuCache): readonly Dispatch[] {
+    const key = `${program === this.compiled.one ? 'one' : 'any'} ${type}`;
+    const known = this.#dispatches.get(key);
     if (known !== undefined) return known;
-    const dispatches = this.compiled.dispatches(type);
-    this.#dispatches.set(type, dispatches);
+    const dispatches = program.dispatches(type);
+    this.#dispatches.set(key, dispatches);
     return dispatches;
   }
 
   /** Bind groups of all dispatches, made once for a cache. */
-  bindGroups(cache: GpuCache): readonly GPUBindGroup[] {
-    const known = this.#bindGroups.get(cache);
-    if (known !== undefined) return known;
-    const groups = this.dispatches(cache).map(({ pipelines, resources, label }) => {
+  bindGroups(program: Program, cache: GpuCache): readonly GPUBindGroup[] {
+    const known = this.#bindGroups.get(cache) ?? new Map<Program, readonly GPUBindGroup[]>();
+    this.#bindGroups.set(cache, known);
+    const before = known.get(program);
+    if (before !== undefined) return before;
+    const groups = this.dispatches(program, cache).map(({ pipelines, resources, label }) => {
       const { layout, bindings } = pipelines[8];
       const numbers = bindings.flatMap((kind, binding) => (kind === null ? [] : [binding]));
       const entries = resources.map((resource, index) => ({
@@ -90,7 +66,7 @@ export class GpuExecutable implements Executable {
       }));
       return this.#device.createBindGroup({ label, layout, entries });
     });
-    this.#bindGroups.set(cache, groups);
+    known.set(program, groups);
     return groups;
   }
 

@@ -17,6 +17,9 @@ export const bufferUsage = {
   queryResolve: 512,
 } as const;
 
+/** `GPUMapMode.READ` */
+export const MAP_READ = 1;
+
 /** A range of a buffer, for a binding. */
 export interface Slice {
   readonly buffer: GPUBuffer;
@@ -129,7 +132,7 @@ export class GpuMemory {
   #slabFor(label: string, size: number): Slab {
     const current = this.#current;
     if (current !== null && current.used + size <= current.buffer.size) return current;
-    const usage = bufferUsage.storage | bufferUsage.copyTarget;
+    const usage = bufferUsage.storage | bufferUsage.copyTarget | bufferUsage.copySource;
     const bytes = this.#slabBytes();
     if (size > bytes / 4) {
       const own = { buffer: this.buffer(label, size, usage), used: 0, pieces: 0 };

@@ -7,13 +7,21 @@ import cache from './wgsl/cache.wgsl?raw';
 import cache_read_f16 from './wgsl/cache_read_f16.wgsl?raw';
 import cache_read_f32 from './wgsl/cache_read_f32.wgsl?raw';
 import cache_read_q8 from './wgsl/cache_read_q8.wgsl?raw';
+import cache_store_f16 from './wgsl/cache_store_f16.wgsl?raw';
+import cache_store_f32 from './wgsl/cache_store_f32.wgsl?raw';
+import cache_store_q8 from './wgsl/cache_store_q8.wgsl?raw';
 import cache_write_f16 from './wgsl/cache_write_f16.wgsl?raw';
 import cache_write_f32 from './wgsl/cache_write_f32.wgsl?raw';
 import cache_write_q8 from './wgsl/cache_write_q8.wgsl?raw';
+import causal_convolution_f32 from './wgsl/causal_convolution_f32.wgsl?raw';
+import chunk_i8 from './wgsl/chunk_i8.wgsl?raw';
 import common from './wgsl/common.wgsl?raw';
 import embed_f32 from './wgsl/embed_f32.wgsl?raw';
 import embed_planes from './wgsl/embed_planes.wgsl?raw';
+import expert_sum_f32 from './wgsl/expert_sum_f32.wgsl?raw';
 import gate_f32 from './wgsl/gate_f32.wgsl?raw';
+import gated_planes_i8 from './wgsl/gated_planes_i8.wgsl?raw';
+import join_heads_f32 from './wgsl/join_heads_f32.wgsl?raw';
 import lane_sums_shared from './wgsl/lane_sums_shared.wgsl?raw';
 import lane_sums_subgroup from './wgsl/lane_sums_subgroup.wgsl?raw';
 import matmat_dense_f32 from './wgsl/matmat_dense_f32.wgsl?raw';
@@ -24,13 +32,19 @@ import matvec_dense_f32 from './wgsl/matvec_dense_f32.wgsl?raw';
 import matvec_planes_f32 from './wgsl/matvec_planes_f32.wgsl?raw';
 import matvec_planes_i8 from './wgsl/matvec_planes_i8.wgsl?raw';
 import norm_f32 from './wgsl/norm_f32.wgsl?raw';
+import norm_quantize_i8 from './wgsl/norm_quantize_i8.wgsl?raw';
+import products_i8 from './wgsl/products_i8.wgsl?raw';
+import project_planes_i8 from './wgsl/project_planes_i8.wgsl?raw';
 import quantize_i8 from './wgsl/quantize_i8.wgsl?raw';
-import expert_sum_f32 from './wgsl/expert_sum_f32.wgsl?raw';
+import rope_f32 from './wgsl/rope_f32.wgsl?raw';
+import rotate_write from './wgsl/rotate_write.wgsl?raw';
+import round_i8 from './wgsl/round_i8.wgsl?raw';
 import route_f32 from './wgsl/route_f32.wgsl?raw';
 import row_place from './wgsl/row_place.wgsl?raw';
-import rope_f32 from './wgsl/rope_f32.wgsl?raw';
+import selective_scan_f32 from './wgsl/selective_scan_f32.wgsl?raw';
 import scale_f32 from './wgsl/scale_f32.wgsl?raw';
 import take_outputs_f32 from './wgsl/take_outputs_f32.wgsl?raw';
+import top_f32 from './wgsl/top_f32.wgsl?raw';
 import type { GpuFeatures } from './gpu-device.ts';
 
 /** Tokens of a tile of `matmat_planes_f32`: with 64 the tiles would not fit into 16 KiB. */
@@ -39,6 +53,10 @@ export const TILE_TOKENS = 64;
 
 const float32 = `alias real = f32;\nconst TILE_TOKENS = ${FLOAT32_TILE_TOKENS}u;`;
 const float16 = `alias real = f16;\nconst TILE_TOKENS = ${TILE_TOKENS}u;`;
+
+/** `products_i8` for matrices in the bindings of these names. */
+const products = (...bindings: readonly string[]): string =>
+  bindings.map((name) => products_i8.replaceAll('WEIGHTS', name)).join('\n');
 
 /** The texts of each kernel besides `common.wgsl`, in order; `lane-sums` depends on the features. */
 const parts = {
@@ -51,23 +69,53 @@ const parts = {
   cache_write_f16: [cache, cache_write_f16],
   cache_write_f32: [cache, cache_write_f32],
   cache_write_q8: [cache, cache_write_q8],
+  causal_convolution_f32: [causal_convolution_f32],
   embed_f32: [embed_f32],
   embed_planes: [matrix, embed_planes],
   expert_sum_f32: [expert_sum_f32],
   gate_f32: [gate_f32],
+  gated_planes_i8: [
+    matrix,
+    'lane-sums',
+    round_i8,
+    chunk_i8,
+    products('weights', 'weights_2'),
+    gated_planes_i8,
+  ],
+  join_heads_f32: [join_heads_f32],
   matmat_dense_f32: [matmat_dense_f32],
   matmat_planes_f16: [float16, matrix, matmat_planes_float],
   matmat_planes_f32: [float32, matrix, matmat_planes_float],
   matmat_planes_i8: [matrix, matmat_planes_i8],
   matvec_dense_f32: [row_place, matvec_dense_f32],
   matvec_planes_f32: [matrix, row_place, 'lane-sums', matvec_planes_f32],
-  matvec_planes_i8: [matrix, row_place, 'lane-sums', matvec_planes_i8],
+  matvec_planes_i8: [
+    matrix,
+    row_place,
+    'lane-sums',
+    chunk_i8,
+    products('weights'),
+    matvec_planes_i8,
+  ],
   norm_f32: [norm_f32],
+  norm_quantize_i8: [round_i8, norm_quantize_i8],
+  project_planes_i8: [
+    matrix,
+    'lane-sums',
+    chunk_i8,
+    products('weights', 'weights_2', 'weights_3'),
+    project_planes_i8,
+  ],
   quantize_i8: [quantize_i8],
   rope_f32: [rope_f32],
+  rotate_write_f16: [cache, cache_store_f16, rotate_write],
+  rotate_write_f32: [cache, cache_store_f32, rotate_write],
+  rotate_write_q8: [cache, round_i8, cache_store_q8, rotate_write],
   route_f32: [route_f32],
   scale_f32: [scale_f32],
+  selective_scan_f32: [selective_scan_f32],
   take_outputs_f32: [take_outputs_f32],
+  top_f32: [top_f32],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
 export type KernelName = keyof typeof parts;

@@ -18,6 +18,8 @@ import type {
   KvCacheSpec,
   RecurrentSnapshot,
   StepInput,
+  StepProfiler,
+  TopLogits,
   WeightHandle,
   WeightSpec,
   WeightWriter,
@@ -26,28 +28,37 @@ import type { KvPositions } from '../kv-data.ts';
 import type { Kernels } from '../wasm/kernel-module.ts';
 import { checkStep, unsupportedReason } from './check-graph.ts';
 import { compileGraph } from './compile-graph.ts';
-import { splitPositions } from './dispatch.ts';
-import { GpuCache } from './gpu-cache.ts';
+import { splitPositions, type Dispatch } from './dispatch.ts';
+import { GpuCache, GpuSnapshot } from './gpu-cache.ts';
 import type { GpuDevice, GpuFeatures } from './gpu-device.ts';
-import { GpuExecutable, type RopeTable } from './gpu-executable.ts';
-import { bufferUsage, GpuMemory } from './gpu-memory.ts';
+import type { RopeTable } from './compiled-graph.ts';
+import { GpuExecutable } from './gpu-executable.ts';
+import { bufferUsage, GpuMemory, MAP_READ } from './gpu-memory.ts';
+import { GpuProfile } from './gpu-profile.ts';
 import { GpuWeight, GpuWeightWriter } from './gpu-weight.ts';
 import { Pipelines } from './pipelines.ts';
 import { LONGEST_DISPATCH_MS, SUBMIT_MS, SubmitPacer, unitsOf } from './submit-pacer.ts';
+import { KEPT_CANDIDATES, TopCandidates } from './top-candidates.ts';
 import { PlaneTranscoder } from './plane-transcoder.ts';
 
 /** Bytes handed to the queue before an upload waits for the device to catch up. */
 const MOST_UPLOADS_AHEAD = 64 * MEBIBYTE;
 /** Fewer tokens than this waste most of a tile, whatever the time. */
 const LEAST_SLICE = 16;
-/** `GPUMapMode.READ` */
-const MAP_READ = 1;
+
+/** What is done with a step besides computing it. */
+interface StepExtras {
+  readonly top: TopCandidates | null;
+  readonly profile: GpuProfile | null;
+}
 
 export class WebGpuBackend implements Backend {
   readonly kind = 'webgpu';
   readonly description: string;
   /** What its kernels use. */
   readonly features: GpuFeatures;
+  readonly mostCandidates = KEPT_CANDIDATES;
+  profiler: StepProfiler | null = null;
   readonly #gpu: GpuDevice;
   readonly #memory: GpuMemory;
   readonly #pipelines: Pipelines;
@@ -106,8 +117,9 @@ export class WebGpuBackend implements Backend {
 
   createCache(spec: KvCacheSpec): KvCacheHandle {
     this.#checkAlive();
-    const { device, bindingBytes } = this.#gpu;
-    const cache = new GpuCache(this.#memory, device.queue, spec, bindingBytes);
+    const { device } = this.#gpu;
+    const { maxStorageBufferBindingSize } = device.limits;
+    const cache = new GpuCache(this.#memory, device, spec, maxStorageBufferBindingSize);
     this.#caches.add(cache);
     return cache;
   }
@@ -125,35 +137,31 @@ export class WebGpuBackend implements Backend {
     count: number,
   ): Promise<KvPositions> {
     this.#checkAlive();
-    try {
-      return await this.#ownCache(cache).read(this.#gpu.device, layer, first, count);
-    } catch (cause) {
-      if (cause instanceof AppError) throw cause;
-      this.#fail(cause instanceof Error ? cause.message : String(cause));
-      throw this.#failure ?? cause;
-    }
+    return this.#reading(() => this.#own(cache).read(layer, first, count));
   }
 
   writeCache(cache: KvCacheHandle, layer: number, first: number, positions: KvPositions): void {
     this.#checkAlive();
-    this.#ownCache(cache).write(layer, first, positions);
+    this.#own(cache).write(layer, first, positions);
   }
 
-  #ownCache(cache: KvCacheHandle): GpuCache {
-    if (cache instanceof GpuCache && this.#caches.has(cache)) return cache;
-    throw new AppError(
-      'invalid-argument',
-      'The conversation memory belongs to another backend or was closed.',
-    );
+  saveRecurrent(cache: KvCacheHandle): RecurrentSnapshot {
+    this.#checkAlive();
+    return this.#own(cache).save();
   }
 
-  /** Its caches have no recurrent blocks: graphs that need them are not supported. */
-  saveRecurrent(): RecurrentSnapshot {
-    return { bytes: 0 };
+  restoreRecurrent(cache: KvCacheHandle, snapshot: RecurrentSnapshot | null): void {
+    this.#checkAlive();
+    if (snapshot !== null && !(snapshot instanceof GpuSnapshot)) {
+      throw new AppError('internal', 'The copy was made by another backend.');
+    }
+    this.#own(cache).restore(snapshot);
   }
 
-  restoreRecurrent(): void {
-    // nothing to put back
+  releaseRecurrent(cache: KvCacheHandle, snapshot: RecurrentSnapshot): void {
+    if (cache instanceof GpuCache && snapshot instanceof GpuSnapshot) {
+      cache.releaseSnapshot(snapshot);
+    }
   }
 
   async ready(): Promise<void> {
@@ -168,15 +176,9 @@ export class WebGpuBackend implements Backend {
 
   compile(graph: Graph, options: CompileOptions): Executable {
     this.#checkAlive();
-    const { device, features, bindingBytes } = this.#gpu;
+    const { device, features } = this.#gpu;
     const [memory, pipelines] = [this.#memory, this.#pipelines];
-    const compiled = compileGraph(graph, options, {
-      device,
-      features,
-      memory,
-      pipelines,
-      bindingBytes,
-    });
+    const compiled = compileGraph(graph, options, { device, features, memory, pipelines });
     const resultBytes = options.maxOutputs * compiled.resultColumns * 4;
     const { mapRead, copyTarget } = bufferUsage;
     const readback = memory.buffer('readback', resultBytes, mapRead | copyTarget);
@@ -186,22 +188,30 @@ export class WebGpuBackend implements Backend {
   }
 
   async run(executable: Executable, input: StepInput): Promise<Float32Array> {
-    this.#checkAlive();
-    if (!(executable instanceof GpuExecutable) || !this.#executables.has(executable)) {
-      throw new AppError('invalid-argument', 'The step was compiled for another backend.');
+    const own = this.#ownExecutable(executable);
+    await this.#compute(own, input, (step) => this.#readBack(own, step));
+    const { resultColumns } = own.compiled;
+    return own.result.subarray(0, input.outputs * resultColumns);
+  }
+
+  async runTop(executable: Executable, input: StepInput, count: number): Promise<TopLogits> {
+    const own = this.#ownExecutable(executable);
+    if (input.outputs !== 1 || !(count >= 1 && count <= this.mostCandidates)) {
+      throw new AppError('internal', 'Candidates are those of one result, and not too many.');
     }
-    const cache = checkStep(executable, this.#memory, input);
-    executable.dispatches(cache);
-    await this.ready();
-    let result = executable.result.subarray(0, 0);
-    for (const slice of this.#slices(executable, cache, input)) {
-      const before = performance.now();
-      const units = this.#encode(executable, cache, slice);
-      result = await this.#readBack(executable, slice.outputs);
-      this.#checkAlive();
-      this.#pacer.learn(units, performance.now() - before);
-    }
-    return result;
+    own.top ??= new TopCandidates(this.#gpu.device, this.#memory, this.#pipelines, own.compiled);
+    const { top } = own;
+    let candidates: TopLogits = { ids: new Int32Array(0), logits: new Float32Array(0) };
+    await this.#compute(
+      own,
+      input,
+      async (step) => {
+        if (step.outputs === 0) await this.#gpu.device.queue.onSubmittedWorkDone();
+        else candidates = await this.#reading(() => top.read(count));
+      },
+      top,
+    );
+    return candidates;
   }
 
   memory(): BackendMemory {
@@ -224,6 +234,45 @@ export class WebGpuBackend implements Backend {
     this.#gpu.device.destroy();
   }
 
+  #profile(dispatches: readonly Dispatch[]): GpuProfile | null {
+    if (this.profiler === null) return null;
+    const { device } = this.#gpu;
+    const { timestamps } = this.features;
+    return new GpuProfile(device, this.#memory, timestamps, dispatches.length, this.profiler);
+  }
+
+  #ownExecutable(executable: Executable): GpuExecutable {
+    this.#checkAlive();
+    if (executable instanceof GpuExecutable && this.#executables.has(executable)) return executable;
+    throw new AppError('invalid-argument', 'The step was compiled for another backend.');
+  }
+
+  /** Computes a step in slices; `read` is awaited after each. */
+  async #compute(
+    executable: GpuExecutable,
+    input: StepInput,
+    read: (slice: StepInput) => Promise<void>,
+    top: TopCandidates | null = null,
+  ): Promise<void> {
+    const cache = checkStep(executable, this.#memory, input);
+    // A slice may be a single token, whatever the step has.
+    const { any, one } = executable.compiled;
+    for (const program of [any, one]) executable.dispatches(program, cache);
+    await this.ready();
+    for (const slice of this.#slices(executable, cache, input)) {
+      const profile = this.#profile(
+        executable.dispatches(executable.program(slice.tokens.length), cache),
+      );
+      const before = performance.now();
+      const units = this.#encode(executable, cache, slice, { top, profile });
+      await read(slice);
+      this.#checkAlive();
+      const milliseconds = performance.now() - before;
+      this.#pacer.learn(units, milliseconds);
+      if (profile !== null) await this.#reading(() => profile.report(before, milliseconds));
+    }
+  }
+
   /** The step in parts so small that none of their dispatches is estimated to take too long. */
   *#slices(executable: GpuExecutable, cache: GpuCache, input: StepInput): Generator<StepInput> {
     const { tokens, position, outputs, precision } = input;
@@ -233,7 +282,7 @@ export class WebGpuBackend implements Backend {
       const count = tokens.length - done;
       const step = { tokens: count, outputs, position, splits: 1, splitPositions: 1 };
       const longest = executable
-        .dispatches(cache)
+        .dispatches(executable.compiled.any, cache)
         .reduce((most, { cost, bits }) => Math.max(most, unitsOf(cost(step, bits(precision)))), 0);
       const milliseconds = this.#pacer.estimate(longest);
       if (milliseconds <= LONGEST_DISPATCH_MS) break;
@@ -248,7 +297,12 @@ export class WebGpuBackend implements Backend {
   }
 
   /** Submits a step in pieces of bounded time; how much work it is. */
-  #encode(executable: GpuExecutable, cache: GpuCache, input: StepInput): number {
+  #encode(
+    executable: GpuExecutable,
+    cache: GpuCache,
+    input: StepInput,
+    { top, profile }: StepExtras,
+  ): number {
     const { device } = this.#gpu;
     const { compiled } = executable;
     const { tokens, position, outputs, precision } = input;
@@ -258,30 +312,41 @@ export class WebGpuBackend implements Backend {
     for (const table of compiled.ropeTables) this.#fillRopeTable(table, position, tokens.length);
     this.#stepWords.set([step.tokens, outputs, position, step.splitPositions, step.splits]);
     device.queue.writeBuffer(compiled.step.buffer, 0, this.#stepWords);
-    const bindGroups = executable.bindGroups(cache);
+    const program = executable.program(tokens.length);
+    const bindGroups = executable.bindGroups(program, cache);
     let encoder = device.createCommandEncoder();
     let pass = encoder.beginComputePass();
     let [units, submitted] = [0, 0];
-    executable.dispatches(cache).forEach(({ pipelines, grid, cost, bits }, index) => {
-      const workgroups = grid(step);
-      const pipeline = pipelines[bits(precision)].compiled;
-      if (workgroups === null || pipeline === undefined) return;
-      const own = unitsOf(cost(step, bits(precision)));
-      if (units > submitted && this.#pacer.estimate(units + own - submitted) > SUBMIT_MS) {
-        pass.end();
-        device.queue.submit([encoder.finish()]);
-        encoder = device.createCommandEncoder();
-        pass = encoder.beginComputePass();
-        submitted = units;
-      }
-      units += own;
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, bindGroups[index]);
-      pass.dispatchWorkgroups(...workgroups);
-    });
+    executable
+      .dispatches(program, cache)
+      .forEach(({ label, pipelines, grid, cost, bits }, index) => {
+        const workgroups = grid(step);
+        const pipeline = pipelines[bits(precision)].compiled;
+        if (workgroups === null || pipeline === undefined) return;
+        const own = unitsOf(cost(step, bits(precision)));
+        if (units > submitted && this.#pacer.estimate(units + own - submitted) > SUBMIT_MS) {
+          pass.end();
+          device.queue.submit([encoder.finish()]);
+          encoder = device.createCommandEncoder();
+          pass = encoder.beginComputePass();
+          submitted = units;
+        }
+        units += own;
+        const timed = profile?.begin(label, own) ?? null;
+        if (timed !== null) {
+          pass.end();
+          pass = encoder.beginComputePass(timed);
+        }
+        pass.setPipeline(pipeline);
+        pass.setBindGroup(0, bindGroups[index]);
+        pass.dispatchWorkgroups(...workgroups);
+      });
+    if (outputs > 0) top?.encode(pass, program);
     pass.end();
-    if (outputs > 0) {
-      const { buffer, offset } = compiled.result;
+    profile?.resolve(encoder);
+    if (outputs > 0 && top !== null) top.copyOut(encoder);
+    else if (outputs > 0) {
+      const { buffer, offset } = program.result;
       const bytes = outputs * compiled.resultColumns * 4;
       encoder.copyBufferToBuffer(buffer, offset, executable.readback, 0, bytes);
     }
@@ -289,19 +354,26 @@ export class WebGpuBackend implements Backend {
     return units;
   }
 
-  async #readBack(executable: GpuExecutable, outputs: number): Promise<Float32Array<ArrayBuffer>> {
+  async #readBack(executable: GpuExecutable, { outputs }: StepInput): Promise<void> {
     const { readback, result, compiled } = executable;
-    try {
+    await this.#reading(async () => {
       if (outputs === 0) {
         await this.#gpu.device.queue.onSubmittedWorkDone();
-        return result.subarray(0, 0);
+        return;
       }
-      const elements = outputs * compiled.resultColumns;
-      await readback.mapAsync(MAP_READ, 0, elements * 4);
-      result.set(new Float32Array(readback.getMappedRange(0, elements * 4)));
+      const bytes = outputs * compiled.resultColumns * 4;
+      await readback.mapAsync(MAP_READ, 0, bytes);
+      result.set(new Float32Array(readback.getMappedRange(0, bytes)));
       readback.unmap();
-      return result.subarray(0, elements);
+    });
+  }
+
+  /** What fails here is the device. */
+  async #reading<T>(read: () => Promise<T>): Promise<T> {
+    try {
+      return await read();
     } catch (cause) {
+      if (cause instanceof AppError) throw cause;
       this.#fail(cause instanceof Error ? cause.message : String(cause));
       throw this.#failure ?? cause;
     }
@@ -324,6 +396,14 @@ export class WebGpuBackend implements Backend {
     this.#gpu.device.queue.writeBuffer(slice.buffer, 0, values, 0, count);
   }
 
+  #own(cache: KvCacheHandle): GpuCache {
+    if (cache instanceof GpuCache && this.#caches.has(cache)) return cache;
+    throw new AppError(
+      'invalid-argument',
+      'The conversation memory belongs to another backend or was closed.',
+    );
+  }
+
   #forget(weight: GpuWeight): void {
     if (!this.#weights.delete(weight)) return;
     weight.release();
@@ -331,7 +411,8 @@ export class WebGpuBackend implements Backend {
     for (const executable of this.#executables) {
       if (!executable.compiled.weights.includes(weight)) continue;
       this.#executables.delete(executable);
-      for (const buffer of executable.compiled.buffers) this.#memory.free(buffer);
+      const buffers = [...executable.compiled.buffers, ...(executable.top?.buffers ?? [])];
+      for (const buffer of buffers) this.#memory.free(buffer);
       this.#memory.free(executable.readback);
     }
   }

@@ -5,16 +5,20 @@ struct Params {
   heads: u32,
   kv_heads: u32,
   head_dim: u32,
+  value_dim: u32,
   window: u32,
   causal: u32,
   scale: f32,
   cap: f32,
+  has_sinks: u32,
 };
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<uniform> cache: Cache;
 @group(0) @binding(3) var<storage, read_write> q: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> out: array<vec4<f32>>;
+// A score of every head that takes its share and gives nothing.
+@group(0) @binding(7) var<storage, read> sinks: array<f32>;
 
 const LOWEST = -3e38;
 // Vectors of four components of the largest head.
@@ -70,7 +74,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) gr
   workgroupBarrier();
 
   // Sums of values: with up to 64 units the threads share the positions, beyond each has two units.
-  let lanes = min(units, 64u);
+  let value_units = params.value_dim / 4u;
+  let lanes = min(value_units, 64u);
   let shares = 64u / lanes;
   let unit = local % lanes;
   let share = local / lanes;
@@ -99,9 +104,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) gr
     if (share < shares) {
       let count = min(64u, end - start);
       for (var i = share; i < count; i += shares) {
-        sum += weights[i] * value_at(base + start + i, units, unit);
-        if (unit + 64u < units) {
-          second_sum += weights[i] * value_at(base + start + i, units, unit + 64u);
+        sum += weights[i] * value_at(base + start + i, value_units, unit);
+        if (unit + 64u < value_units) {
+          second_sum += weights[i] * value_at(base + start + i, value_units, unit + 64u);
         }
       }
     }
@@ -118,18 +123,25 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) gr
   }
   let index = token * params.heads + head;
   if (grid.z == 1u) {
-    out[index * units + local] = sum / weight;
-    if (local + 64u < units) {
-      out[index * units + local + 64u] = second_sum / weight;
+    if (params.has_sinks == 1u) {
+      let larger = max(maximum, sinks[head]);
+      let rescale = exp(maximum - larger);
+      weight = weight * rescale + exp(sinks[head] - larger);
+      sum *= rescale;
+      second_sum *= rescale;
+    }
+    out[index * value_units + local] = sum / weight;
+    if (local + 64u < value_units) {
+      out[index * value_units + local + 64u] = second_sum / weight;
     }
     return;
   }
-  let at = (index * grid.z + split) * (units + 1u);
+  let at = (index * grid.z + split) * (value_units + 1u);
   out[at + local] = sum;
-  if (local + 64u < units) {
+  if (local + 64u < value_units) {
     out[at + local + 64u] = second_sum;
   }
   if (local == 0u) {
-    out[at + units] = vec4<f32>(maximum, weight, 0.0, 0.0);
+    out[at + value_units] = vec4<f32>(maximum, weight, 0.0, 0.0);
   }
 }

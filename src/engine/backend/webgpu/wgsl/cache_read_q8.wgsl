@@ -2,7 +2,7 @@
 // d counts vectors of four components.
 @group(0) @binding(4) var<storage, read> keys: array<u32>;
 @group(0) @binding(5) var<storage, read> values: array<u32>;
-@group(0) @binding(7) var<storage, read> scales: array<f32>;
+@group(0) @binding(8) var<storage, read> scales: array<f32>;
 
 fn unpack(word: u32) -> vec4<f32> {
   let shifted = vec4<u32>(word << 24u, word << 16u, word << 8u, word);

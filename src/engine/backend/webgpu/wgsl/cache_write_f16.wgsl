@@ -1,7 +1,8 @@
-// The step's keys and values to (kvHead, position, headDim) of one layer, two halves a word.
+// The step's keys and values to (kvHead, position, size of a head) of one layer, two halves a word.
 struct Params {
-  width: u32,
+  heads: u32,
   head_dim: u32,
+  value_dim: u32,
 };
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<uniform> params: Params;
@@ -19,16 +20,20 @@ fn pack(value: vec2<f32>) -> u32 {
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) local: u32) {
-  let i = flat_index(workgroup, grid, local, 256u);
-  let width = params.width / 2u;
-  let head_dim = params.head_dim / 2u;
+  let i = flat_index(vec3<u32>(workgroup.xy, 0u), grid, local, 256u);
+  // Keys and values are workgroups of their own.
+  let is_value = workgroup.z == 1u;
+  let size = select(params.head_dim, params.value_dim, is_value) / 2u;
+  let width = params.heads * size;
   if (i >= step.tokens * width) {
     return;
   }
-  let token = i / width;
   let column = i % width;
-  let vector = (column / head_dim) * cache.capacity + step.position + token;
-  let at = vector * head_dim + column % head_dim;
-  keys[at] = pack(k[i]);
-  values[at] = pack(v[i]);
+  let vector = (column / size) * cache.capacity + step.position + i / width;
+  let at = vector * size + column % size;
+  if (is_value) {
+    values[at] = pack(v[i]);
+  } else {
+    keys[at] = pack(k[i]);
+  }
 }

@@ -1,7 +1,8 @@
-// The step's keys and values to (kvHead, position, headDim) of one layer, float32.
+// The step's keys and values to (kvHead, position, size of a head) of one layer, float32.
 struct Params {
-  width: u32,
+  heads: u32,
   head_dim: u32,
+  value_dim: u32,
 };
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<uniform> params: Params;
@@ -14,14 +15,20 @@ struct Params {
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) local: u32) {
-  let i = flat_index(workgroup, grid, local, 256u);
-  if (i >= step.tokens * params.width) {
+  let i = flat_index(vec3<u32>(workgroup.xy, 0u), grid, local, 256u);
+  // Keys and values are workgroups of their own.
+  let is_value = workgroup.z == 1u;
+  let size = select(params.head_dim, params.value_dim, is_value);
+  let width = params.heads * size;
+  if (i >= step.tokens * width) {
     return;
   }
-  let token = i / params.width;
-  let column = i % params.width;
-  let vector = (column / params.head_dim) * cache.capacity + step.position + token;
-  let at = vector * params.head_dim + column % params.head_dim;
-  keys[at] = k[i];
-  values[at] = v[i];
+  let column = i % width;
+  let vector = (column / size) * cache.capacity + step.position + i / width;
+  let at = vector * size + column % size;
+  if (is_value) {
+    values[at] = v[i];
+  } else {
+    keys[at] = k[i];
+  }
 }

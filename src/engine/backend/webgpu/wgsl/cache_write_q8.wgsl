@@ -1,8 +1,9 @@
-// The step's keys and values to (kvHead, position, headDim) of one layer, four int8 a word with a scale
+// The step's keys and values to (kvHead, position, size of a head) of one layer, four int8 a word with a scale
 // for each vector. A workgroup is one vector of keys or values.
 struct Params {
-  width: u32,
+  heads: u32,
   head_dim: u32,
+  value_dim: u32,
 };
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<uniform> params: Params;
@@ -28,8 +29,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>,
   let head = workgroup.x;
   let token = workgroup.y;
   let is_value = workgroup.z == 1u;
-  let units = params.head_dim / 4u;
-  let source = (token * params.width + head * params.head_dim) / 4u;
+  let units = select(params.head_dim, params.value_dim, is_value) / 4u;
+  let source = (token * params.heads + head) * units;
   var magnitude = vec4<f32>(0.0);
   for (var i = local; i < units; i += 32u) {
     if (is_value) {
@@ -55,7 +56,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>,
     }
   }
   if (local == 0u) {
-    let first = select(0u, (params.width / params.head_dim) * cache.capacity, is_value);
+    let first = select(0u, params.heads * cache.capacity, is_value);
     scales[first + vector] = select(maximum / 127.0, 0.0, tiny);
   }
 }

@@ -77,3 +77,9 @@ fn activation_function(kind: u32, x: f32) -> f32 {
   let inner = 0.7978845608 * (bounded + 0.044715 * bounded * bounded * bounded);
   return 0.5 * x * (1.0 + exact_tanh(inner));
 }
+
+// The product of `GateOp`.
+fn gated(kind: u32, gate: f32, up: f32) -> f32 {
+  let factor = select(up, clamp(up, -7.0, 7.0) + 1.0, kind == 4u);
+  return activation_function(kind, gate) * factor;
+}

@@ -15,7 +15,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) gr
         @builtin(local_invocation_index) local: u32) {
   let i = flat_index(workgroup, grid, local, 256u);
   if (i < rows_of(step, params.are_outputs) * params.columns) {
-    let factor = select(up[i], clamp(up[i], -7.0, 7.0) + 1.0, params.kind == 4u);
-    out[i] = activation_function(params.kind, gates[i]) * factor;
+    out[i] = gated(params.kind, gates[i], up[i]);
   }
 }
