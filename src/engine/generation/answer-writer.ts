@@ -3,6 +3,7 @@
  * Knows nothing of the model's state.
  */
 import { tokenMark } from '../../common/token-mark.ts';
+import type { TopLogits } from '../backend/backend.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { GrammarConstraint } from './grammar/grammar-constraint.ts';
 import { createLogitsProcessors, noPenalties } from './logits-processors.ts';
@@ -91,7 +92,24 @@ export class AnswerWriter {
    * @throws AppError `model-file/invalid-numbers`
    */
   next(logits: Float32Array): WriterStep {
-    const token = this.#choose(logits);
+    return this.#accept(this.#choose(logits), (token) => this.#logprobs(logits, token));
+  }
+
+  /** How many of the likeliest tokens `nextOf` needs; Infinity where nothing less than all logits do. */
+  get candidates(): number {
+    const needsAll = this.#processors.length > 0 || this.#options.topLogprobs !== undefined;
+    return needsAll ? Infinity : this.#sampler.candidates;
+  }
+
+  /** As `next`, where `candidates` are enough. */
+  nextOf(top: TopLogits): WriterStep {
+    return this.#accept(this.#sampler.sampleTop(top), () => ({}));
+  }
+
+  #accept(
+    token: number,
+    logprobs: (token: number) => Pick<WrittenToken, 'logprob' | 'topLogprobs'>,
+  ): WriterStep {
     if (this.#endsGeneration(token)) return { written: null, finish: 'stop', token };
 
     this.#tokens++;
@@ -102,7 +120,7 @@ export class AnswerWriter {
     const complete = this.#foundStop || this.#options.grammar?.finished === true;
     const finish = complete ? 'stop' : atLimit ? 'length' : null;
     return {
-      written: { token, text: result.text, ...this.#logprobs(logits, token) },
+      written: { token, text: result.text, ...logprobs(token) },
       finish,
       token,
     };

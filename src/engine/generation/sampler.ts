@@ -12,6 +12,7 @@
  * - temperature 0: the likeliest token, the lower id among equals; no random number is used.
  */
 import { AppError } from '../../common/errors.ts';
+import type { TopLogits } from '../backend/backend.ts';
 import { checkedMaximum } from './logprobs.ts';
 import { Xoshiro128 } from './random.ts';
 import { selectTop } from './top-selection.ts';
@@ -97,6 +98,24 @@ export class Sampler {
         : selectNucleus(logits, maximum, topP);
     cutMinP(logits, maximum, candidates, minP);
     return this.#drawFromCandidates(logits, maximum, candidates, temperature);
+  }
+
+  /** Of how many of the likeliest tokens the choice is made; Infinity where all count. */
+  get candidates(): number {
+    const { temperature, topK } = this.#options;
+    if (temperature === 0) return 1;
+    return topK === 0 ? Infinity : topK;
+  }
+
+  /** As `sample`, of the `candidates` likeliest tokens. @throws AppError `model-file/invalid-numbers` */
+  sampleTop({ ids, logits }: TopLogits): number {
+    const maximum = checkedMaximum(logits);
+    const { temperature, topK, topP, minP } = this.#options;
+    if (temperature === 0 || topK === 1) return ids[0] as number;
+    const ranks = Int32Array.from(logits, (_, rank) => rank);
+    const kept = cutTopP(logits, maximum, ranks, topP);
+    cutMinP(logits, maximum, kept, minP);
+    return ids[this.#drawFromCandidates(logits, maximum, kept, temperature)] as number;
   }
 
   /** One pass for the sum and one for the draw: no candidate list for the whole vocabulary. */

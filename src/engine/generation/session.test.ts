@@ -2,7 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { AppError } from '../../common/errors.ts';
 import { tokenMark } from '../../common/token-mark.ts';
 import { GrammarConstraint } from './grammar/grammar-constraint.ts';
+import type { TopLogits } from '../backend/backend.ts';
+import type { ForwardOptions, ModelState } from '../models/language-model.ts';
+import { noPenalties } from './logits-processors.ts';
 import { logSumExp } from './logprobs.ts';
+import { selectTop } from './top-selection.ts';
 import { greedySampling } from './sampler.ts';
 import { Session, sliceTokensFor } from './session.ts';
 import type { DoneEvent, GenerateOptions, GenerationEvent, SessionOptions } from './session.ts';
@@ -48,6 +52,24 @@ const historyScript: Script = (history) => {
     id === endToken ? -5 : ((Math.imul(hash ^ id, 2654435761) >>> 8) % 1000) / 100,
   );
 };
+
+/** A model that brings candidates instead of logits where these are enough. */
+class CandidateModel extends ScriptedModel {
+  readonly mostCandidates = 64;
+  asked = 0;
+
+  async forwardTop(
+    tokens: Int32Array,
+    state: ModelState,
+    options: Omit<ForwardOptions, 'want'>,
+    count: number,
+  ): Promise<TopLogits> {
+    this.asked++;
+    const logits = await this.forward(tokens, state, { ...options, want: 'last' });
+    const ids = selectTop(logits, count);
+    return { ids, logits: Float32Array.from(ids, (id) => logits[id] ?? NaN) };
+  }
+}
 
 async function collect(events: AsyncIterable<GenerationEvent>): Promise<{
   events: GenerationEvent[];
@@ -626,5 +648,44 @@ describe('a grammar', () => {
     );
     expect(['true', 'false']).toContain(String((JSON.parse(text) as { yes: unknown }).yes));
     expect(done.reason).toBe('stop');
+  });
+});
+
+describe('a model that finds candidates', () => {
+  const write = async (
+    model: ScriptedModel,
+    options: Partial<GenerateOptions>,
+  ): Promise<readonly number[]> => {
+    const state = model.createState({ capacity: 256, kvType: 'f32' });
+    const session = new Session({ model, tokenizer, state, precision: () => 8 });
+    const { events } = await collect(
+      session.generate(bytes('Once'), { ...greedy, maxTokens: 30, ...options }),
+    );
+    return events.flatMap((event) => (event.type === 'token' ? [event.token] : []));
+  };
+  const settings = { vocabularySize: byteVocabularySize, script: historyScript };
+  const sampling = { temperature: 0.8, topK: 40, topP: 0.9, minP: 0.05, seed: 3 };
+
+  it.each([greedySampling, sampling, { ...sampling, topP: 1, minP: 0 }])(
+    'chooses the same tokens of candidates as of all logits: %o',
+    async (choice) => {
+      const model = new CandidateModel(settings);
+      const tokens = await write(model, { sampling: choice });
+      expect(tokens).toHaveLength(30);
+      expect(tokens).toEqual(await write(new ScriptedModel(settings), { sampling: choice }));
+      // the first token is chosen of the prompt's logits
+      expect(model.asked).toBe(29);
+    },
+  );
+
+  it.each([
+    { sampling: { ...sampling, topK: 65 } },
+    { sampling: { ...sampling, topK: 0 } },
+    { topLogprobs: 2 },
+    { penalties: { ...noPenalties, repetitionPenalty: 1.1 } },
+  ])('is asked for all logits where those count: %o', async (options) => {
+    const model = new CandidateModel(settings);
+    expect(await write(model, options)).toHaveLength(30);
+    expect(model.asked).toBe(0);
   });
 });

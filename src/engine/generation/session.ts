@@ -10,6 +10,7 @@ import { isAbortError, AppError } from '../../common/errors.ts';
 import { throwIfAborted } from '../../common/abort.ts';
 import type { Precision } from '../backend/backend.ts';
 import type {
+  ForwardOptions,
   LanguageModel,
   ModelState,
   SegmentAccess,
@@ -375,6 +376,11 @@ export class Session {
   ): Promise<WriterStep[]> {
     const before = this.#tokens.length;
     const startedAt = this.#now();
+    if (tokens.length === 1 && writer.candidates <= (this.#model.mostCandidates ?? 0)) {
+      const step = await this.#decodeTop(writer, tokens, signal, stats);
+      this.#speculation.measured(1, this.#now() - startedAt);
+      return [step];
+    }
     const want = tokens.length === 1 ? 'last' : 'all';
     const logits = await this.#append('answer', tokens, want, signal, stats);
     this.#speculation.measured(tokens.length, this.#now() - startedAt);
@@ -387,6 +393,20 @@ export class Session {
     }
     this.#truncate(before + steps.length);
     return steps;
+  }
+
+  /** Computes a chosen token and chooses the next of no more logits than that takes. */
+  async #decodeTop(
+    writer: AnswerWriter,
+    tokens: readonly number[],
+    signal: AbortSignal | undefined,
+    stats: StatsRecorder,
+  ): Promise<WriterStep> {
+    const top = await this.#extend('answer', tokens, signal, stats, (all, options) =>
+      this.#model.forwardTop?.(all, this.#state, options, writer.candidates),
+    );
+    if (top === undefined) throw new AppError('internal', 'The model found no candidates.');
+    return writer.nextOf(top);
   }
 
   /** What the step tells of guesses, also of those that were not computed. */
@@ -424,13 +444,24 @@ export class Session {
     signal: AbortSignal | undefined,
     stats?: StatsRecorder,
   ): Promise<Float32Array> {
+    return this.#extend(phase, tokens, signal, stats, (all, options) =>
+      this.#model.forward(all, this.#state, { ...options, want }),
+    );
+  }
+
+  async #extend<T>(
+    phase: StepPhase,
+    tokens: readonly number[],
+    signal: AbortSignal | undefined,
+    stats: StatsRecorder | undefined,
+    forward: (tokens: Int32Array, options: Omit<ForwardOptions, 'want'>) => T | Promise<T>,
+  ): Promise<T> {
     throwIfAborted(signal);
     this.#checkAlive();
     await this.#beforeStep(phase);
     this.#checkAlive();
     try {
-      const logits = await this.#model.forward(Int32Array.from(tokens), this.#state, {
-        want,
+      const result = await forward(Int32Array.from(tokens), {
         precision: this.#precision(),
         signal,
         onStep: (report) => {
@@ -439,7 +470,7 @@ export class Session {
         },
       });
       this.#tokens.push(...tokens);
-      return logits;
+      return result;
     } catch (error) {
       if (!this.#disposed) this.#truncate(Math.min(this.#tokens.length, this.#state.length));
       throw error;

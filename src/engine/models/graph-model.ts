@@ -6,7 +6,14 @@
  */
 import { throwIfAborted } from '../../common/abort.ts';
 import { AppError } from '../../common/errors.ts';
-import type { Backend, Executable, Precision, WeightHandle } from '../backend/backend.ts';
+import type {
+  Backend,
+  Executable,
+  Precision,
+  StepInput,
+  TopLogits,
+  WeightHandle,
+} from '../backend/backend.ts';
 import { WeightTraffic } from '../backend/weight-traffic.ts';
 import type { Graph } from '../graph/ops.ts';
 import type { StateShape } from './architecture.ts';
@@ -82,26 +89,36 @@ export class GraphLanguageModel implements LanguageModel {
     return state;
   }
 
+  get mostCandidates(): number | undefined {
+    return this.#parts.backend.mostCandidates;
+  }
+
   async forward(
     tokens: Int32Array,
     state: ModelState,
     options: ForwardOptions,
   ): Promise<Float32Array> {
-    this.#checkAlive();
-    if (this.#running) {
-      throw new AppError('engine/busy', 'The model is already computing. Wait or stop it first.');
-    }
-    const cache = this.#ownState(state);
-    this.#checkTokens(tokens, cache);
-    throwIfAborted(options.signal);
-    this.#running = true;
-    try {
-      return options.want === 'all' && tokens.length > this.maxOutputs
-        ? await this.#forwardAll(tokens, cache, options)
-        : await this.#step(tokens, cache, options);
-    } finally {
-      this.#running = false;
-    }
+    return this.#exclusively(tokens, state, options, (cache) =>
+      options.want === 'all' && tokens.length > this.maxOutputs
+        ? this.#forwardAll(tokens, cache, options)
+        : this.#forwardSome(tokens, cache, options),
+    );
+  }
+
+  async forwardTop(
+    tokens: Int32Array,
+    state: ModelState,
+    options: Omit<ForwardOptions, 'want'>,
+    count: number,
+  ): Promise<TopLogits> {
+    return this.#exclusively(tokens, state, options, (cache) =>
+      this.#step(tokens, cache, { ...options, want: 'last' }, async (input) => {
+        const top = await this.#parts.backend.runTop?.(this.#executable, input, count);
+        if (top === undefined) throw new AppError('internal', 'This backend finds no candidates.');
+        checkNumbers(top.logits);
+        return top;
+      }),
+    );
   }
 
   dispose(): void {
@@ -111,11 +128,47 @@ export class GraphLanguageModel implements LanguageModel {
     for (const weight of this.#parts.weights.values()) this.#parts.backend.releaseWeight(weight);
   }
 
-  async #step(tokens: Int32Array, cache: KvCache, options: ForwardOptions): Promise<Float32Array> {
+  /** One step at a time, with tokens and a state that were checked. */
+  async #exclusively<T>(
+    tokens: Int32Array,
+    state: ModelState,
+    { signal }: Pick<ForwardOptions, 'signal'>,
+    compute: (cache: KvCache) => Promise<T>,
+  ): Promise<T> {
+    this.#checkAlive();
+    if (this.#running) {
+      throw new AppError('engine/busy', 'The model is already computing. Wait or stop it first.');
+    }
+    const cache = this.#ownState(state);
+    this.#checkTokens(tokens, cache);
+    throwIfAborted(signal);
+    this.#running = true;
+    try {
+      return await compute(cache);
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  #forwardSome(tokens: Int32Array, cache: KvCache, options: ForwardOptions): Promise<Float32Array> {
+    return this.#step(tokens, cache, options, async (input) => {
+      const logits = await this.#parts.backend.run(this.#executable, input);
+      checkNumbers(logits);
+      return logits;
+    });
+  }
+
+  /** Has the backend `run` a step, and counts it. */
+  async #step<T>(
+    tokens: Int32Array,
+    cache: KvCache,
+    options: ForwardOptions,
+    run: (input: StepInput) => Promise<T>,
+  ): Promise<T> {
     const outputs = { none: 0, last: 1, all: tokens.length }[options.want];
     cache.begin(tokens.length);
     try {
-      const logits = await this.#parts.backend.run(this.#executable, {
+      const result = await run({
         tokens,
         position: cache.length,
         outputs,
@@ -123,10 +176,9 @@ export class GraphLanguageModel implements LanguageModel {
         cache: cache.handle,
         signal: options.signal,
       });
-      checkNumbers(logits);
       cache.advance(tokens.length);
       this.#report(tokens.length, outputs, cache, options);
-      return logits;
+      return result;
     } catch (error) {
       cache.spoil();
       throw error;
@@ -158,7 +210,10 @@ export class GraphLanguageModel implements LanguageModel {
       for (let start = 0; start < tokens.length; start += this.maxOutputs) {
         throwIfAborted(options.signal);
         const part = tokens.subarray(start, start + this.maxOutputs);
-        gathered.set(await this.#step(part, cache, options), start * this.info.vocabularySize);
+        gathered.set(
+          await this.#forwardSome(part, cache, options),
+          start * this.info.vocabularySize,
+        );
       }
     } catch (error) {
       cache.truncate(Math.min(before, cache.length));

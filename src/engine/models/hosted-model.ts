@@ -10,7 +10,8 @@
  */
 import { throwIfAborted } from '../../common/abort.ts';
 import { AppError, hasCode } from '../../common/errors.ts';
-import type { Precision } from '../backend/backend.ts';
+import type { Precision, TopLogits } from '../backend/backend.ts';
+import { selectTop } from '../generation/top-selection.ts';
 import type {
   ForwardOptions,
   GivenPlanes,
@@ -219,11 +220,49 @@ export class HostedModel implements LanguageModel {
     for (const state of this.#states) state.drop(model);
   }
 
+  get mostCandidates(): number | undefined {
+    return this.#active.mostCandidates;
+  }
+
   async forward(
     tokens: Int32Array,
     state: ModelState,
     options: ForwardOptions,
   ): Promise<Float32Array> {
+    return this.#recovering(tokens, state, options, (model, memory) =>
+      model.forward(tokens, memory, options),
+    );
+  }
+
+  async forwardTop(
+    tokens: Int32Array,
+    state: ModelState,
+    options: Omit<ForwardOptions, 'want'>,
+    count: number,
+  ): Promise<TopLogits> {
+    return this.#recovering(tokens, state, options, async (model, memory) => {
+      if (model.forwardTop !== undefined && model.mostCandidates !== undefined) {
+        return model.forwardTop(tokens, memory, options, count);
+      }
+      // The processor took over in the middle of an answer.
+      const logits = await model.forward(tokens, memory, { ...options, want: 'last' });
+      const ids = selectTop(logits, count);
+      return { ids, logits: Float32Array.from(ids, (id) => logits[id] ?? NaN) };
+    });
+  }
+
+  dispose(): void {
+    for (const state of [...this.#states]) state.dispose();
+    this.#active.dispose();
+  }
+
+  /** Has the model in use `compute`, on another device where the first is lost. */
+  async #recovering<T>(
+    tokens: Int32Array,
+    state: ModelState,
+    options: Omit<ForwardOptions, 'want'>,
+    compute: (model: LanguageModel, memory: ModelState) => Promise<T>,
+  ): Promise<T> {
     if (!(state instanceof HostedState) || state.owner !== this) {
       throw new AppError('invalid-argument', 'The conversation belongs to another model.');
     }
@@ -231,9 +270,9 @@ export class HostedModel implements LanguageModel {
       const model = this.#active;
       try {
         await this.#readAgain(state, options);
-        const logits = await model.forward(tokens, state.memory(), options);
+        const result = await compute(model, state.memory());
         state.tokens.push(...tokens);
-        return logits;
+        return result;
       } catch (error) {
         const lost = hasCode(error, 'engine/device-lost', 'engine/out-of-memory');
         const recovers = lost && this.#recovery.canBeLost(model) && this.#losses < mostLosses;
@@ -243,13 +282,8 @@ export class HostedModel implements LanguageModel {
     }
   }
 
-  dispose(): void {
-    for (const state of [...this.#states]) state.dispose();
-    this.#active.dispose();
-  }
-
   /** Gives the memory in use the tokens it lost. */
-  async #readAgain(state: HostedState, options: ForwardOptions): Promise<void> {
+  async #readAgain(state: HostedState, options: Omit<ForwardOptions, 'want'>): Promise<void> {
     const memory = state.memory();
     while (memory.length < state.tokens.length) {
       throwIfAborted(options.signal);
