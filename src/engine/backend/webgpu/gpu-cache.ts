@@ -9,7 +9,13 @@ import {
   type KvPositions,
   type KvVectors,
 } from '../kv-data.ts';
-import { BINDING_ALIGNMENT, bufferUsage, MAP_READ, type GpuMemory, type Slice } from './gpu-memory.ts';
+import {
+  BINDING_ALIGNMENT,
+  bufferUsage,
+  MAP_READ,
+  type GpuMemory,
+  type Slice,
+} from './gpu-memory.ts';
 
 /**
  * (kvHead, position, headDim) of keys and (kvHead, position, valueDim) of values; q8 has scales (keys,
@@ -194,11 +200,7 @@ export class GpuCache implements KvCacheHandle {
       place(values.offset, valueDim * kvElementBytes[type]),
     ];
     if (scales === null) return vectors;
-    return [
-      ...vectors,
-      place(scales.offset, 4),
-      place(scales.offset + kvHeads * capacity * 4, 4),
-    ];
+    return [...vectors, place(scales.offset, 4), place(scales.offset + kvHeads * capacity * 4, 4)];
   }
 
   /** A copy of the recurrent blocks as the steps submitted so far leave them. */
