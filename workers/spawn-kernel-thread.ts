@@ -19,6 +19,8 @@ export function spawnKernelThread(start: KernelThreadStart): KernelThread {
       resolve();
     };
     worker.onerror = (event) => {
+      // Known from here on: else it would be an error of the engine's own thread and end that too.
+      event.preventDefault();
       worker.terminate();
       reject(new Error(event.message));
     };
