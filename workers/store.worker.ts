@@ -10,7 +10,7 @@ import { openModelStore } from '../src/store/open-model-store.ts';
 import { storeThreads } from './store-threads.ts';
 
 const headers = new HeaderRequests();
-const opened = openModelStore(navigator.locks, storeThreads).then(({ store }) => {
+const opened = openModelStore(navigator.locks, storeThreads).then(({ store, whenSuperseded }) => {
   const library = new ModelLibrary({
     store,
     fetch: (input, init) => fetch(input, init),
@@ -18,7 +18,7 @@ const opened = openModelStore(navigator.locks, storeThreads).then(({ store }) =>
     estimate: () => navigator.storage.estimate(),
     readHeader: (source) => headers.read(source),
   });
-  return { store, library };
+  return { store, library, whenSuperseded };
 });
 
 exposeApi({
@@ -35,6 +35,9 @@ exposeApi({
   cancel: async (id) => (await opened).library.cancel(id),
   remove: async (id) => (await opened).library.remove(id),
   verify: async (id) => (await opened).library.verify(id),
+  onSuperseded: async (listener) => {
+    (await opened).whenSuperseded(listener);
+  },
   kept: async () => (await opened).store.isPersistent,
   exportFiles: async (id) => (await opened).library.exportFiles(id),
   readHeadersWith: (read) => {

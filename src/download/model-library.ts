@@ -7,7 +7,7 @@
  */
 import { AppError } from '../common/errors.ts';
 import { Emitter } from '../common/events.ts';
-import { modelLockName } from '../store/locks.ts';
+import { modelLockName, modelUseLockName } from '../store/locks.ts';
 import type { ModelManifest } from '../store/manifest.ts';
 import { filesOf } from '../store/model-parts.ts';
 import type { ModelStore } from '../store/model-store.ts';
@@ -60,6 +60,9 @@ export interface ModelLibraryOptions {
   /** Shortest time between two reports of progress; the default is two a second. */
   readonly reportEveryMs?: number;
 }
+
+/** Waits for a model that was let go a moment ago, in milliseconds. */
+const letGoDelaysMs = [50, 250] as const;
 
 export class ModelLibrary {
   readonly #options: ModelLibraryOptions;
@@ -231,12 +234,26 @@ export class ModelLibrary {
       await this.#store.locks.hold(lock, 'exclusive', () => this.#store.remove(id));
     } else {
       await this.#jobs.get(id)?.stop('remove');
-      const result = await this.#store.locks.tryHold(lock, 'exclusive', () =>
-        this.#store.remove(id),
-      );
-      if (!result.held) throw inUseError(model.name);
+      if (!(await this.#removeUnused(id))) throw inUseError(model.name);
     }
     for (const { id: fileId } of filesOf(model)) this.#files.delete(fileId);
+  }
+
+  /**
+   * Deletes a complete model that nobody has loaded, who may need it again, or loads, who reads it
+   * now. A tab that has just let it go may take a moment to be out of the way.
+   * @returns whether it did
+   */
+  async #removeUnused(id: string): Promise<boolean> {
+    const { locks } = this.#store;
+    for (const waitMs of [...letGoDelaysMs, null]) {
+      const result = await locks.tryHold(modelUseLockName(id), 'exclusive', () =>
+        locks.tryHold(modelLockName(id), 'exclusive', () => this.#store.remove(id)),
+      );
+      if (result.held && result.value.held) return true;
+      if (waitMs !== null) await this.#clock.sleep(waitMs, new AbortController().signal);
+    }
+    return false;
   }
 
   /** Reads all bytes back and compares; resolves when done, the entry says what was found. */

@@ -117,6 +117,8 @@ export interface StoreApi {
   verify(id: string): Promise<void>;
   /** Whether storage outlives this window. */
   kept(): Promise<boolean>;
+  /** Calls back when another tab brings a newer database, after which this one can do nothing. */
+  onSuperseded(listener: () => void): Promise<void>;
   /** Lists a model that another worker makes and stores what comes on the port (`bytes-channel.ts`). */
   addMade(made: MadeModel, bytes: MessagePort): Promise<string>;
   /** The files of a ready model; their bytes stay where they are stored. */

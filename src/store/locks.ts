@@ -26,6 +26,11 @@ export function modelLockName(modelId: string): string {
   return `hermit-model:${wholeModelId(modelId)}`;
 }
 
+/** Held shared by every tab that has the model in memory, so that none deletes it under another. */
+export function modelUseLockName(modelId: string): string {
+  return `hermit-model-use:${wholeModelId(modelId)}`;
+}
+
 /** The part of the browser's `LockManager` that is used. */
 export interface LockManagerLike {
   request<T>(

@@ -4,8 +4,10 @@
  */
 import { GIBIBYTE, MEBIBYTE } from '../common/bytes.ts';
 import { type AppError, hasCode, toAppError } from '../common/errors.ts';
+import type { Observable } from '../common/observable.ts';
 import { BroadcastChangeChannel } from './change-channel.ts';
 import type { ChunkStore } from './chunk-store.ts';
+import type { DatabaseStatus } from './database.ts';
 import { type OpenFileHash, openLocalFileHash } from './file-hash.ts';
 import { IdbChunkStore } from './idb-chunk-store.ts';
 import { IdbManifestStore } from './idb-manifest-store.ts';
@@ -25,6 +27,8 @@ export interface OpenedModelStore {
   readonly store: ModelStore;
   /** Why nothing will be kept; null when the browser's storage works. */
   readonly notKept: AppError | null;
+  /** Calls back when another tab has taken the manifest's database away, at once if it has already. */
+  readonly whenSuperseded: (listener: () => void) => void;
 }
 
 /** Work that is done beside this thread where it can be. */
@@ -49,7 +53,8 @@ export async function openModelStore(
       firstThatWorks(places, models.size > 0),
     );
     const channel = new BroadcastChangeChannel();
-    return { store: new ModelStore({ manifest, chunks, locks, channel, openHash }), notKept: null };
+    const store = new ModelStore({ manifest, chunks, locks, channel, openHash });
+    return { store, notKept: null, whenSuperseded: (listener) => watch(manifest.status, listener) };
   } catch (error) {
     manifest.close();
     for (const place of places) place.close();
@@ -59,8 +64,16 @@ export async function openModelStore(
       locks: new LocalLocks(),
       openHash,
     });
-    return { store, notKept: toAppError(error) };
+    return { store, notKept: toAppError(error), whenSuperseded: () => undefined };
   }
+}
+
+function watch(status: Observable<DatabaseStatus>, listener: () => void): void {
+  const look = (): void => {
+    if (status.value === 'superseded') listener();
+  };
+  status.subscribe(look);
+  look();
 }
 
 /** What this browser has, the best first. */
