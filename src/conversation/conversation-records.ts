@@ -14,6 +14,7 @@
  */
 import { openDB } from 'idb';
 import type { DBSchema, IDBPDatabase } from 'idb';
+import { delay } from '../common/abort.ts';
 import { AppError } from '../common/errors.ts';
 
 export const conversationDatabaseName = 'hermit-conversations';
@@ -48,6 +49,14 @@ export interface ConversationRecords {
   updateHead(id: string, update: (head: unknown) => HeadRecord | undefined): Promise<void>;
   remove(id: string): Promise<void>;
   close(): void;
+}
+
+/** What happens to the database behind the back of whoever uses it. */
+export interface DatabaseEvents {
+  /** Everything stored is gone, and the database is there again, empty. */
+  readonly cleared?: () => void;
+  /** Another tab brings a newer version: nothing can be stored until this page is reloaded. */
+  readonly superseded?: () => void;
 }
 
 interface Schema extends DBSchema {
@@ -90,20 +99,40 @@ function hasNoDatabase(error: unknown): boolean {
   return !(error instanceof Error) || error.name !== 'VersionError';
 }
 
+/** Waits before each new attempt after a lost connection, in milliseconds. */
+const reopenDelaysMs = [100, 400, 1600] as const;
+
+/** Safari: "Connection to Indexed Database server lost. Refresh the page to try again". */
+function isConnectionLost(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return (
+    error.name === 'InvalidStateError' ||
+    error.name === 'AbortError' ||
+    (error.name === 'UnknownError' && /\b(connection|server)\b.*\blost\b/iu.test(error.message))
+  );
+}
+
 export class IndexedDbConversationRecords implements ConversationRecords {
   readonly kept = true;
   readonly #name: string;
-  #database: IDBPDatabase<Schema> | null = null;
+  readonly #events: DatabaseEvents;
+  #database: Promise<IDBPDatabase<Schema>> | null = null;
+  #opened = false;
   #closedFor: 'newer-version' | 'owner' | null = null;
 
-  private constructor(name: string) {
+  private constructor(name: string, events: DatabaseEvents) {
     this.#name = name;
+    this.#events = events;
   }
 
   /** Rejects with the browser's own error where there is no database. */
-  static async open(name: string): Promise<IndexedDbConversationRecords> {
-    const records = new IndexedDbConversationRecords(name);
-    records.#database = await records.#connect();
+  static async open(
+    name: string,
+    events: DatabaseEvents = {},
+  ): Promise<IndexedDbConversationRecords> {
+    const records = new IndexedDbConversationRecords(name, events);
+    records.#database = records.#connect();
+    await records.#database;
     return records;
   }
 
@@ -160,41 +189,80 @@ export class IndexedDbConversationRecords implements ConversationRecords {
 
   close(): void {
     this.#closedFor ??= 'owner';
-    this.#database?.close();
+    this.#drop();
+  }
+
+  async #connection(): Promise<IDBPDatabase<Schema>> {
+    const opening = (this.#database ??= this.#connect());
+    try {
+      return await opening;
+    } catch (error) {
+      if (this.#database === opening) this.#database = null;
+      throw error;
+    }
+  }
+
+  #drop(): void {
+    const database = this.#database;
     this.#database = null;
+    void database?.then(
+      (open) => {
+        open.close();
+      },
+      () => undefined, // it never opened; who asked for it was told
+    );
   }
 
   async #connect(): Promise<IDBPDatabase<Schema>> {
+    let empty = false;
     const database = await openDB<Schema>(this.#name, schemaVersion, {
       upgrade: (opened) => {
+        empty = this.#opened;
         opened.createObjectStore('heads');
         opened.createObjectStore('messages');
       },
       // Another tab brings a newer version, or the user deletes everything: never stand in the way.
-      blocking: () => {
-        this.#closedFor ??= 'newer-version';
-        this.#database?.close();
-        this.#database = null;
+      blocking: (_current, wanted) => {
+        this.#drop();
+        if (wanted !== null) {
+          this.#closedFor ??= 'newer-version';
+          this.#events.superseded?.();
+        } else this.#lookAgain();
       },
       terminated: () => {
         this.#database = null;
+        this.#lookAgain();
       },
     });
+    this.#opened = true;
+    if (empty) this.#events.cleared?.();
     return database;
   }
 
+  /** Sees at once whether what was stored is still there, and not only when it is wanted. */
+  #lookAgain(): void {
+    // A database that cannot be opened now says so to whoever needs it.
+    this.heads().catch(() => undefined);
+  }
+
   async #try<T>(work: (database: IDBPDatabase<Schema>) => Promise<T>): Promise<T> {
-    try {
-      if (this.#closedFor !== null) {
-        throw new AppError(
-          'store/closed',
-          'Hermit was updated in another tab. Reload this one to go on.',
-        );
+    for (let attempt = 0; ; attempt++) {
+      try {
+        if (this.#closedFor !== null) {
+          throw new AppError(
+            'store/closed',
+            'Hermit was updated in another tab. Reload this one to go on.',
+          );
+        }
+        return await work(await this.#connection());
+      } catch (error) {
+        const wait = reopenDelaysMs[attempt];
+        if (error instanceof AppError || !isConnectionLost(error) || wait === undefined) {
+          throw storeError(error);
+        }
+        this.#drop();
+        await delay(wait);
       }
-      this.#database ??= await this.#connect();
-      return await work(this.#database);
-    } catch (error) {
-      throw storeError(error);
     }
   }
 }
@@ -249,9 +317,10 @@ export class MemoryConversationRecords implements ConversationRecords {
  */
 export async function openConversationRecords(
   name: string = conversationDatabaseName,
+  events: DatabaseEvents = {},
 ): Promise<ConversationRecords> {
   try {
-    return await IndexedDbConversationRecords.open(name);
+    return await IndexedDbConversationRecords.open(name, events);
   } catch (error) {
     if (hasNoDatabase(error)) return new MemoryConversationRecords();
     throw storeError(error);

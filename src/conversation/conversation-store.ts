@@ -7,7 +7,7 @@ import { conversationsFromJson, conversationsToJson } from './conversation-expor
 import { maxTitleLength, parseConversation, parseSummary } from './conversation-parser.ts';
 import type { ParsedConversation } from './conversation-parser.ts';
 import { openConversationRecords } from './conversation-records.ts';
-import type { ConversationRecords, HeadRecord } from './conversation-records.ts';
+import type { ConversationRecords, DatabaseEvents, HeadRecord } from './conversation-records.ts';
 import { settleInterrupted } from './conversation-tree.ts';
 import type { Conversation, ConversationSummary, IdSource } from './conversation-types.ts';
 
@@ -53,13 +53,18 @@ export class ConversationStore {
   }
 
   /**
-   * Messages that were being written when the tab ended come back as stopped, with a notice.
+   * Messages that were being written when the tab ended come back as stopped, with a notice; of a
+   * chat that another tab is answering (`beingWritten`) they come as they are.
    * @throws AppError `store/not-found`, `store/damaged`
    */
-  async load(id: string): Promise<ParsedConversation> {
+  async load(
+    id: string,
+    { beingWritten = false }: { readonly beingWritten?: boolean } = {},
+  ): Promise<ParsedConversation> {
     const head = await this.#records.head(id);
     if (head === undefined) throw notFound(id);
     const parsed = parseConversation(head, await this.#records.messages(id));
+    if (beingWritten) return parsed;
     return { ...parsed, conversation: settleInterrupted(parsed.conversation) };
   }
 
@@ -93,14 +98,20 @@ export class ConversationStore {
   }
 
   /**
-   * One chat, or all that can be read, as JSON.
+   * One chat, or all that can be read, as JSON. `newer`: chats as they are where they could not be
+   * stored, which take the place of what is.
    * @throws AppError `store/not-found`, `store/damaged` for the one asked for
    */
-  async exportJson(id?: string): Promise<string> {
-    const ids =
-      id === undefined ? (await this.list()).summaries.map((summary) => summary.id) : [id];
+  async exportJson(
+    id?: string,
+    newer: ReadonlyMap<string, Conversation> = new Map(),
+  ): Promise<string> {
+    const stored = id === undefined ? (await this.list()).summaries.map((each) => each.id) : [id];
+    const ids = new Set(id === undefined ? [...newer.keys(), ...stored] : stored);
     const conversations: Conversation[] = [];
-    for (const each of ids) conversations.push((await this.load(each)).conversation);
+    for (const each of ids) {
+      conversations.push(newer.get(each) ?? (await this.load(each)).conversation);
+    }
     return conversationsToJson(conversations, this.#now());
   }
 
@@ -127,9 +138,15 @@ export class ConversationStore {
 
 /** The chats of this browser, or of this tab only where it keeps nothing: see `kept`. */
 export async function openConversationStore(
-  options: ConversationStoreOptions & { readonly name?: string } = {},
+  options: ConversationStoreOptions & {
+    readonly name?: string;
+    readonly events?: DatabaseEvents;
+  } = {},
 ): Promise<ConversationStore> {
-  return new ConversationStore(await openConversationRecords(options.name), options);
+  return new ConversationStore(
+    await openConversationRecords(options.name, options.events),
+    options,
+  );
 }
 
 function headOf(conversation: Conversation): HeadRecord {
