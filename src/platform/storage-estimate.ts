@@ -4,12 +4,24 @@ export interface StorageEstimateView {
   readonly usageBytes: number | null;
   readonly quotaBytes: number | null;
   readonly persisted: boolean | null;
+  /** Of databases, and of caches and the service worker; null where the browser does not tell. */
+  readonly recordBytes: number | null;
+  readonly appBytes: number | null;
 }
+
+/** What Chromium adds to an estimate, in bytes by kind of storage. */
+interface DetailedEstimate extends StorageEstimate {
+  readonly usageDetails?: Readonly<Partial<Record<UsageKind, number>>>;
+}
+
+type UsageKind = 'indexedDB' | 'caches' | 'serviceWorkerRegistrations' | 'fileSystem';
 
 const unknownEstimate: StorageEstimateView = {
   usageBytes: null,
   quotaBytes: null,
   persisted: null,
+  recordBytes: null,
+  appBytes: null,
 };
 
 /** What `navigator.storage` says, null where it says nothing (insecure origin, private window). */
@@ -18,8 +30,17 @@ export async function estimateStorage(): Promise<StorageEstimateView> {
   const storage = navigator.storage as StorageManager | undefined;
   if (storage === undefined) return unknownEstimate;
   try {
-    const [estimate, persisted] = await Promise.all([storage.estimate(), storage.persisted()]);
+    const [estimate, persisted]: [DetailedEstimate, boolean] = await Promise.all([
+      storage.estimate(),
+      storage.persisted(),
+    ]);
+    const details = estimate.usageDetails;
     return {
+      recordBytes: details === undefined ? null : (details.indexedDB ?? 0),
+      appBytes:
+        details === undefined
+          ? null
+          : (details.caches ?? 0) + (details.serviceWorkerRegistrations ?? 0),
       usageBytes: estimate.usage ?? null,
       quotaBytes: estimate.quota ?? null,
       persisted,

@@ -5,12 +5,13 @@ import type { Observable } from '../common/observable.ts';
 export type Route =
   | { readonly page: 'chat'; readonly id: string | null }
   | { readonly page: 'models' }
-  | { readonly page: 'settings' };
+  | { readonly page: 'settings' }
+  | { readonly page: 'storage' };
 
 /** Anything unknown leads to a new chat, so that an old or mistyped address never shows an error. */
 export function parseRoute(hash: string): Route {
   const [page, id] = hash.replace(/^#?\/?/, '').split('/');
-  if (page === 'models' || page === 'settings') return { page };
+  if (page === 'models' || page === 'settings' || page === 'storage') return { page };
   if (page === 'chat' && id !== undefined && id !== '') {
     try {
       return { page: 'chat', id: decodeURIComponent(id) };
