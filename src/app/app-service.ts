@@ -5,12 +5,14 @@ import { observeOnline } from '../platform/network.ts';
 import { estimateStorage, requestPersistence } from '../platform/storage-estimate.ts';
 import type { InstallPrompt } from '../pwa/install-prompt.ts';
 import type { UpdateController } from '../pwa/update-controller.ts';
-import type { AppService, DeviceView, StorageView } from '../ui/services.ts';
+import type { AppNoticeView, AppService, DeviceView, StorageView } from '../ui/services.ts';
+import type { AppNotices } from './notices.ts';
 
 export interface AppServiceOptions {
   readonly version: string;
   readonly updates: UpdateController;
   readonly installing: InstallPrompt;
+  readonly notices: AppNotices;
   /** Whether models and chats outlive this window. */
   readonly kept: () => Promise<boolean>;
   /** What models have read of chats. */
@@ -28,6 +30,8 @@ export class BrowserAppService implements AppService {
     quotaBytes: null,
     persisted: null,
     readingBytes: null,
+    recordBytes: null,
+    appBytes: null,
     kept: true,
   });
 
@@ -39,6 +43,9 @@ export class BrowserAppService implements AppService {
     });
   }
 
+  get notices(): AppService['notices'] {
+    return this.#options.notices.shown;
+  }
   get storage(): Observable<StorageView> {
     return this.#storage;
   }
@@ -50,6 +57,14 @@ export class BrowserAppService implements AppService {
   }
   get install(): AppService['install'] {
     return this.#options.installing.state;
+  }
+
+  dismissNotice(kind: AppNoticeView['kind']): void {
+    this.#options.notices.dismiss(kind);
+  }
+
+  reload(): void {
+    location.reload();
   }
 
   capabilities(): Promise<Capabilities> {

@@ -27,12 +27,15 @@ import type {
   ChatsService,
   ChatView,
   ErrorView,
+  ImportedChatsView,
   MessageView,
   NoticeCode,
   Settings,
 } from '../ui/services.ts';
 import { AnswerDraft } from './answer-draft.ts';
-import { writeAnswer } from './answer.ts';
+import { type Answer, type AnswerRequest, writeAnswer } from './answer.ts';
+import { type ChatTabs, inUseElsewhere } from './chat-tabs.ts';
+import type { CrashJournal } from './crash-journal.ts';
 import { errorView } from './error-view.ts';
 import type { ModelRuntime, RuntimeState } from './model-runtime.ts';
 import { messageStats } from './power/answer-cost.ts';
@@ -44,6 +47,10 @@ export interface ChatsServiceOptions {
   readonly runtime: ModelRuntime;
   readonly prompts: PromptRenderer;
   readonly settings: Observable<Settings>;
+  /** Other tabs with the same chats; without them everything is as if there was one tab. */
+  readonly tabs?: ChatTabs;
+  /** Writes down that a model answers, for as long as it does. */
+  readonly journal?: Pick<CrashJournal, 'during'>;
   /** Makes a model ready to answer: the loaded one, else the one used last. */
   readonly ensureModel: (onProgress: (fraction: number) => void) => Promise<void>;
   /** Why what is written now is less exact than it could be; null where it is not. */
@@ -57,6 +64,7 @@ export interface ChatsServiceOptions {
 }
 
 const idle: ActivityView = { kind: 'idle' };
+const elsewhere: ActivityView = { kind: 'elsewhere' };
 const newChat: ChatView = { id: null, title: '', messages: [], activity: idle };
 
 /** Text of an answer reaches the disk at least this often. */
@@ -87,10 +95,20 @@ export class StoredChatsService implements ChatsService {
   /** Counts the chats that were chosen, so that one that is read late does not push in. */
   #choice = 0;
   #running: Running | null = null;
+  /** Settles when what was written last is stored, or could not be. */
+  #written: Promise<void> = Promise.resolve();
+  /** True while a chat is made ready to be written into. */
+  #starting = false;
+  /** Chats that another tab is writing into now. */
+  readonly #elsewhere = new Set<string>();
   #activity: ActivityView = idle;
 
   constructor(options: ChatsServiceOptions) {
     this.#options = options;
+    options.tabs?.listen((id) => {
+      // What cannot be read now is read when it is needed.
+      this.#follow(id).catch(() => undefined);
+    });
   }
 
   get summaries(): Observable<readonly ChatSummaryView[]> {
@@ -116,7 +134,7 @@ export class StoredChatsService implements ChatsService {
   async open(id: string): Promise<void> {
     const choice = ++this.#choice;
     if (!this.#conversations.has(id)) {
-      const { conversation } = await this.#options.store.load(id);
+      const conversation = await this.#read(id);
       // Somebody in a hurry has gone on to another chat.
       if (choice !== this.#choice) return;
       this.#conversations.set(id, conversation);
@@ -126,18 +144,20 @@ export class StoredChatsService implements ChatsService {
   }
 
   async send(text: string): Promise<void> {
-    this.#refuseWhileRunning();
-    const conversation = this.#openConversation() ?? this.#begin(text);
-    const question = {
-      id: crypto.randomUUID(),
-      parentId: conversation.activeLeafId,
-      role: 'user' as const,
-      text,
-      createdAt: Date.now(),
-    };
-    this.#set(addMessage(conversation, question));
-    this.#show(conversation.id);
-    await this.#answer(conversation.id, question.id);
+    const id = this.#openConversation()?.id ?? crypto.randomUUID();
+    await this.#writing(id, async () => {
+      const conversation = this.#conversations.get(id) ?? begin(id, text);
+      const question = {
+        id: crypto.randomUUID(),
+        parentId: conversation.activeLeafId,
+        role: 'user' as const,
+        text,
+        createdAt: Date.now(),
+      };
+      this.#set(addMessage(conversation, question));
+      this.#show(id);
+      await this.#answer(id, question.id);
+    });
   }
 
   stop(): void {
@@ -145,59 +165,165 @@ export class StoredChatsService implements ChatsService {
   }
 
   async regenerate(messageId: string): Promise<void> {
-    this.#refuseWhileRunning();
-    const conversation = this.#needOpen();
-    const { parentId } = getMessage(conversation, messageId);
-    if (parentId !== null) await this.#answer(conversation.id, parentId);
+    const { id } = this.#needOpen();
+    await this.#writing(id, async () => {
+      const { parentId } = getMessage(this.#need(id), messageId);
+      if (parentId !== null) await this.#answer(id, parentId);
+    });
   }
 
   async edit(messageId: string, text: string): Promise<void> {
-    this.#refuseWhileRunning();
-    const conversation = this.#needOpen();
-    const { parentId } = getMessage(conversation, messageId);
-    const id = crypto.randomUUID();
-    this.#set(
-      addMessage(conversation, { id, parentId, role: 'user', text, createdAt: Date.now() }),
-    );
-    await this.#answer(conversation.id, id);
+    const { id } = this.#needOpen();
+    await this.#writing(id, async () => {
+      const conversation = this.#need(id);
+      const { parentId } = getMessage(conversation, messageId);
+      const question = {
+        id: crypto.randomUUID(),
+        parentId,
+        role: 'user' as const,
+        text,
+        createdAt: Date.now(),
+      };
+      this.#set(addMessage(conversation, question));
+      await this.#answer(id, question.id);
+    });
   }
 
   async showVersion(messageId: string, index: number): Promise<void> {
-    this.#refuseWhileRunning();
-    this.#set(showSibling(this.#needOpen(), messageId, index));
-    await this.#save(this.#needOpen().id);
+    const { id } = this.#needOpen();
+    await this.#writing(id, async () => {
+      this.#set(showSibling(this.#need(id), messageId, index));
+      await this.#save(id);
+    });
   }
 
   async rename(id: string, title: string): Promise<void> {
     const conversation = this.#conversations.get(id);
-    if (conversation === undefined) await this.#options.store.rename(id, title);
-    else {
+    if (conversation !== undefined && !this.#saved.has(id)) {
       this.#set({ ...conversation, title });
       await this.#save(id);
+    } else {
+      // Another tab may be writing into it: only the name is changed.
+      await this.#options.store.rename(id, title);
+      if (conversation !== undefined) this.#change(id, (now) => ({ ...now, title }));
+      this.#options.tabs?.announce(id);
     }
     await this.#refreshSummaries();
   }
 
+  /** @throws AppError `store/in-use` while another tab writes into it */
   async remove(id: string): Promise<void> {
+    if ((await this.#options.tabs?.isHeldElsewhere(id)) === true) throw inUseElsewhere(id);
     if (this.#running?.conversationId === id) this.#running.controller.abort();
-    this.#conversations.delete(id);
-    this.#saved.delete(id);
-    this.#unsaved.delete(id);
-    if (this.#openId === id) this.#show(null);
+    this.#forget(id);
     await this.#saving;
     await this.#options.store.remove(id);
     await this.#options.reading?.forget(id);
+    this.#options.tabs?.announce(id);
+    await this.#refreshSummaries();
+  }
+
+  async importChats(file: Blob): Promise<ImportedChatsView> {
+    const { ids, lostConversations, lostMessages } = await this.#options.store.importJson(
+      await file.text(),
+    );
+    for (const id of ids) this.#options.tabs?.announce(id);
+    await this.#refreshSummaries();
+    return { added: ids.length, lostChats: lostConversations, lostMessages };
+  }
+
+  /** All that was stored is gone: what is here is stored again. */
+  async storeAgain(): Promise<void> {
+    this.#saved.clear();
+    for (const id of this.#conversations.keys()) await this.#save(id);
     await this.#refreshSummaries();
   }
 
   async exportChats(id?: string): Promise<Blob> {
     await this.#saving;
-    return new Blob([await this.#options.store.exportJson(id)], { type: 'application/json' });
+    const unsaved = [...this.#conversations].filter(([each]) => this.#unsaved.has(each));
+    const json = await this.#options.store.exportJson(id, new Map(unsaved));
+    return new Blob([json], { type: 'application/json' });
   }
 
-  #begin(text: string): Conversation {
-    const title = titleFromText(text) ?? '';
-    return createConversation(crypto.randomUUID(), title, Date.now());
+  /**
+   * Does work that writes into a chat, while nothing else does, here or in another tab, and on top of
+   * what other tabs wrote.
+   * @throws AppError `engine/busy`, `store/in-use`
+   */
+  async #writing(id: string, work: () => Promise<void>): Promise<void> {
+    this.#refuseWhileRunning();
+    const { tabs } = this.#options;
+    if (tabs === undefined) {
+      await work();
+      return;
+    }
+    this.#starting = true;
+    // An answer that is complete may still be on its way to the disk.
+    const before = this.#written;
+    const written = before.then(() => this.#hold(tabs, id, work));
+    this.#written = written.catch(() => undefined);
+    await written;
+  }
+
+  async #hold(tabs: ChatTabs, id: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await tabs.hold(id, async () => {
+        // Where the disk cannot be read, what is here is what there is.
+        const stored = this.#saved.has(id) && !this.#unsaved.has(id);
+        if (stored) await this.#readAgain(id).catch(() => undefined);
+        this.#starting = false;
+        await work();
+      });
+    } finally {
+      this.#starting = false;
+    }
+  }
+
+  /** Reads a chat; one that another tab writes into is read again when that tab is done. */
+  async #read(id: string): Promise<Conversation> {
+    const { store, tabs } = this.#options;
+    const beingWritten = (await tabs?.isHeldElsewhere(id)) ?? false;
+    const { conversation } = await store.load(id, { beingWritten });
+    if (beingWritten && !this.#elsewhere.has(id)) {
+      this.#elsewhere.add(id);
+      void tabs?.untilFree(id).then(() => {
+        this.#elsewhere.delete(id);
+        return this.#follow(id);
+      });
+    }
+    return conversation;
+  }
+
+  async #readAgain(id: string): Promise<void> {
+    try {
+      const conversation = await this.#read(id);
+      // It may have been closed meanwhile, and then nobody looks at it.
+      if (!this.#conversations.has(id)) return;
+      this.#saved.set(id, conversation);
+      this.#set(conversation);
+    } catch (error) {
+      if (!hasCode(error, 'store/not-found')) throw error;
+      this.#forget(id);
+    }
+  }
+
+  /** Another tab changed a chat. */
+  async #follow(id: string): Promise<void> {
+    if (this.#running?.conversationId === id) {
+      const { conversation } = await this.#options.store.load(id, { beingWritten: true });
+      this.#change(id, (now) => ({ ...now, title: conversation.title }));
+    } else if (this.#conversations.has(id) && !this.#unsaved.has(id)) {
+      await this.#readAgain(id);
+    }
+    await this.#refreshSummaries();
+  }
+
+  #forget(id: string): void {
+    this.#conversations.delete(id);
+    this.#saved.delete(id);
+    this.#unsaved.delete(id);
+    if (this.#openId === id) this.#show(null);
   }
 
   /** Writes an answer below `parentId`, and as many more as there are results of tools to answer to. */
@@ -327,7 +453,8 @@ export class StoredChatsService implements ChatsService {
     const conversation = this.#conversations.get(conversationId);
     if (conversation === undefined) throw new AppError('aborted', 'The chat was removed.');
     const path = pathTo(conversation, parentId);
-    const { end, notices } = await writeAnswer(this.#options.runtime, this.#options.prompts, {
+    const { runtime, prompts, journal } = this.#options;
+    const request: AnswerRequest = {
       modelId,
       model,
       messages: promptMessages(path),
@@ -342,7 +469,9 @@ export class StoredChatsService implements ChatsService {
       onPart: (part) => {
         draft.append(part);
       },
-    });
+    };
+    const write = (): Promise<Answer> => writeAnswer(runtime, prompts, request);
+    const { end, notices } = await (journal?.during(modelId, 'answering', write) ?? write());
     return {
       status: end.reason === 'aborted' ? 'stopped' : 'complete',
       finishReason: end.reason,
@@ -375,7 +504,7 @@ export class StoredChatsService implements ChatsService {
   }
 
   #refuseWhileRunning(): void {
-    if (this.#running === null) return;
+    if (this.#running === null && !this.#starting) return;
     throw new AppError(
       'engine/busy',
       'An answer is still being written. Wait for it, or stop it first.',
@@ -387,7 +516,11 @@ export class StoredChatsService implements ChatsService {
   }
 
   #needOpen(): Conversation {
-    const conversation = this.#openConversation();
+    return this.#need(this.#openId ?? '');
+  }
+
+  #need(id: string): Conversation {
+    const conversation = this.#conversations.get(id);
     if (conversation === undefined) {
       throw new AppError('store/not-found', 'This chat does not exist any more.');
     }
@@ -447,7 +580,7 @@ export class StoredChatsService implements ChatsService {
       messages: path
         .filter(({ role }) => role === 'user' || role === 'assistant')
         .map((message) => this.#messageView(conversation, message, results)),
-      activity: here ? this.#activity : idle,
+      activity: here ? this.#activity : this.#elsewhere.has(conversation.id) ? elsewhere : idle,
     });
   }
 
@@ -491,6 +624,7 @@ export class StoredChatsService implements ChatsService {
     try {
       await this.#options.store.save(conversation, saved);
       this.#saved.set(id, conversation);
+      this.#options.tabs?.announce(id);
       if (this.#unsaved.delete(id)) this.#refreshView();
     } catch (error) {
       // The text stays on the screen and in memory; its last message says that it could not be kept.
@@ -509,6 +643,10 @@ export class StoredChatsService implements ChatsService {
       [...waiting, ...summaries].map(({ id, title, updatedAt }) => ({ id, title, updatedAt })),
     );
   }
+}
+
+function begin(id: string, text: string): Conversation {
+  return createConversation(id, titleFromText(text) ?? '', Date.now());
 }
 
 /** A notice about the model is told once in a chat; one about an answer each time. */

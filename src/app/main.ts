@@ -1,7 +1,7 @@
 /** Entry point of the page. */
 import { toAppError } from '../common/errors.ts';
 import { onOpenedFiles, sharedText } from '../pwa/launch.ts';
-import { reloadWhenPartsAreMissing } from '../pwa/preload-error-guard.ts';
+import { type ReloadMemory, reloadWhenPartsAreMissing } from '../pwa/preload-error-guard.ts';
 import { allowOwnScriptUrls } from '../pwa/trusted-script-urls.ts';
 import { saveDraft } from '../ui/drafts.ts';
 import type { HermitApp } from '../ui/hermit-app/hermit-app.ts';
@@ -22,10 +22,22 @@ function report(error: unknown): void {
   console.warn(`Hermit [${code}]: ${message}`, error);
 }
 
+/**
+ * Where the browser denies storage, access itself throws. What cannot remember that it was reloaded
+ * says that it was, or it would reload for ever.
+ */
+function tabMemory(): ReloadMemory {
+  try {
+    return sessionStorage;
+  } catch {
+    return { getItem: () => __HERMIT_VERSION__, setItem: () => undefined };
+  }
+}
+
 allowOwnScriptUrls();
 reloadWhenPartsAreMissing({
   events: globalThis,
-  memory: sessionStorage,
+  memory: tabMemory(),
   version: __HERMIT_VERSION__,
   isOnline: () => navigator.onLine,
   // Drafts are kept in sessionStorage while they are typed.

@@ -33,6 +33,7 @@ import type {
 } from '../ui/services.ts';
 import { errorView } from './error-view.ts';
 import type { MakingState, ModelMaker } from './model-maker.ts';
+import type { CatalogUpdates } from './catalog-updates.ts';
 import type { EmbeddingRuntime } from './embedding-runtime.ts';
 import type { ModelPurposes } from './model-purposes.ts';
 import type { InspectionSource, ModelInspector } from './model-inspector.ts';
@@ -47,6 +48,8 @@ export interface ModelsServiceOptions {
   readonly language: () => 'en' | 'zh-Hans';
   /** Reads the bundled catalogue; same origin, precached. */
   readonly fetchCatalog: () => Promise<unknown>;
+  /** A newer one that takes its place. */
+  readonly catalogUpdates?: CatalogUpdates;
   /** Makes smaller models out of installed ones. */
   readonly maker: ModelMaker;
   /** Loads a model with the user's settings and remembers it as the one used last. */
@@ -127,6 +130,11 @@ export class LibraryModelsService implements ModelsService {
     this.#following = true;
   }
 
+  /** Reads the list anew, after something happened to it that nobody was told of. */
+  async refresh(): Promise<void> {
+    this.#showEntries(await this.#options.store.use((remote) => remote.list()));
+  }
+
   /**
    * Follows the store again after its worker was lost; what it was downloading shows as interrupted.
    * A store that was lost before it could be followed is not started over and over.
@@ -140,11 +148,20 @@ export class LibraryModelsService implements ModelsService {
   /** Reads the catalogue and shows it in the user's language. */
   async loadCatalog(): Promise<void> {
     try {
-      this.#catalogEntries = parseCatalog(await this.#options.fetchCatalog()).models;
+      const { catalogUpdates, fetchCatalog } = this.#options;
+      const updated = (await catalogUpdates?.current()) ?? null;
+      this.#catalogEntries = (updated ?? parseCatalog(await fetchCatalog())).models;
       this.refreshCatalog();
     } catch (error) {
       this.#catalog.set({ kind: 'failed', error: errorView(error) });
     }
+  }
+
+  async updateCatalog(file: Blob): Promise<void> {
+    const { catalogUpdates } = this.#options;
+    if (catalogUpdates === undefined) return;
+    this.#catalogEntries = (await catalogUpdates.take(await file.text())).models;
+    this.refreshCatalog();
   }
 
   /** Rebuilds the catalogue's texts, after a change of language or of the installed models. */

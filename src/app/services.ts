@@ -14,17 +14,28 @@ import { InstallPrompt } from '../pwa/install-prompt.ts';
 import { serviceWorkerOfThisPage } from '../pwa/service-worker-registration.ts';
 import { UpdateController } from '../pwa/update-controller.ts';
 import type { EmbedderApi, EngineApi, ModelReference, StoreApi } from '../rpc/contracts.ts';
-import { transfer } from '../rpc/transfer.ts';
+import { callback, transfer } from '../rpc/transfer.ts';
 import { openSegmentStore } from '../store/segment-store.ts';
 import { WorkerOwner } from '../rpc/worker-owner.ts';
 import { resolveLocale } from '../ui/localization.ts';
 import type { Services } from '../ui/services.ts';
 import { BrowserAppService } from './app-service.ts';
+import {
+  askOnce,
+  chatTabs,
+  downloadSignals,
+  tabLocks,
+  tabWideLocks,
+  usableLocks,
+} from './browser-parts.ts';
+import { CatalogUpdates } from './catalog-updates.ts';
 import { StoredChatsService } from './chats-service.ts';
+import { DownloadWatch } from './download-watch.ts';
 import { EmbeddingRuntime } from './embedding-runtime.ts';
 import { HeaderSandbox } from './header-sandbox.ts';
 import { LastModel } from './last-model.ts';
 import { ModelInspector } from './model-inspector.ts';
+import { ModelsInUse } from './models-in-use.ts';
 import { ModelPurposes } from './model-purposes.ts';
 import { ModelRuntime } from './model-runtime.ts';
 import { ModelMaker } from './model-maker.ts';
@@ -33,6 +44,8 @@ import { Hermit } from './page-api/hermit.ts';
 import { PolicyController } from './power/policy-controller.ts';
 import { PromptRenderer } from './prompt-renderer.ts';
 import { createRepair } from './repair-model.ts';
+import { Safety } from './safety.ts';
+import { shorterContext } from './shorter-context.ts';
 import { browserStorage, StoredSettings } from './settings.ts';
 import { StoredMeasurements } from './stored-measurements.ts';
 import type { ChatTools } from './tool-calls.ts';
@@ -79,8 +92,10 @@ export async function createApplication(
   const storage = browserStorage();
   const settings = new StoredSettings(storage);
   const lastModel = new LastModel(storage);
+  const locks = await usableLocks();
+  const safety = new Safety(storage, tabLocks(locks));
   addEventListener('pagehide', () => {
-    lastModel.leave();
+    safety.journal.leave();
   });
   const store = new WorkerOwner<StoreApi>({
     name: 'store',
@@ -173,7 +188,18 @@ export async function createApplication(
   const load = async (id: string, onProgress?: (fraction: number) => void): Promise<void> => {
     const { contextLength, precision, backend } = settings.settings.value;
     const options = { contextLength, precision, backend };
-    await lastModel.marked(id, () => runtime.load(id, options, onProgress));
+    const begin = (context: number): Promise<unknown> =>
+      safety.journal.during(id, 'loading', () =>
+        runtime.load(id, { ...options, contextLength: context }, onProgress),
+      );
+    try {
+      await begin(contextLength);
+    } catch (error) {
+      const shorter = shorterContext(error, contextLength);
+      if (shorter === null) throw error;
+      await begin(shorter);
+      safety.notices.show({ kind: 'shorter-context', wanted: contextLength, taken: shorter });
+    }
     lastModel.remember(id);
   };
   const maker = new ModelMaker({
@@ -193,15 +219,30 @@ export async function createApplication(
     purposes,
     language: () => resolveLocale(settings.settings.value.language, navigator.languages),
     fetchCatalog: readCatalog,
-    load,
+    catalogUpdates: new CatalogUpdates(storage, version),
+    load: async (id) => {
+      await load(id);
+      // A person who uses a model does not want it gone; before that there is nothing to keep.
+      askOnce(storage, () => app.requestPersistence());
+    },
     budgetBytes,
     hubUrl: () => settings.settings.value.hubUrl,
     inspector,
     readHeader: (bytes, port) => headers.refuseUnusable(bytes, port),
   });
+  const superseded = (): void => {
+    safety.notices.show({ kind: 'superseded' });
+  };
+  const databaseEvents = {
+    superseded,
+    cleared: () => {
+      safety.notices.show({ kind: 'data-cleared' });
+      Promise.all([chats.storeAgain(), models.refresh()]).catch(() => undefined);
+    },
+  };
   // Without the list the page would greet a person of long standing like a stranger.
   const [conversations, listed] = await Promise.all([
-    openConversationStore(),
+    openConversationStore({ events: databaseEvents }),
     models.start().then(
       () => null,
       (error: unknown) => toAppError(error),
@@ -223,6 +264,8 @@ export async function createApplication(
     runtime,
     prompts,
     settings: settings.settings,
+    tabs: chatTabs(locks),
+    journal: safety.journal,
     reduction: () => policy.reduction,
     watts: () => policy.watts,
     tools,
@@ -239,6 +282,14 @@ export async function createApplication(
       if (model === undefined) throw noModel();
       await load(model.id, onProgress);
     },
+  });
+  const inUse = new ModelsInUse(tabWideLocks(locks));
+  runtime.state.subscribe((state) => {
+    const held = state.kind === 'ready' || state.kind === 'loading';
+    inUse.use('answers', held ? state.id : null);
+  });
+  embeddings.loaded.subscribe((loaded) => {
+    inUse.use('embeddings', loaded?.id ?? null);
   });
   const busy = new ObservableValue(false);
   const refreshBusy = (): void => {
@@ -266,8 +317,20 @@ export async function createApplication(
       standalone: matchMedia('(display-mode: standalone)').matches,
       safariStandalone: (navigator as { readonly standalone?: boolean }).standalone,
     }),
+    notices: safety.notices,
     kept: async () => (await kept()) && conversations.kept,
     reading,
+  });
+  chats.summaries.subscribe(({ length }) => {
+    safety.note({ chats: length });
+  });
+  const watch = new DownloadWatch({
+    entries: models.entries,
+    keepAwake: () => settings.settings.value.keepAwake,
+    signals: downloadSignals(),
+  });
+  settings.settings.subscribe(() => {
+    watch.refresh();
   });
   let { hubUrl } = settings.settings.value;
   settings.settings.subscribe((now) => {
@@ -281,6 +344,7 @@ export async function createApplication(
       void app.clearReading().catch(() => undefined);
   });
   models.entries.subscribe((now) => {
+    safety.note({ models: now.length });
     // A paused download has its bytes too, and a full disk is when the numbers are looked at.
     const settled = now.every(({ state }) => !changing.has(state.kind));
     if (!settled) return;
@@ -328,11 +392,21 @@ export async function createApplication(
     const parts = [chats.start(), models.loadCatalog(), app.refreshStorage(), updates.start()];
     for (const part of parts) part.catch(report);
     if (listed !== null) throw listed;
-    const id = lastModel.loadAtStart;
+    store.use((remote) => remote.onSuperseded(callback(superseded))).catch(report);
+    const [chatsRead] = await Promise.allSettled(parts);
+    if (chatsRead?.status === 'fulfilled') {
+      safety.compare({ chats: chats.summaries.value.length, models: models.entries.value.length });
+    }
+    const crashed = await safety.tellCrash(
+      (modelId) => models.entries.value.find((entry) => entry.id === modelId)?.name ?? null,
+    );
+    const { id } = lastModel;
+    // What took the tab down would do so again, and one visit would end after the other.
+    if (crashed || id === null || safety.journal.isFeared(id)) return;
     const ready = models.entries.value.some(
       (entry) => entry.id === id && entry.state.kind === 'ready',
     );
-    if (id !== null && ready && runtime.state.value.kind === 'none') await load(id);
+    if (ready && runtime.state.value.kind === 'none') await load(id);
   }
 }
 

@@ -32,6 +32,7 @@ export const defaultSettings: Settings = {
   backend: 'auto',
   keepReading: true,
   hubUrl,
+  keepAwake: false,
 };
 
 type Check<T> = (value: unknown) => value is T;
@@ -85,6 +86,7 @@ const checks: { readonly [K in keyof Settings]: Check<Settings[K]> } = {
   backend: oneOf('auto', 'wasm', 'webgpu'),
   keepReading: (value): value is boolean => typeof value === 'boolean',
   hubUrl: isSecureAddress,
+  keepAwake: (value): value is boolean => typeof value === 'boolean',
 };
 
 /** Settings from anything: fields that are missing or wrong get their defaults. */

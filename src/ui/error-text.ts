@@ -227,7 +227,7 @@ const sentences: Record<ErrorCode, Sentence> = {
     ),
   'download/bad-range': (details) =>
     msg(
-      str`${text(details, 'host')} keeps sending another part of the file than the one asked for, so nothing more was taken from it. Continue later, or add the model from another address.`,
+      str`The server ${text(details, 'host')} keeps sending another part of the file than the one asked for, so nothing more was taken from it. Continue later, or add the model from another address.`,
       { id: 'error.download/bad-range' },
     ),
   'download/stalled': () =>
@@ -308,9 +308,14 @@ const sentences: Record<ErrorCode, Sentence> = {
     msg('The page asked Hermit for too much at once. Wait a moment and try again.', {
       id: 'error.embed/limit',
     }),
-  'catalog/invalid': () =>
-    msg(
-      'The catalogue could not be read. You can still add a model by its address or from this device.',
-      { id: 'error.catalog/invalid' },
-    ),
+  'catalog/invalid': ({ reason }) =>
+    typeof reason === 'string'
+      ? msg(
+          str`The new catalogue is not used (${reason}); the one before stays. Get the file again from where it is published.`,
+          { id: 'error.catalog/invalid.update' },
+        )
+      : msg(
+          'The catalogue could not be read. You can still add a model by its address or from this device.',
+          { id: 'error.catalog/invalid' },
+        ),
 };

@@ -1,5 +1,6 @@
 import { ObservableValue } from '../common/observable.ts';
 import type {
+  AppNoticeView,
   ActiveModelView,
   ChatView,
   MakingView,
@@ -59,6 +60,7 @@ const defaults: Settings = {
   backend: 'auto',
   keepReading: true,
   hubUrl: 'https://hub.example',
+  keepAwake: false,
 };
 
 export function modelIn(state: ModelViewState, change: Partial<ModelView> = {}): ModelView {
@@ -161,6 +163,8 @@ export function makeServices(): TestServices {
     quotaBytes: 4e9,
     readingBytes: 24e6,
     persisted: false,
+    recordBytes: null,
+    appBytes: null,
     kept: true,
   });
   const power = new ObservableValue<PowerView>(fullPower);
@@ -193,6 +197,7 @@ export function makeServices(): TestServices {
       inspect: () => Promise.resolve(makeInspection()),
       select: does('select', undefined),
       making,
+      updateCatalog: () => Promise.resolve(),
       estimateSmaller: (id) => does('estimateSmaller', smaller)(id),
       makeSmaller: (id, recipe, calibration) =>
         does('makeSmaller', 'm2')(id, JSON.stringify(recipe), calibration),
@@ -218,6 +223,7 @@ export function makeServices(): TestServices {
       rename: does('rename', undefined),
       remove: does('removeChat', undefined),
       exportChats: does('exportChats', new Blob()),
+      importChats: () => Promise.resolve({ added: 2, lostChats: 0, lostMessages: 0 }),
     },
     settings: {
       settings,
@@ -243,6 +249,9 @@ export function makeServices(): TestServices {
       requestPersistence: does('requestPersistence', true),
       refreshStorage: does('refreshStorage', undefined),
       clearReading: does('clearReading', undefined),
+      notices: new ObservableValue<readonly AppNoticeView[]>([]),
+      dismissNotice: () => calls.push('dismissNotice'),
+      reload: () => calls.push('reload'),
     },
     power: { power, changes },
   };

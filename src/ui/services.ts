@@ -158,6 +158,8 @@ export interface ModelsService {
   readonly making: Observable<MakingView | null>;
   readonly catalog: Observable<CatalogView>;
   readonly active: Observable<ActiveModelView>;
+  /** Puts a signed catalogue in the place of the one shown; one that is not sound changes nothing. */
+  updateCatalog(file: Blob): Promise<void>;
   /** Each starts the download or import and resolves with the model's id once it is listed. */
   addFromCatalog(catalogId: string): Promise<string>;
   addFromUrl(url: string): Promise<string>;
@@ -409,7 +411,9 @@ export type ActivityView =
   | { readonly kind: 'idle' }
   | { readonly kind: 'loading-model'; readonly fraction: number }
   | { readonly kind: 'reading-prompt'; readonly done: number; readonly total: number }
-  | { readonly kind: 'answering' };
+  | { readonly kind: 'answering' }
+  /** Another tab writes into this chat. */
+  | { readonly kind: 'elsewhere' };
 
 export interface ChatView {
   /** Null for a new chat that was not stored yet. */
@@ -417,6 +421,12 @@ export interface ChatView {
   readonly title: string;
   readonly messages: readonly MessageView[];
   readonly activity: ActivityView;
+}
+
+export interface ImportedChatsView {
+  readonly added: number;
+  readonly lostChats: number;
+  readonly lostMessages: number;
 }
 
 export interface ChatsService {
@@ -435,6 +445,8 @@ export interface ChatsService {
   remove(id: string): Promise<void>;
   /** All chats, or one, as a JSON file. */
   exportChats(id?: string): Promise<Blob>;
+  /** Adds the chats of such a file; what is damaged in it is left out and counted. */
+  importChats(file: Blob): Promise<ImportedChatsView>;
 }
 
 // Settings
@@ -470,6 +482,8 @@ export interface Settings {
   readonly keepReading: boolean;
   /** Where models are looked for: Hugging Face, or a server that speaks its protocol. */
   readonly hubUrl: string;
+  /** Whether the screen stays on while a model is downloaded. */
+  readonly keepAwake: boolean;
 }
 
 export interface SettingsService {
@@ -592,6 +606,9 @@ export interface StorageView {
   readonly quotaBytes: number | null;
   /** What models have read of chats, in bytes; null where it cannot be read. */
   readonly readingBytes: number | null;
+  /** Databases (chats and lists), and the app itself; null where the browser does not tell them apart. */
+  readonly recordBytes: number | null;
+  readonly appBytes: number | null;
   /** Whether the browser promised not to evict; null where it does not say. */
   readonly persisted: boolean | null;
   /** False in private windows and where storage is blocked: nothing will be kept. */
@@ -605,7 +622,30 @@ export interface DeviceView {
   readonly webgpu: boolean;
 }
 
+/** Something about the whole application that a person should know. */
+export type AppNoticeView =
+  /** What was stored is gone: so many chats, so many models; 0 of what is still there. */
+  | { readonly kind: 'data-lost'; readonly chats: number; readonly models: number }
+  /** All data of this site was cleared while it was open. */
+  | { readonly kind: 'data-cleared' }
+  /** Another tab brought a newer version, so that this one can store nothing any more. */
+  | { readonly kind: 'superseded' }
+  /** Memory was too little for the context of the settings, in tokens. */
+  | { readonly kind: 'shorter-context'; readonly wanted: number; readonly taken: number }
+  /** The tab before ended in the middle of this work with this model. */
+  | {
+      readonly kind: 'crashed';
+      readonly modelId: string;
+      readonly modelName: string;
+      readonly work: 'loading' | 'answering';
+      readonly times: number;
+    };
+
 export interface AppService {
+  readonly notices: Observable<readonly AppNoticeView[]>;
+  dismissNotice(kind: AppNoticeView['kind']): void;
+  /** Loads the page anew. */
+  reload(): void;
   readonly version: string;
   readonly online: Observable<boolean>;
   readonly storage: Observable<StorageView>;

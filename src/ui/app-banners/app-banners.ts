@@ -1,12 +1,14 @@
 import { msg, str } from '@lit/localize';
 import { html, nothing } from 'lit';
+import { offerFile } from '../file-download.ts';
 import { formatBytes, formatPercent } from '../format.ts';
 import { HermitElement, Observed } from '../hermit-element.ts';
 import { closeIcon, infoIcon, sparkIcon, spinnerIcon } from '../icons.ts';
 import { perform } from '../requests.ts';
-import type { ActiveModelView } from '../services.ts';
+import type { ActiveModelView, AppNoticeView } from '../services.ts';
 import { baseStyles, buttonStyles } from '../shared.styles.ts';
 import { appBannersStyles } from './app-banners.styles.ts';
+import { noticeBanner } from './notice-banner.ts';
 
 /**
  * `<hermit-app-banners>`: lines at the top of the page that inform and never interrupt: an update is
@@ -28,6 +30,7 @@ export class AppBanners extends HermitElement {
 
   readonly #update = new Observed(this, (services) => services.app.update);
   readonly #storage = new Observed(this, (services) => services.app.storage);
+  readonly #notices = new Observed(this, (services) => services.app.notices);
   readonly #active = new Observed(this, (services) => services.models.active);
 
   constructor() {
@@ -42,8 +45,26 @@ export class AppBanners extends HermitElement {
     const unkept = !this.#storage.value.kept && !this.storageSeen;
     const active = this.#active.value;
     const repairing = active.kind === 'loading' && active.repairBytes > 0;
-    return html`${repairing ? repairBanner(active) : nothing}
-    ${update ? this.#updateBanner() : nothing} ${unkept ? this.#storageBanner() : nothing}`;
+    return html`${this.#notices.value.map((notice) => this.#notice(notice))}
+    ${repairing ? repairBanner(active) : nothing} ${update ? this.#updateBanner() : nothing}
+    ${unkept ? this.#storageBanner() : nothing}`;
+  }
+
+  #notice(notice: AppNoticeView): unknown {
+    const { app, models } = this.services;
+    const dismiss = (): void => {
+      app.dismissNotice(notice.kind);
+    };
+    return noticeBanner(notice, {
+      dismiss,
+      reload: () => {
+        app.reload();
+      },
+      load: (modelId) => {
+        dismiss();
+        void perform(this, models.select(modelId));
+      },
+    });
   }
 
   #updateBanner(): unknown {
@@ -78,6 +99,9 @@ export class AppBanners extends HermitElement {
           id: 'banner.notKept',
         })}
       </p>
+      <button type="button" class="button small quiet" @click=${this.#export}>
+        ${msg('Export chats', { id: 'banner.export' })}
+      </button>
       <button
         type="button"
         class="icon-button"
@@ -90,6 +114,12 @@ export class AppBanners extends HermitElement {
       </button>
     </div>`;
   }
+
+  readonly #export = async (): Promise<void> => {
+    const blob = await perform(this, this.services.chats.exportChats());
+    if (blob === undefined) return;
+    offerFile(blob, `hermit-chats-${new Date().toISOString().slice(0, 10)}.json`);
+  };
 
   readonly #apply = async (): Promise<void> => {
     this.applying = true;

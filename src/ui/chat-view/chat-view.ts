@@ -67,7 +67,7 @@ export class ChatView extends HermitElement {
 
   /** Ends the answer under way, if there is one. */
   stop(): boolean {
-    if (this.#chat.value.activity.kind === 'idle') return false;
+    if (!worksHere(this.#chat.value.activity)) return false;
     this.services.chats.stop();
     return true;
   }
@@ -94,8 +94,8 @@ export class ChatView extends HermitElement {
         <hermit-chat-composer
           .chatId=${chat.id}
           .placeholder=${this.placeholder}
-          .working=${chat.activity.kind !== 'idle'}
-          .blocked=${blockedText(readiness, this.#active.value)}
+          .working=${worksHere(chat.activity)}
+          .blocked=${blockedText(readiness, this.#active.value, chat.activity)}
           .thinking=${this.#thinking()}
           @hermit-send=${this.#onSend}
           @hermit-stop=${this.#onStop}
@@ -214,7 +214,7 @@ export class ChatView extends HermitElement {
   }
 
   #onChat(chat: ChatState): void {
-    const working = chat.activity.kind !== 'idle';
+    const working = worksHere(chat.activity);
     const finished = this.#wasWorking && !working;
     this.#wasWorking = working;
     const answer = chat.messages.at(-1);
@@ -259,7 +259,21 @@ export class ChatView extends HermitElement {
   };
 }
 
-function blockedText(readiness: Readiness, active: ActiveModelView): string | null {
+/** Whether an answer is being made in this tab. */
+function worksHere({ kind }: ActivityView): boolean {
+  return kind !== 'idle' && kind !== 'elsewhere';
+}
+
+function blockedText(
+  readiness: Readiness,
+  active: ActiveModelView,
+  { kind }: ActivityView,
+): string | null {
+  if (kind === 'elsewhere') {
+    return msg('Another tab is answering in this chat. It goes on here when that is done.', {
+      id: 'chat.elsewhere',
+    });
+  }
   if (active.kind === 'failed' && readiness.kind === 'choose') {
     return msg(str`${active.name} could not be loaded`, { id: 'picker.failedLabel' });
   }
@@ -279,6 +293,7 @@ function activity(view: ActivityView): unknown {
   switch (view.kind) {
     case 'idle':
     case 'answering':
+    case 'elsewhere':
       return nothing;
     case 'loading-model':
       return progressBar(

@@ -8,6 +8,7 @@ import type { ChatView } from '../chat-view/chat-view.ts';
 import '../confirm-dialog/confirm-dialog.ts';
 import { servicesContext } from '../context.ts';
 import { FileDrop } from '../file-drop.ts';
+import { formatPercent } from '../format.ts';
 import { fileIcon, menuIcon, newChatIcon } from '../icons.ts';
 import { applyLanguage } from '../localization.ts';
 import '../model-picker/model-picker.ts';
@@ -204,6 +205,8 @@ export class HermitApp extends LitElement {
         return html`<hermit-models-view></hermit-models-view>`;
       case 'settings':
         return html`<hermit-settings-view></hermit-settings-view>`;
+      case 'storage':
+        return html`<hermit-storage-view></hermit-storage-view>`;
       case 'chat': {
         const fresh = route.id === null && services.chats.current.value.messages.length === 0;
         return fresh && services.models.models.value.length === 0
@@ -288,6 +291,7 @@ export class HermitApp extends LitElement {
     try {
       if (route.page === 'models') await import('../models-view/models-view.ts');
       else if (route.page === 'settings') await import('../settings-view/settings-view.ts');
+      else if (route.page === 'storage') await import('../storage-view/storage-view.ts');
       else await import('../chat-view/chat-view.ts');
     } catch (error) {
       reportProblem(this, error);
@@ -308,9 +312,23 @@ export class HermitApp extends LitElement {
     const name = {
       models: msg('Models', { id: 'sidebar.models' }),
       settings: msg('Settings', { id: 'sidebar.settings' }),
+      storage: msg('Storage', { id: 'settings.storage' }),
       chat: services.chats.current.value.title,
     }[page];
-    document.title = name === '' ? 'Hermit' : `${name} · Hermit`;
+    const parts = [this.#downloadPercent(services), name, 'Hermit'];
+    document.title = parts.filter((part) => part !== '').join(' · ');
+  }
+
+  /** How far downloads are, for whoever looks at the tab from another one; empty without any. */
+  #downloadPercent(services: Services): string {
+    const active = services.models.models.value.flatMap(({ state, bytesTotal }) =>
+      state.kind === 'downloading' && bytesTotal !== null
+        ? [{ done: state.bytesDone, total: bytesTotal }]
+        : [],
+    );
+    const total = active.reduce((sum, each) => sum + each.total, 0);
+    if (total === 0) return '';
+    return formatPercent(active.reduce((sum, each) => sum + each.done, 0) / total);
   }
 
   // Focus, keyboard, sidebar

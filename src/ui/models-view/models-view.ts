@@ -8,7 +8,7 @@ import { fileIcon, infoIcon, linkIcon, spinnerIcon } from '../icons.ts';
 import '../hub-search/hub-search.ts';
 import '../making-row/making-row.ts';
 import '../model-row/model-row.ts';
-import { requestAddFile, requestAddUrl } from '../requests.ts';
+import { perform, requestAddFile, requestAddUrl, showHint } from '../requests.ts';
 import { baseStyles, buttonStyles } from '../shared.styles.ts';
 import { pageStyles } from '../page.styles.ts';
 import '../storage-meter/storage-meter.ts';
@@ -93,8 +93,41 @@ export class ModelsView extends HermitElement {
         )}
       </p>
       ${this.#catalogue()}
+      <div>
+        <button
+          type="button"
+          class="button quiet small"
+          @click=${() => this.renderRoot.querySelector<HTMLInputElement>('#catalog-file')?.click()}
+        >
+          ${fileIcon}${msg('Update the catalogue from a file', { id: 'models.updateCatalogue' })}
+        </button>
+        <input
+          id="catalog-file"
+          type="file"
+          accept=".json,application/json"
+          hidden
+          aria-label=${msg('Update the catalogue from a file', { id: 'models.updateCatalogue' })}
+          @change=${this.#onCatalogFile}
+        />
+      </div>
     </section>`;
   }
+
+  readonly #onCatalogFile = async (event: Event): Promise<void> => {
+    const field = event.target as HTMLInputElement;
+    const [file] = field.files ?? [];
+    field.value = '';
+    if (file === undefined) return;
+    const done = await perform(
+      this,
+      this.services.models.updateCatalog(file).then(() => true),
+    );
+    if (done === undefined) return;
+    showHint(
+      this,
+      msg('The catalogue was updated; its signature is right.', { id: 'models.catalogueUpdated' }),
+    );
+  };
 
   #catalogue(): unknown {
     const catalog = this.#catalog.value;

@@ -239,6 +239,26 @@ export class SettingsView extends HermitElement {
           <p class="hint">${keptText(storage.kept, storage.persisted)}</p>
         </div>
         ${readingFields(this.services.settings, storage.readingBytes)}
+        <div class="setting">
+          <label for="keep-awake"
+            >${msg('Keep the screen on during downloads', { id: 'settings.keepAwake' })}</label
+          >
+          <input
+            id="keep-awake"
+            type="checkbox"
+            aria-describedby="keep-awake-hint"
+            .checked=${this.#settings.value.keepAwake}
+            @change=${(event: Event) => {
+              const keepAwake = (event.target as HTMLInputElement).checked;
+              this.services.settings.update({ keepAwake });
+            }}
+          />
+          <p class="hint" id="keep-awake-hint">
+            ${msg('A phone that goes to sleep interrupts them. Uses the battery.', {
+              id: 'settings.keepAwakeHint',
+            })}
+          </p>
+        </div>
         <div class="setting buttons">
           ${
             storage.kept && storage.persisted === false
@@ -247,6 +267,9 @@ export class SettingsView extends HermitElement {
                 </button>`
               : nothing
           }
+          <a class="button small" href="#/storage"
+            >${msg('What is stored, and for how long', { id: 'settings.storageMore' })}</a
+          >
           <button type="button" class="button small" @click=${this.#export}>
             ${downloadIcon}${msg('Export all chats', { id: 'settings.export' })}
           </button>
