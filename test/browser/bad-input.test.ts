@@ -1,9 +1,9 @@
 /**
- * What goes wrong in the hands of a person: files that are no models, servers that misbehave, hostile
- * models and a model that dies. Each must say what happened and what to do next, leave a way on, and
- * cost nothing that was stored or said before.
+ * What goes wrong in the hands of a person: files that are no models, downloads that break off and
+ * hostile models. Each must say what happened and what to do next, leave a way on, and cost nothing
+ * that was stored or said before. What the world does to Hermit is in `test/faults`.
  */
-import type { Page, Worker } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { withArchitecture, withTensorType, withValue } from '../fixtures/hostile-llama.ts';
 import { startModelServer, type ModelServer } from '../fixtures/model-server.ts';
@@ -18,7 +18,6 @@ import {
   shape,
   slowShape,
   soundModel as sound,
-  textOf,
 } from './person.ts';
 
 const slow = syntheticLlama(slowShape);
@@ -41,12 +40,6 @@ afterAll(async () => {
   await server.close();
 });
 
-function engineWorker(): Worker {
-  const worker = page.workers().findLast((candidate) => candidate.url().includes('engine'));
-  if (worker === undefined) throw new Error('no engine worker');
-  return worker;
-}
-
 describe('what is no model', () => {
   afterEach(() => person.expectNothingLost());
 
@@ -59,17 +52,6 @@ describe('what is no model', () => {
     );
     await expect(added.getByRole('button', { name: 'Try again' }).count()).resolves.toBe(0);
     await person.removeModel('archive');
-  });
-
-  it('a web page is told from a model before it is fetched as one', async () => {
-    const added = await person.addModel('/page.gguf', {
-      bytes: sound,
-      script: () => ({ kind: 'html' }),
-    });
-    expect(await sentence(problem(added))).toBe(
-      'The address leads to a web page or another kind of file, not to a model. Copy the address of the download button itself; it ends in .gguf.',
-    );
-    await person.removeModel('page');
   });
 
   it('a truncated file says that part of it is missing', async () => {
@@ -102,52 +84,6 @@ describe('what is no model', () => {
 
 describe('downloads that go wrong', () => {
   afterEach(() => person.expectNothingLost());
-
-  it('a wrong checksum keeps the file from being used until the right one comes', async () => {
-    const right = syntheticLlama({ ...shape, vocabularySize: 600 });
-    const digest = await crypto.subtle.digest('SHA-256', right);
-    const sha256 = Buffer.from(digest).toString('hex');
-    server.serve('/signed.gguf', {
-      bytes: right,
-      script: ({ count }) =>
-        count === 0 ? { kind: 'flip-bit', offset: right.length - 5 } : { kind: 'normal' },
-    });
-    await page.goto(`${baseUrl}/#/models`);
-    const code = await page.evaluate(
-      (source) =>
-        hermit.models.install(source).then(
-          () => 'installed',
-          (error: unknown) => (error as { code: string }).code,
-        ),
-      { url: server.url('/signed.gguf'), sha256 },
-    );
-    expect(code).toBe('download/hash-mismatch');
-    expect(await sentence(problem(person.row('signed')))).toBe(
-      'The file differs from what its publisher signed off (the checksum does not match), so it is not used. Download it again.',
-    );
-    await person.row('signed').getByRole('button', { name: 'Try again' }).click();
-    await person.row('signed').getByText('Verified: equals the publisher’s checksum').waitFor();
-  });
-
-  it('a server without ranges warns before a pause, and gives the file in one go', async () => {
-    const bytes = syntheticLlama({ ...shape, vocabularySize: 30_000 });
-    const added = await person.addModel('/whole.gguf', {
-      bytes,
-      script: () => ({ kind: 'no-ranges', bytesPerSecond: 2 * MEGABYTE }),
-    });
-    await added.getByText(/left$/).waitFor();
-    await added.getByRole('button', { name: 'Pause' }).click();
-    const question = page.getByRole('alertdialog', { name: 'Pause this download?' });
-    await question
-      .getByText(
-        'This server cannot continue a download from the middle. After a pause it will start from the beginning.',
-      )
-      .waitFor();
-    await question.getByRole('button', { name: 'Cancel' }).click();
-    await added.getByRole('button', { name: 'Use', exact: true }).waitFor();
-    expect(server.bytesServed('/whole.gguf')).toBe(bytes.length);
-    await person.removeModel('whole');
-  });
 
   it('a cut download continues by itself without fetching again what it had', async () => {
     const cut = {
@@ -241,67 +177,6 @@ describe('a hostile model', () => {
     await person.inUse('/huge.gguf', { bytes: await withValue(sound, 'output_norm.weight', 3e38) });
     await person.startChat('Count to ten');
     expect(await person.failure()).toBe(notNumbers);
-  });
-});
-
-describe('a model that dies in the middle of an answer', () => {
-  beforeAll(async () => {
-    const added = await person.addModel('/slow.gguf', { bytes: slow });
-    await added.getByRole('button', { name: 'Use', exact: true }).waitFor();
-  });
-  afterEach(() => person.expectNothingLost());
-
-  const stopped =
-    'The model stopped unexpectedly, probably for lack of memory. What was written is kept. Try again; if it happens again, choose a smaller model.';
-  const didNotRespond =
-    'The model did not respond and was restarted. What was written is kept. Try again.';
-
-  const fail = (): unknown =>
-    setTimeout(() => {
-      throw new Error('out of luck');
-    });
-  const close = (): void => {
-    self.close();
-  };
-  const hang = (): void => {
-    for (;;);
-  };
-  const deaths: readonly [how: string, harm: () => unknown, silent: boolean][] = [
-    ['fails', fail, false],
-    ['closes itself', close, true],
-    ['hangs', hang, true],
-  ];
-
-  it.each(deaths)('an engine that %s', async (_, harm, silent) => {
-    await page.goto(`${baseUrl}/#/models`);
-    await person.limitAnswers(1800);
-    await person.row('slow').getByRole('button', { name: 'Use', exact: true }).click();
-    await person.row('slow').getByText('In use', { exact: true }).waitFor();
-    // A model that is silent is given a while, which nobody needs to sit through here.
-    if (silent) await page.clock.install();
-    await person.startChat('Once upon a time');
-    await person
-      .lastMessage()
-      .getByText(/word\d+/)
-      .first()
-      .waitFor();
-    engineWorker()
-      .evaluate(harm)
-      .catch(() => undefined);
-    const failed = person.lastMessage().locator('.failure');
-    if (silent) {
-      while ((await failed.count()) === 0) await page.clock.runFor(5000);
-    }
-    expect(await person.failure()).toBe(silent ? didNotRespond : stopped);
-    const written = await textOf(person.lastMessage());
-    expect(written.length).toBeGreaterThan(0);
-    await person.limitAnswers(24);
-    await person.lastMessage().locator('.failure').waitFor();
-    expect(await textOf(person.lastMessage())).toBe(written);
-    await person.lastMessage().getByRole('button', { name: 'Try again' }).click();
-    await page.getByText('2/2').waitFor();
-    expect((await person.answerDone()).length).toBeGreaterThan(0);
-    await expect(person.lastMessage().locator('.failure').count()).resolves.toBe(0);
   });
 });
 

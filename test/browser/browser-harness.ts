@@ -24,6 +24,8 @@ export interface LaunchOptions {
   readonly locale?: string;
   /** Compute Pressure, which a test then sets itself. Without it an app is told how busy this machine is. */
   readonly pressure?: boolean;
+  /** Without service workers every file comes from the server, as at a first visit. */
+  readonly serviceWorkers?: 'allow' | 'block';
   /** Further command line switches. */
   readonly args?: readonly string[];
 }
@@ -75,6 +77,7 @@ export async function launchBrowser(options: LaunchOptions = {}): Promise<TestBr
     viewport: options.viewport ?? { width: 1280, height: 800 },
     colorScheme: options.colorScheme ?? 'light',
     locale: options.locale ?? 'en-US',
+    serviceWorkers: options.serviceWorkers ?? 'allow',
   });
   return {
     context,

@@ -147,13 +147,18 @@ export class Person {
   }
 
   async removeModel(name: string): Promise<void> {
+    await this.askToRemove(name);
+    await this.row(name).waitFor({ state: 'detached' });
+  }
+
+  /** Presses what deletes a model, whatever comes of it. */
+  async askToRemove(name: string): Promise<void> {
     await this.page.goto(`${this.#baseUrl}/#/models`);
     await this.row(name)
       .getByRole('button', { name: `Options for “${name}”` })
       .click();
     await this.row(name).getByRole('button', { name: 'Delete' }).click();
     await this.page.getByRole('alertdialog').getByRole('button', { name: 'Delete' }).click();
-    await this.row(name).waitFor({ state: 'detached' });
   }
 
   /** Gives up a model that is not complete. */

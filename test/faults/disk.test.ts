@@ -1,14 +1,22 @@
 /** A disk that loses or changes what is on it, while the browser is closed and while it is open. */
-import { rm, truncate } from 'node:fs/promises';
+import { readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject } from 'vitest';
-import { BLOCK_BYTES, Person, problem, sentence, slowShape } from '../browser/person.ts';
+import {
+  BLOCK_BYTES,
+  firstQuestion,
+  Person,
+  problem,
+  sentence,
+  slowShape,
+} from '../browser/person.ts';
 import { startModelServer, type ModelServer } from '../fixtures/model-server.ts';
 import { syntheticLlama } from '../fixtures/synthetic-llama.ts';
 import { networkOf } from './emulated-network.ts';
 import { faultTest } from './fault-test.ts';
 import { newProfile, startBrowser, type RunningBrowser } from './killable-browser.ts';
-import { flipByte, needFileWith } from './profile-files.ts';
+import { databaseFolder, flipByte, needFileWith } from './profile-files.ts';
 
 const baseUrl = inject('baseUrl');
 /** Some 23 MB, three blocks. */
@@ -117,3 +125,38 @@ faultTest(
   },
   { variant: 'offline' },
 );
+
+const lossNotice = 'The browser lost what Hermit had stored here';
+
+faultTest('F10', async () => {
+  await whileClosed(async () => {
+    const folder = await databaseFolder(profile.path, baseUrl);
+    for (const name of await readdir(folder)) {
+      if (/^(?:MANIFEST|CURRENT|\d+\.log)/u.test(name)) {
+        await writeFile(join(folder, name), 'garbage '.repeat(20));
+      }
+    }
+  });
+  await page.locator('hermit-app-banners').getByText(lossNotice).waitFor();
+  // The bytes of models lie elsewhere: they are taken in again, and no download is needed.
+  const before = server.requests.length;
+  await person.row('large').getByRole('button', { name: 'Use', exact: true }).click();
+  await person.row('large').getByText('In use', { exact: true }).waitFor();
+  expect(server.requests.length).toBe(before);
+  await person.startChat('A new beginning');
+  expect((await person.answerDone()).length).toBeGreaterThan(0);
+  await page.reload();
+  await page.getByRole('link', { name: 'A new beginning' }).waitFor();
+  await expect(page.getByText(lossNotice).count()).resolves.toBe(0);
+});
+
+faultTest('F11', async () => {
+  await whileClosed(async () => {
+    await rm(await databaseFolder(profile.path, baseUrl), { recursive: true });
+  });
+  await page.locator('hermit-app-banners').getByText(lossNotice).waitFor();
+  await expect(page.getByRole('link', { name: firstQuestion }).count()).resolves.toBe(0);
+  await person.row('story').getByText('In use', { exact: true }).waitFor();
+  await page.getByRole('button', { name: 'Dismiss' }).first().click();
+  await expect.poll(() => page.getByText(lossNotice).count()).toBe(0);
+});

@@ -115,7 +115,7 @@ faultTest(
     const { host } = new URL(server.origin);
     await added.getByText('Paused after a problem').waitFor();
     expect(await sentence(problem(added))).toBe(
-      `${host} keeps sending another part of the file than the one asked for, so nothing more was taken from it. Continue later, or add the model from another address.`,
+      `The server ${host} keeps sending another part of the file than the one asked for, so nothing more was taken from it. Continue later, or add the model from another address.`,
     );
     await person.cancelDownload('always');
   },
