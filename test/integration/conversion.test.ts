@@ -1,0 +1,164 @@
+/**
+ * Folders of models in safetensors, made from the fixtures' files and their transformers configuration,
+ * converted back: the weights of each are those of the file, so its reference logits must come out.
+ */
+import { describe, expect, it } from 'vitest';
+import { BufferByteSource, type ByteSource } from '../../src/common/byte-source.ts';
+import { ReferenceBackend } from '../../src/engine/backend/reference/reference-backend.ts';
+import { convertFolder, type ModelFolder } from '../../src/engine/conversion/converted-model.ts';
+import { readGguf } from '../../src/engine/formats/gguf/reader.ts';
+import { createTokenizer } from '../../src/engine/tokenizer/create-tokenizer.ts';
+import { loadModel } from '../../src/engine/weights/weight-loader.ts';
+import { fixtureModel, safetensorsFolder } from '../fixtures/safetensors-folder.ts';
+import { fixtureModels } from '../fixtures/shared-models.ts';
+
+import { lastLogits, normalisedError } from './reference-files.ts';
+
+const prompt = [5, 17, 300, 42, 7, 7, 120, 9, 400, 33, 2, 250, 64, 11, 77, 18, 205, 3, 91, 140];
+
+async function logitsOf(source: ByteSource): Promise<Float32Array> {
+  const file = await readGguf(source);
+  const backend = new ReferenceBackend();
+  const options = { source, file, backend, precision: 'auto', kvType: 'f32' } as const;
+  const model = await loadModel({ ...options, contextLength: 256 });
+  return lastLogits(model, prompt, prompt.length, { precision: 8, kvType: 'f32' });
+}
+
+const names = [
+  'llama',
+  'llama-rope-llama3',
+  'mistral',
+  'qwen2',
+  'qwen3',
+  'gemma',
+  'gemma2',
+  'gemma3',
+  'phi3',
+  'smollm3',
+  'olmo2',
+  'granite',
+];
+
+describe.skipIf(fixtureModels === null)('convertFolder', () => {
+  it.each(names)('gives the logits of %s', async (name) => {
+    const fixture = await fixtureModel(`${name}.F32`);
+    const converted = await convertFolder(await safetensorsFolder(fixture));
+    const [actual, expected] = await Promise.all([
+      logitsOf(converted),
+      logitsOf(new BufferByteSource(fixture.bytes)),
+    ]);
+    // of float32 numbers that took another way, such as the divisors of frequencies
+    expect(normalisedError(actual, expected)).toBeLessThan(1e-10);
+  });
+
+  it('reads any range as the whole has it', async () => {
+    const fixture = await fixtureModel('llama.F32');
+    const converted = await convertFolder(await safetensorsFolder(fixture));
+    const whole = await converted.read(0, converted.size);
+    for (let offset = 0, step = 1; offset + step <= whole.length; offset += step, step += 997) {
+      expect(await converted.read(offset, step)).toEqual(whole.slice(offset, offset + step));
+    }
+  });
+
+  it.each(['qwen3', 'llama-rope-llama3', 'llama'])('keeps the tokenizer of %s', async (name) => {
+    const fixture = await fixtureModel(`${name}.F32`);
+    const original = createTokenizer(
+      (await readGguf(new BufferByteSource(fixture.bytes))).metadata,
+    );
+    const converted = await convertFolder(await safetensorsFolder(fixture));
+    const tokenizer = createTokenizer((await readGguf(converted)).metadata);
+    const options = { special: 'parse' } as const;
+    for (const text of ['Hello world', ' the  cat\n\n', 'näïve 世界 1234', "it's", '<s>x</s>']) {
+      expect(tokenizer.encode(text, options)).toEqual(original.encode(text, options));
+    }
+  });
+});
+
+describe('hostile folders', () => {
+  const config = { model_type: 'llama', hidden_size: 8, num_attention_heads: 2, vocab_size: 4 };
+  const sizes = { num_hidden_layers: 1, intermediate_size: 8, max_position_embeddings: 16 };
+  const folder = (change: Partial<ModelFolder>): ModelFolder => ({
+    name: 'x',
+    config: JSON.stringify({ ...config, ...sizes, rms_norm_eps: 1e-5 }),
+    tokenizer: JSON.stringify({
+      model: { type: 'BPE', vocab: {}, merges: [], byte_fallback: true },
+    }),
+    tokenizerConfig: null,
+    chatTemplate: null,
+    weights: [],
+    ...change,
+  });
+  const weights = (header: unknown, data = 16): readonly ByteSource[] => {
+    const text = new TextEncoder().encode(
+      typeof header === 'string' ? header : JSON.stringify(header),
+    );
+    const bytes = new Uint8Array(8 + text.length + data);
+    new DataView(bytes.buffer).setBigUint64(0, BigInt(text.length), true);
+    bytes.set(text, 8);
+    return [new BufferByteSource(bytes)];
+  };
+  const tensor = (change: object): unknown => ({
+    'model.norm.weight': { dtype: 'F32', shape: [4], data_offsets: [0, 16], ...change },
+  });
+  const huge = new Uint8Array(16);
+  new DataView(huge.buffer).setBigUint64(0, 2n ** 63n, true);
+
+  it.each([
+    ['no JSON', weights('{"a'), 'model-file/malformed'],
+    ['a list', weights([]), 'model-file/malformed'],
+    ['an empty file', [new BufferByteSource(new Uint8Array(3))], 'model-file/truncated'],
+    ['a huge header', [new BufferByteSource(huge)], 'model-file/truncated'],
+    ['another size', weights(tensor({ shape: [5] })), 'model-file/malformed'],
+    ['a negative size', weights(tensor({ shape: [-4] })), 'model-file/malformed'],
+    [
+      'a size that overflows',
+      weights(tensor({ shape: [2 ** 53, 2 ** 53] })),
+      'model-file/malformed',
+    ],
+    ['a place behind the end', weights(tensor({ data_offsets: [8, 24] })), 'model-file/malformed'],
+    ['a place backwards', weights(tensor({ data_offsets: [16, 0] })), 'model-file/malformed'],
+    ['an unknown type', weights(tensor({ dtype: 'F4' })), 'model-file/malformed'],
+    [
+      'tensors over each other',
+      weights({
+        ...(tensor({}) as object),
+        ...{ b: { dtype: 'U8', shape: [1], data_offsets: [3, 4] } },
+      }),
+      'model-file/malformed',
+    ],
+    ['integers', weights(tensor({ dtype: 'I32' })), 'model-file/unsupported-tensor-type'],
+    [
+      'a part nobody knows',
+      weights({ 'model.layers.0.x.weight': { dtype: 'F32', shape: [4], data_offsets: [0, 16] } }),
+      'model-file/unsupported-architecture',
+    ],
+  ])('refuses weights with %s', async (_, files, code) => {
+    await expect(convertFolder(folder({ weights: files }))).rejects.toMatchObject({ code });
+  });
+
+  it.each([
+    ['config', '{', 'model-file/malformed'],
+    ['config', '{"model_type":"wombat"}', 'model-file/unsupported-architecture'],
+    ['config', '{"model_type":"__proto__"}', 'model-file/unsupported-architecture'],
+    ['config', '{"model_type":"llama"}', 'model-file/malformed'],
+    [
+      'config',
+      JSON.stringify({ ...config, ...sizes, rms_norm_eps: 1, vocab_size: 1e9 }),
+      'model-file/malformed',
+    ],
+    ['tokenizer', '{"model":{"type":"WordPiece"}}', 'model-file/unsupported-tokenizer'],
+    ['tokenizer', '{"model":{"type":"BPE","byte_fallback":true}}', 'model-file/malformed'],
+    [
+      'tokenizer',
+      '{"model":{"type":"BPE","byte_fallback":true,"vocab":{"a":9}}}',
+      'model-file/malformed',
+    ],
+    [
+      'tokenizer',
+      '{"model":{"type":"BPE","byte_fallback":true,"vocab":{},"merges":[1]}}',
+      'model-file/malformed',
+    ],
+  ])('refuses %s %s', async (key, value, code) => {
+    await expect(convertFolder(folder({ [key]: value }))).rejects.toMatchObject({ code });
+  });
+});
