@@ -10,6 +10,7 @@ import type { RowCodec } from '../src/engine/quantise/row-codec.ts';
 import { giveBytes } from '../src/rpc/bytes-channel.ts';
 import type * as contracts from '../src/rpc/contracts.ts';
 import { produceCallbackStream, receiveOne } from '../src/rpc/stream-channel.ts';
+import { conversionApi } from './conversion-api.ts';
 
 export interface QuantiseParts {
   readonly open: (model: contracts.ModelReference) => Promise<ByteSource & { close(): void }>;
@@ -52,5 +53,6 @@ export function quantiseApi(parts: QuantiseParts): contracts.QuantiseApi {
         );
         emit({ kind: 'done', report });
       }),
+    ...conversionApi(parts),
   };
 }

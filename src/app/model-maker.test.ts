@@ -1,6 +1,8 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Device, sha256Of } from '../../test/fixtures/library-device.ts';
 import { makerOver } from '../../test/fixtures/model-maker.ts';
+import { fixtureModel, folderFiles } from '../../test/fixtures/safetensors-folder.ts';
+import { fixtureModels } from '../../test/fixtures/shared-models.ts';
 import { storeOwner } from '../../test/fixtures/store-worker.ts';
 import { syntheticLlama } from '../../test/fixtures/synthetic-llama.ts';
 import { tinyLlama } from '../../test/fixtures/tiny-llama.ts';
@@ -235,3 +237,37 @@ describe('making a smaller model', () => {
 async function until(condition: () => Promise<boolean>): Promise<void> {
   while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
 }
+
+describe('a folder of safetensors', () => {
+  it.skipIf(fixtureModels === null).each([null, 'Q8_0'] as const)(
+    'becomes an installed model, recipe: %o',
+    async (recipe) => {
+      const fixture = await fixtureModel('llama.F32');
+      const files = (await folderFiles(fixture)).map(({ name, bytes }) => new File([bytes], name));
+      const states: MakingState[] = [];
+      const made = await maker.convert(files, {
+        ...{ recipe, name: 'Tiny' },
+        onProgress: (state) => states.push(state),
+      });
+      const entry = await readyEntry(made.id);
+      expect(entry.name).toBe(recipe === null ? 'Tiny' : 'Tiny Q8_0');
+      expect(states.at(-1)).toMatchObject({ from: 'Tiny', recipe });
+      const stored = await device.store.open(made.id);
+      const { tensors } = await readGguf(stored);
+      stored.close();
+      const type = tensors.get('blk.0.ffn_up.weight')?.type;
+      expect(type).toBe(recipe ?? 'F32');
+      expect(maker.job.value).toBeNull();
+    },
+  );
+
+  it('says which file is missing, and leaves nothing behind', async () => {
+    const before = (await library.list()).length;
+    const files = [new File(['{}'], 'config.json'), new File(['x'], 'model.safetensors')];
+    await expect(maker.convert(files, { recipe: null })).rejects.toMatchObject({
+      code: 'invalid-argument',
+      details: { fileName: 'tokenizer.json' },
+    });
+    expect(await library.list()).toHaveLength(before);
+  });
+});

@@ -1,6 +1,6 @@
 /**
- * Makes smaller models out of installed ones: a worker of its own reads the model and turns it into
- * another type, the store worker stores what comes. One model at a time, because each fills a core.
+ * Makes models: smaller ones out of installed ones, and GGUF files out of folders of safetensors. A worker of its own
+ * reads and turns what it reads into another type, the store worker stores what comes. One model at a time, because each fills a core.
  *
  * What is being made shows as a job until it is complete; then it is a model like any other.
  */
@@ -43,7 +43,8 @@ export interface ModelMakerOptions {
 
 export interface MakingState {
   readonly from: string;
-  readonly recipe: string;
+  /** Null where a folder is converted as it is. */
+  readonly recipe: string | null;
   readonly phase: QuantisePhase;
   /** Of the phase, 0 to 1. */
   readonly fraction: number;
@@ -70,6 +71,23 @@ export interface MakeOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((state: MakingState) => void) | undefined;
 }
+
+export interface ConvertOptions extends Pick<MakeOptions, 'signal' | 'onProgress'> {
+  /** Null: every tensor keeps its type. */
+  readonly recipe: Recipe | null;
+  /** What it is called; the name of the files' folder unless given. */
+  readonly name?: string | undefined;
+}
+
+/** What is made, and how its worker is asked for it. */
+interface Making extends Pick<MakeOptions, 'signal' | 'onProgress'> {
+  readonly made: Omit<MadeModel, 'sizeBytes'>;
+  readonly recipe: string | null;
+  readonly firstPhase: QuantisePhase;
+  readonly ask: (remote: QuantiseCalls, bytes: MessagePort, events: MessagePort) => Promise<void>;
+}
+
+type QuantiseCalls = Parameters<Parameters<WorkerOwner<QuantiseApi>['use']>[0]>[0];
 
 /** Silence after which the worker counts as hung: it answers between pieces of 2 MiB. */
 const SILENCE_LIMIT_MS = 60_000;
@@ -134,6 +152,38 @@ export class ModelMaker {
     }, options.signal);
   }
 
+  /**
+   * Makes a model of the files of a folder: config.json, tokenizer.json and safetensors. Else as `make`.
+   * @throws AppError also `invalid-argument` where a file is missing
+   */
+  convert(files: readonly File[], options: ConvertOptions): Promise<MadeResult> {
+    return this.#turns.run(async () => {
+      const { recipe, name = folderName(files) } = options;
+      const named = files.map((file) => ({ name: file.name, content: file }));
+      const label = recipe === null ? null : recipeLabel(recipe);
+      const worker = this.#worker();
+      try {
+        return await this.#store(worker, {
+          ...options,
+          recipe: label,
+          firstPhase: recipe === null ? 'writing' : 'measuring',
+          made: {
+            name: label === null ? name : `${name} ${label}`,
+            fileName: `${[name, ...(label === null ? [] : [label])].join('-').replaceAll(' ', '-')}.gguf`,
+            licence: null,
+            from: name,
+            recipe: label ?? 'GGUF',
+          },
+          ask: (remote, bytes, events) =>
+            remote.convert({ name, files: named, recipe }, bytes, events),
+        });
+      } finally {
+        worker.terminate();
+        this.#job.set(null);
+      }
+    }, options.signal);
+  }
+
   async #make(
     source: LibraryEntry,
     { recipe, signal, onProgress, calibration: choice }: MakeOptions,
@@ -142,11 +192,31 @@ export class ModelMaker {
     header: MessagePort,
   ): Promise<MadeResult> {
     const calibration = await this.#calibration(choice);
+    return this.#store(worker, {
+      ...{ signal, onProgress },
+      made: describe(source, recipe),
+      recipe: recipeLabel(recipe),
+      firstPhase: calibration === null ? 'measuring' : 'calibrating',
+      ask: (remote, bytes, events) =>
+        remote.quantise(
+          transferred({ model, recipe, calibration }, model),
+          transfer(header, [header]),
+          bytes,
+          events,
+        ),
+    });
+  }
+
+  /** Stores what a worker makes, as it comes. */
+  async #store(
+    worker: WorkerOwner<QuantiseApi>,
+    { made, recipe, firstPhase, signal, onProgress, ask }: Making,
+  ): Promise<MadeResult> {
     const time = new TimeLeft(() => performance.now());
     let state: MakingState = {
-      from: source.name,
-      recipe: recipeLabel(recipe),
-      phase: calibration === null ? 'measuring' : 'calibrating',
+      from: made.from,
+      recipe,
+      phase: firstPhase,
       fraction: 0,
       secondsLeft: null,
       modelId: null,
@@ -160,9 +230,8 @@ export class ModelMaker {
     const bytes = new MessageChannel();
     const events = consumeStream<QuantiseEvent>(signal);
     const call = worker.use((remote) =>
-      remote.quantise(
-        transferred({ model, recipe, calibration }, model),
-        transfer(header, [header]),
+      ask(
+        remote,
         transfer(bytes.port1, [bytes.port1]),
         transfer(events.producerPort, [events.producerPort]),
       ),
@@ -181,9 +250,9 @@ export class ModelMaker {
             break;
           }
           case 'planned': {
-            const made = { ...describe(source, recipe), sizeBytes: event.sizeBytes };
+            const { sizeBytes } = event;
             stored = this.#options.store.use((store) =>
-              store.addMade(made, transfer(bytes.port2, [bytes.port2])),
+              store.addMade({ ...made, sizeBytes }, transfer(bytes.port2, [bytes.port2])),
             );
             show({ modelId: await stored });
             break;
@@ -228,6 +297,14 @@ export class ModelMaker {
         });
   }
 
+  #worker(): WorkerOwner<QuantiseApi> {
+    return new WorkerOwner<QuantiseApi>({
+      name: 'quantiser',
+      create: this.#options.createWorker,
+      silenceLimitMs: SILENCE_LIMIT_MS,
+    });
+  }
+
   /** A worker for one model, with its header on the way to it; ended whatever happens. */
   async #withWorker<T>(
     id: string,
@@ -240,11 +317,7 @@ export class ModelMaker {
     this.#entry(id);
     const header = new MessageChannel();
     await this.#options.readHeader(await this.#options.refer(id), header.port1);
-    const worker = new WorkerOwner<QuantiseApi>({
-      name: 'quantiser',
-      create: this.#options.createWorker,
-      silenceLimitMs: SILENCE_LIMIT_MS,
-    });
+    const worker = this.#worker();
     try {
       return await work(worker, await this.#options.refer(id), header.port2);
     } finally {
@@ -267,6 +340,12 @@ function describe(source: LibraryEntry, recipe: Recipe): Omit<MadeModel, 'sizeBy
     from: source.name,
     recipe: label,
   };
+}
+
+/** The name of the folder that files were chosen from; "model" where they came without one. */
+function folderName(files: readonly File[]): string {
+  const path = files.find((file) => file.webkitRelativePath !== '')?.webkitRelativePath ?? '';
+  return /^([^/]+)\//u.exec(path)?.[1] ?? 'model';
 }
 
 /** The names of types that files of models end with. */

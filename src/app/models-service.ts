@@ -307,6 +307,12 @@ export class LibraryModelsService implements ModelsService {
     return made.id;
   }
 
+  async convertFolder(files: readonly File[], name?: string): Promise<string> {
+    const { signal } = this.#stopMaking;
+    const made = await this.#options.maker.convert(files, { recipe: null, name, signal });
+    return made.id;
+  }
+
   stopMaking(): void {
     this.#stopMaking.abort();
     this.#stopMaking = new AbortController();

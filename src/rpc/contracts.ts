@@ -144,6 +144,19 @@ export interface QuantiseRequest {
   readonly calibration: QuantiseCalibration | null;
 }
 
+/** A file by its name, which not every place keeps when files are handed over. */
+export interface NamedFile {
+  readonly name: string;
+  readonly content: Blob;
+}
+
+/** A model's folder in safetensors; without a recipe its tensors keep their types. */
+export interface ConversionRequest {
+  readonly name: string;
+  readonly files: readonly NamedFile[];
+  readonly recipe: Recipe | null;
+}
+
 /** A text to run through the model, or a text or importance file of the person's. */
 export interface QuantiseCalibration {
   readonly name: string;
@@ -172,6 +185,8 @@ export interface QuantiseApi {
     bytes: MessagePort,
     events: MessagePort,
   ): Promise<void>;
+  /** The same from a folder that is no GGUF file yet. */
+  convert(request: ConversionRequest, bytes: MessagePort, events: MessagePort): Promise<void>;
 }
 
 /** `workers/sandbox.worker.ts`: made for one call, ended after it, cannot connect anywhere. */

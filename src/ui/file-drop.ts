@@ -1,5 +1,8 @@
 import type { ReactiveController, ReactiveControllerHost } from 'lit';
 
+/** What was dropped; `folder` is the name of the folder, where it was one. */
+type OnFiles = (files: readonly File[], folder?: string) => void;
+
 /**
  * Takes files dropped anywhere on the page.
  *
@@ -8,10 +11,10 @@ import type { ReactiveController, ReactiveControllerHost } from 'lit';
  */
 export class FileDrop implements ReactiveController {
   readonly #host: ReactiveControllerHost;
-  readonly #onFiles: (files: readonly File[]) => void;
+  readonly #onFiles: OnFiles;
   #depth = 0;
 
-  constructor(host: ReactiveControllerHost, onFiles: (files: readonly File[]) => void) {
+  constructor(host: ReactiveControllerHost, onFiles: OnFiles) {
     this.#host = host;
     this.#onFiles = onFiles;
     host.addController(this);
@@ -62,8 +65,45 @@ export class FileDrop implements ReactiveController {
     if (!carriesFiles(event)) return;
     event.preventDefault();
     this.#step(0);
-    this.#onFiles([...(event.dataTransfer?.files ?? [])]);
+    void filesOf(event.dataTransfer).then(({ files, folder }) => {
+      this.#onFiles(files, folder);
+    });
   };
+}
+
+/** The files that were dropped; of a folder those that lie in it, and not in folders of its own. */
+async function filesOf(
+  transfer: DataTransfer | null,
+): Promise<{ readonly files: readonly File[]; readonly folder?: string | undefined }> {
+  // both lists are empty once the event is over
+  const files = [...(transfer?.files ?? [])];
+  const entries = [...(transfer?.items ?? [])].map((item) => item.webkitGetAsEntry());
+  const folders = entries.filter((entry) => entry instanceof FileSystemDirectoryEntry);
+  if (folders.length === 0) return { files };
+  const inside = await Promise.all(folders.map(filesInside));
+  const names = new Set(folders.map(({ name }) => name));
+  const apart = files.filter(({ name }) => !names.has(name));
+  return { files: [...apart, ...inside.flat()], folder: folders[0]?.name };
+}
+
+async function filesInside(folder: FileSystemDirectoryEntry): Promise<readonly File[]> {
+  const reader = folder.createReader();
+  const files: File[] = [];
+  for (;;) {
+    // at most a hundred at a time
+    const entries = await new Promise<FileSystemEntry[]>((resolve, reject) => {
+      reader.readEntries(resolve, reject);
+    });
+    if (entries.length === 0) return files;
+    for (const entry of entries) {
+      if (!(entry instanceof FileSystemFileEntry)) continue;
+      files.push(
+        await new Promise<File>((resolve, reject) => {
+          entry.file(resolve, reject);
+        }),
+      );
+    }
+  }
 }
 
 function carriesFiles(event: DragEvent): boolean {

@@ -75,6 +75,9 @@ export const linkIcon = icon(
 export const fileIcon = icon(
   svg`<path d="M13.5 3.500H8a2.5 2.5 0 0 0-2.5 2.500v12A2.5 2.5 0 0 0 8 20.500h8a2.5 2.5 0 0 0 2.5-2.500V8.500z"/><path d="M13.5 3.500v5h5M12 17v-5M9.7 14.200L12 12l2.3 2.2"/>`,
 );
+export const folderIcon = icon(
+  svg`<path d="M3.5 7A1.5 1.5 0 0 1 5 5.500h4l2 2.500h8A1.5 1.5 0 0 1 20.500 9.500v8A1.5 1.5 0 0 1 19 19H5a1.5 1.5 0 0 1-1.500-1.500z"/>`,
+);
 export const shelfIcon = icon(
   svg`<path d="M5 4.500h3.500v12H5zM8.5 7.500H12v9H8.500zM13.2 7.300l3.3-1 3 9.8-3.3 1zM3.5 19.500h17"/>`,
 );

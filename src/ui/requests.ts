@@ -30,6 +30,7 @@ export interface RequestEventMap {
   'hermit-confirm': CustomEvent<ConfirmationRequest>;
   'hermit-add-url': CustomEvent<null>;
   'hermit-add-file': CustomEvent<null>;
+  'hermit-add-folder': CustomEvent<null>;
   'hermit-model-added': CustomEvent<string>;
   'hermit-hint': CustomEvent<string>;
   'hermit-make-smaller': CustomEvent<ModelView>;
@@ -96,6 +97,11 @@ export function requestInspection(host: EventTarget, inspection: InspectionReque
 /** Opens the picker for a model file on this device. */
 export function requestAddFile(host: EventTarget): void {
   request(host, 'hermit-add-file', null);
+}
+
+/** Opens the picker for a model's folder on this device. */
+export function requestAddFolder(host: EventTarget): void {
+  request(host, 'hermit-add-folder', null);
 }
 
 /** Opens the dialog that makes a smaller version of a model. */

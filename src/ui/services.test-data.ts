@@ -201,6 +201,7 @@ export function makeServices(): TestServices {
       estimateSmaller: (id) => does('estimateSmaller', smaller)(id),
       makeSmaller: (id, recipe, calibration) =>
         does('makeSmaller', 'm2')(id, JSON.stringify(recipe), calibration),
+      convertFolder: (files) => does('convertFolder', 'm3')(files.map(({ name }) => name).join()),
       stopMaking: () => calls.push('stopMaking'),
       exportFiles: does('exportFiles', [new File(['GGUF'], 'small.gguf')]),
     },

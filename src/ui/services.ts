@@ -142,10 +142,11 @@ export interface SmallerModelView {
   readonly fromQuantised: boolean;
 }
 
-/** A smaller model that is being made. */
+/** A model that is being made. */
 export interface MakingView {
   readonly from: string;
-  readonly recipe: string;
+  /** How it is made smaller; null where a folder becomes one file. */
+  readonly recipe: string | null;
   readonly phase: 'calibrating' | 'measuring' | 'writing';
   /** Of the phase, 0 to 1. */
   readonly fraction: number;
@@ -197,6 +198,11 @@ export interface ModelsService {
    * Makes a smaller model and resolves with its id when it can be used. `calibration`: a text is run
    * through the model first, which needs the memory of using it.
    */
+  /**
+   * Makes one file of a model's folder in safetensors, and resolves with the model's id when it is
+   * stored. It is called as the folder is, or `name`.
+   */
+  convertFolder(files: readonly File[], name?: string): Promise<string>;
   makeSmaller(id: string, recipe: RecipeView, calibration: boolean): Promise<string>;
   /** Gives up what is being made; nothing of it is kept. */
   stopMaking(): void;

@@ -59,8 +59,8 @@ export class HermitApp extends LitElement {
   readonly #provider = new ContextProvider(this, { context: servicesContext });
   readonly #router = new Router(window);
   readonly #narrowList = window.matchMedia(narrowQuery);
-  readonly #drop = new FileDrop(this, (files) => {
-    void this.addFiles(files);
+  readonly #drop = new FileDrop(this, (files, folder) => {
+    void this.addFiles(files, folder);
   });
   #firstModel: FirstModel | undefined;
   #stops: (() => void)[] = [];
@@ -93,6 +93,9 @@ export class HermitApp extends LitElement {
     this.addEventListener('hermit-add-url', () => void this.#openUrlDialog());
     this.addEventListener('hermit-add-file', () => {
       this.renderRoot.querySelector<HTMLInputElement>('#file')?.click();
+    });
+    this.addEventListener('hermit-add-folder', () => {
+      this.renderRoot.querySelector<HTMLInputElement>('#folder')?.click();
     });
     this.addEventListener('hermit-model-added', (event) => {
       this.#firstModel?.expect(event.detail);
@@ -162,9 +165,12 @@ export class HermitApp extends LitElement {
       <hermit-smaller-model-dialog></hermit-smaller-model-dialog>
       <hermit-inspector-dialog></hermit-inspector-dialog>
       <input id="file" type="file" accept=".gguf" multiple hidden @change=${this.#onFileChosen} />
+      <input id="folder" type="file" webkitdirectory hidden @change=${this.#onFileChosen} />
       <div class="visually-hidden" role="status">${this.announcement}</div>
       <div class="drop" ?hidden=${!this.#drop.dragging}>
-        <p>${fileIcon}${msg('Drop a .gguf model file to add it', { id: 'app.drop' })}</p>
+        <p>
+          ${fileIcon}${msg('Drop a .gguf file or a model’s folder to add it', { id: 'app.drop' })}
+        </p>
       </div>`;
   }
 
@@ -445,9 +451,14 @@ export class HermitApp extends LitElement {
   };
 
   /** Adds the models among files that were chosen, dropped, or opened with the app. */
-  async addFiles(files: readonly File[]): Promise<void> {
+  async addFiles(files: readonly File[], folder?: string): Promise<void> {
     const { services } = this;
     if (services === undefined) return;
+    if (files.some(({ name }) => name.endsWith('.safetensors'))) {
+      const id = await perform(this, services.models.convertFolder(files, folder));
+      if (id !== undefined) modelAdded(this, id);
+      return;
+    }
     const models = (await perform(this, services.models.modelsIn(files))) ?? [];
     for (const [file, ...more] of models) {
       if (file === undefined) continue;

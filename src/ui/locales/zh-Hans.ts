@@ -93,6 +93,7 @@ export const templates: TemplateMap = {
   'smaller.lossSmall': str`损失很小（权重变化 ${0}）`,
   'smaller.lossSome': str`细节上有些损失（权重变化 ${0}）`,
   'making.heading': str`正在制作“${0}”的更小版本：${1}`,
+  'making.converting': str`正在把“${0}”合成一个文件`,
   'making.left': str`大约还需 ${0}`,
   'making.calibrating': str`正在读一段文字，找出哪些权重重要… ${0}`,
   'making.measuring': str`正在测量会损失多少… ${0}`,
@@ -212,7 +213,7 @@ export const templates: TemplateMap = {
 
   // 页面框架
   'app.drawer': '对话与页面',
-  'app.drop': '松开即可添加 .gguf 模型文件',
+  'app.drop': '松开即可添加 .gguf 文件或模型文件夹',
   'app.installManual':
     '安装 Hermit：打开浏览器的“共享”或“文件”菜单，选择“添加到主屏幕”或“添加到程序坞”。',
   'app.modelAdded': '模型已添加。',
@@ -329,8 +330,12 @@ export const templates: TemplateMap = {
   'models.catalogueIntro':
     '来自 Hugging Face 的开放模型。文件由其服务器直接下载到此浏览器，之后模型即可离线使用。',
   'models.catalogueLoading': '正在读取目录…',
-  'models.empty': '还没有模型。请从下方选择，粘贴网址，或把 .gguf 文件拖到此页面的任意位置。',
+  'models.empty':
+    '还没有模型。请从下方选择，粘贴网址，或把 .gguf 文件或 safetensors 文件夹拖到此页面的任意位置。',
   'models.fromFile': '从本机添加',
+  'models.fromFolder': '从文件夹添加',
+  'models.fromFolderHint':
+    '含有 config.json、tokenizer.json 和 .safetensors 文件的文件夹会合成一个文件',
   'models.fromUrl': '从网址添加',
   'models.installed': '本机模型',
   'catalog.added': '已添加',

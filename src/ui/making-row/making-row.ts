@@ -8,7 +8,7 @@ import { baseStyles, buttonStyles, progressStyles } from '../shared.styles.ts';
 import { makingRowStyles } from './making-row.styles.ts';
 
 /**
- * `<hermit-making-row>`: a smaller model that is being made: how far it is, and the way to stop it.
+ * `<hermit-making-row>`: a model that is being made: how far it is, and the way to stop it.
  *
  * Properties: `making`. Events: `hermit-confirm`. Slots, parts: none.
  */
@@ -30,7 +30,11 @@ export class MakingRow extends HermitElement {
     return html`<article aria-labelledby="name">
       <div class="head">
         <h3 id="name">
-          ${msg(str`Making “${from}” smaller: ${recipe}`, { id: 'making.heading' })}
+          ${
+            recipe === null
+              ? msg(str`Making one file of “${from}”`, { id: 'making.converting' })
+              : msg(str`Making “${from}” smaller: ${recipe}`, { id: 'making.heading' })
+          }
         </h3>
         <button type="button" class="button quiet small" @click=${this.#stop}>
           ${msg('Cancel', { id: 'common.cancel' })}

@@ -4,11 +4,11 @@ import { repeat } from 'lit/directives/repeat.js';
 import '../catalog-card/catalog-card.ts';
 import { errorText } from '../error-text.ts';
 import { HermitElement, Observed } from '../hermit-element.ts';
-import { fileIcon, infoIcon, linkIcon, spinnerIcon } from '../icons.ts';
+import { fileIcon, folderIcon, infoIcon, linkIcon, spinnerIcon } from '../icons.ts';
 import '../hub-search/hub-search.ts';
 import '../making-row/making-row.ts';
 import '../model-row/model-row.ts';
-import { perform, requestAddFile, requestAddUrl, showHint } from '../requests.ts';
+import { perform, requestAddFile, requestAddFolder, requestAddUrl, showHint } from '../requests.ts';
 import { baseStyles, buttonStyles } from '../shared.styles.ts';
 import { pageStyles } from '../page.styles.ts';
 import '../storage-meter/storage-meter.ts';
@@ -18,7 +18,8 @@ import { suggestModel } from './suggest-model.ts';
 /**
  * `<hermit-models-view>`: the page of models; those on this device, then the catalogue.
  *
- * Properties, slots, parts: none. Events: `hermit-add-url`, `hermit-add-file`.
+ * Properties, slots, parts: none. Events: `hermit-add-url`, `hermit-add-file`,
+ * `hermit-add-folder`.
  */
 export class ModelsView extends HermitElement {
   static override readonly styles = [baseStyles, buttonStyles, pageStyles, modelsViewStyles];
@@ -38,6 +39,17 @@ export class ModelsView extends HermitElement {
           <button type="button" class="button" @click=${() => requestAddFile(this)}>
             ${fileIcon}${msg('From this device', { id: 'models.fromFile' })}
           </button>
+          <button
+            type="button"
+            class="button"
+            title=${msg(
+              'A folder with config.json, tokenizer.json and .safetensors files becomes one file',
+              { id: 'models.fromFolderHint' },
+            )}
+            @click=${() => requestAddFolder(this)}
+          >
+            ${folderIcon}${msg('From a folder', { id: 'models.fromFolder' })}
+          </button>
         </div>
       </header>
       ${this.#installed()} ${this.#offered()}
@@ -56,10 +68,10 @@ export class ModelsView extends HermitElement {
         <hermit-storage-meter></hermit-storage-meter>
       </div>
       ${
-        models.length === 0
+        models.length === 0 && this.#making.value === null
           ? html`<p class="empty">
               ${msg(
-                'No model yet. Choose one below, paste an address, or drop a .gguf file anywhere on this page.',
+                'No model yet. Choose one below, paste an address, or drop a .gguf file or a folder of safetensors anywhere on this page.',
                 {
                   id: 'models.empty',
                 },
