@@ -220,7 +220,8 @@ export interface ObservableBackend extends Backend {
 
 /**
  * Told what parts of a step took. `label`: the operators and their weights, alike in all layers.
- * `isMeasured` false: estimated from the bytes and products of each, because the device has no clock.
+ * `isMeasured` false: estimated from the bytes and products of each, because the device has no clock;
+ * measured unless said.
  */
 export type StepProfiler = (label: string, milliseconds: number, isMeasured?: boolean) => void;
 

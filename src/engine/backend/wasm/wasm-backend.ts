@@ -21,6 +21,7 @@ import type {
   ObservableBackend,
   RecurrentSnapshot,
   StepInput,
+  StepProfiler,
   ThreadChoice,
   WeightHandle,
   WeightSpec,
@@ -60,9 +61,6 @@ export interface ThreadOptions {
   /** Most threads to compute with, the caller's included. */
   readonly most: number;
 }
-
-/** `label`: the commands and their matrices, alike in all layers. */
-export type StepProfiler = (label: string, milliseconds: number) => void;
 
 class WasmExecutable implements Executable {
   readonly maxTokens: number;
