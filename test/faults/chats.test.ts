@@ -100,6 +100,10 @@ faultTest('F94', async () => {
     await session.send('Emulation.setTimezoneOverride', { timezoneId });
     await page.clock.setSystemTime(time);
     await person.send(question);
+    await page
+      .locator('hermit-chat-message')
+      .nth(2 * index + 1)
+      .waitFor();
     await person.answerDone();
   }
   const shown = async (): Promise<string[]> => {

@@ -139,8 +139,8 @@ faultTest('F83', async () => {
     bytes: syntheticLlama({ ...slowShape, width: 64, heads: 4, kvHeads: 4, feedForward: 128 }),
   });
   await page
+    .locator('hermit-model-row')
     .getByText('Hermit was updated only in part. Reload the page; your chats and models are safe.')
-    .first()
     .waitFor();
   await expect(added.getByText('In use', { exact: true }).count()).resolves.toBe(0);
 });
