@@ -138,6 +138,17 @@ export function expect(value: unknown, what = '') {
     toBeLessThanOrEqual: (most: number) => {
       if (!((value as number) <= most)) fail(`too large: ${shown(most)}`);
     },
+    toBeGreaterThan: (least: number) => {
+      if (!((value as number) > least)) fail(`too small: ${shown(least)}`);
+    },
+    toBeLessThan: (limit: number) => {
+      if (!((value as number) < limit)) fail(`too large: ${shown(limit)}`);
+    },
+    not: {
+      toEqual: (other: unknown) => {
+        if (JSON.stringify(value) === JSON.stringify(other)) fail(`equal: ${what}`);
+      },
+    },
     toHaveLength: (length: number) => {
       if ((value as ArrayLike<unknown>).length !== length) fail(`another length: ${shown(length)}`);
     },
