@@ -20,7 +20,7 @@ const model = syntheticLlama({
 });
 
 /** Findings that keep people out, one line each. */
-async function findings({ page }: WatchedPage): Promise<string[]> {
+async function findings({ page }: Pick<WatchedPage, 'page'>): Promise<string[]> {
   // Evaluated by the debugger's own channel: the page's policy lets no foreign script in.
   await page.evaluate(axe);
   const results = await page.evaluate(() =>
@@ -74,6 +74,17 @@ describe.each(views)('in $theme, $locale, $viewport.width px', ({ theme, locale,
     await composer.locator('button[type=submit]').click();
     await page.locator('hermit-chat-message article.answer[aria-busy=false]').waitFor();
     expect(await findings(watched)).toEqual([]);
+  });
+
+  it('the widget, alone, has none, nor have the pages that show it', async () => {
+    const { page } = await browser.openPage(`${inject('baseUrl')}/widget`);
+    await page.locator('hermit-widget-app header').waitFor();
+    expect(await findings({ page })).toEqual([]);
+    for (const name of ['index', 'widget', 'api', 'tools']) {
+      await page.goto(`${inject('baseUrl')}/examples/${name}.html`);
+      expect(await findings({ page })).toEqual([]);
+    }
+    await page.close();
   });
 
   it.each(['models', 'settings'])('%s has none', async (name) => {
