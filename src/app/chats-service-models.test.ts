@@ -3,10 +3,12 @@ import { expect, it } from 'vitest';
 import { AppError } from '../common/errors.ts';
 import { ObservableValue } from '../common/observable.ts';
 import type { EngineEvent } from '../engine/engine.ts';
+import { StatsRecorder } from '../engine/generation/stats.ts';
 import { StoredChatsService, type ChatsServiceOptions } from './chats-service.ts';
 import type { RuntimeState } from './model-runtime.ts';
 import { defaultSettings } from './settings.ts';
 
+const noWork = new StatsRecorder(() => 0, 0, 1, 0).stats();
 const stopped = new AppError('aborted', 'The operation was stopped.');
 const replaced = new AppError('engine/not-loaded', 'Another model was chosen.');
 
@@ -33,7 +35,7 @@ function chatsOver(
     ): AsyncGenerator<EngineEvent> {
       beforeAnswer(state, modelId);
       yield await Promise.resolve({ type: 'token', token: 1, text: `I am ${modelId}` });
-      yield { type: 'done', reason: 'stop', text: '.', stats: {} as never };
+      yield { type: 'done', reason: 'stop', text: '.', stats: noWork };
     },
   };
   const options = {
