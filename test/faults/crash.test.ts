@@ -222,32 +222,28 @@ faultTest('F73', async () => {
   await person.expectNothingLost();
 });
 
-faultTest(
-  'F80',
-  async () => {
-    await useSlowModel();
-    const added = await person.addModel('/frozen.gguf', {
-      bytes: syntheticLlama({ ...slowShape, vocabularySize: 3000 }),
-      script: () => ({ kind: 'slow', bytesPerSecond: 8 * MEGABYTE }),
-    });
-    await added.getByText(/left$/).waitFor();
-    await beginAnswer('Before the lid was shut');
-    const session = await browser.context.newCDPSession(page);
-    await session.send('Page.setWebLifecycleState', { state: 'frozen' });
-    // Longer than any heartbeat may be late.
-    await new Promise((resolve) => setTimeout(resolve, 20_000));
-    await session.send('Page.setWebLifecycleState', { state: 'active' });
-    await page.getByRole('button', { name: 'Stop' }).click();
-    const answer = await person.answerDone();
-    expect(answer.length).toBeGreaterThan(0);
-    await expect(person.lastMessage().locator('.failure').count()).resolves.toBe(0);
-    await page.goto(`${baseUrl}/#/models`);
-    await added.getByRole('button', { name: 'Use', exact: true }).waitFor();
-    await person.limitAnswers(24);
-    await person.expectNothingLost();
-  },
-  { slow: true },
-);
+faultTest('F80', async () => {
+  await useSlowModel();
+  const added = await person.addModel('/frozen.gguf', {
+    bytes: syntheticLlama({ ...slowShape, vocabularySize: 3000 }),
+    script: () => ({ kind: 'slow', bytesPerSecond: 8 * MEGABYTE }),
+  });
+  await added.getByText(/left$/).waitFor();
+  await beginAnswer('Before the lid was shut');
+  const session = await browser.context.newCDPSession(page);
+  await session.send('Page.setWebLifecycleState', { state: 'frozen' });
+  // Longer than any heartbeat may be late.
+  await new Promise((resolve) => setTimeout(resolve, 20_000));
+  await session.send('Page.setWebLifecycleState', { state: 'active' });
+  await page.getByRole('button', { name: 'Stop' }).click();
+  const answer = await person.answerDone();
+  expect(answer.length).toBeGreaterThan(0);
+  await expect(person.lastMessage().locator('.failure').count()).resolves.toBe(0);
+  await page.goto(`${baseUrl}/#/models`);
+  await added.getByRole('button', { name: 'Use', exact: true }).waitFor();
+  await person.limitAnswers(24);
+  await person.expectNothingLost();
+});
 
 /** Digits of the file that tells the engine how often its memory may grow. */
 const DIGITS = 4;
