@@ -1,7 +1,6 @@
-/** The installed app as the system starts it: with a shared text, with files, by a shortcut. */
+/** The installed app as the system starts it: with a shared text, by a shortcut. */
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { launchBrowser, waitForServiceWorker, type TestBrowser } from './browser-harness.ts';
-import { soundModel } from './person.ts';
 
 const baseUrl = inject('baseUrl');
 let browser: TestBrowser;
@@ -40,31 +39,5 @@ describe('a launch', () => {
     });
     expect(fromWorker).toBe(true);
     await page.close();
-  });
-
-  it('with a file adds the model in it', async () => {
-    const page = await browser.context.newPage();
-    await page.addInitScript(() => {
-      Object.assign(globalThis, {
-        launchQueue: {
-          setConsumer: (consumer: unknown) => {
-            Object.assign(globalThis, { launched: consumer });
-          },
-        },
-      });
-    });
-    await page.goto(`${baseUrl}/#/models`);
-    await page.waitForFunction(() => 'launched' in globalThis);
-    await page.evaluate(
-      (bytes) => {
-        const file = new File([Uint8Array.from(bytes)], 'opened.gguf');
-        const { launched } = globalThis as unknown as { launched: (launch: object) => void };
-        launched({ files: [{ getFile: () => Promise.resolve(file) }] });
-      },
-      [...soundModel],
-    );
-    await page.getByRole('heading', { name: 'opened', exact: true }).waitFor();
-    await page.close();
-    expect(page.isClosed()).toBe(true);
   });
 });
