@@ -22,6 +22,8 @@ export function spawnByPath(started: Worker[] = []): WasmHost['spawn'] {
         resolve();
       };
       worker.onerror = (event) => {
+        // Else it would be an error of the thread that started this one, too.
+        event.preventDefault();
         reject(new Error(event.message));
       };
     });
