@@ -1,6 +1,7 @@
 import { msg, str } from '@lit/localize';
 import { html, nothing } from 'lit';
 import { formatMilliseconds, formatNumber } from '../format.ts';
+import { chipStyles } from '../chip.styles.ts';
 import { HermitElement, Observed } from '../hermit-element.ts';
 import { gaugeIcon, leafIcon } from '../icons.ts';
 import '../popover-menu/popover-menu.ts';
@@ -16,7 +17,7 @@ import { powerChipStyles } from './power-chip.styles.ts';
  * Properties: `compact` where there is little room and no page of settings. Events, slots, parts: none.
  */
 export class PowerChip extends HermitElement {
-  static override readonly styles = [baseStyles, powerChipStyles];
+  static override readonly styles = [baseStyles, chipStyles, powerChipStyles];
   static override readonly properties = { compact: { type: Boolean, reflect: true } };
 
   declare compact: boolean;

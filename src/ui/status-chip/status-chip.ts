@@ -1,5 +1,6 @@
 import { msg } from '@lit/localize';
 import { html, nothing } from 'lit';
+import { chipStyles } from '../chip.styles.ts';
 import { HermitElement, Observed } from '../hermit-element.ts';
 import { lockIcon, offlineIcon } from '../icons.ts';
 import '../popover-menu/popover-menu.ts';
@@ -12,7 +13,7 @@ import { statusChipStyles } from './status-chip.styles.ts';
  * Properties, events, slots, parts: none.
  */
 export class StatusChip extends HermitElement {
-  static override readonly styles = [baseStyles, statusChipStyles];
+  static override readonly styles = [baseStyles, chipStyles, statusChipStyles];
 
   readonly #online = new Observed(this, (services) => services.app.online);
 
