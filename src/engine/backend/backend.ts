@@ -159,6 +159,28 @@ export interface TopLogits {
   readonly logits: Float32Array;
 }
 
+/**
+ * How tokens will be chosen of the candidates (`Sampler.sampleTop`). A device that chooses likewise can
+ * begin the steps of the tokens that follow before anybody here knows them.
+ */
+export interface ExpectedChoice {
+  /** 0: the likeliest token. */
+  readonly temperature: number;
+  readonly topP: number;
+  readonly minP: number;
+  /**
+   * The random numbers, from 0 to 1, of this choice and of those after it: as many steps may be under
+   * way at a time, this one included.
+   */
+  readonly randoms: readonly number[];
+}
+
+export interface TopRequest {
+  /** How many of the likeliest tokens, 1 to `Backend.mostCandidates`. */
+  readonly count: number;
+  readonly choice?: ExpectedChoice | undefined;
+}
+
 /** A graph made ready for one backend: memory planned, commands or pipelines prepared. */
 export interface Executable {
   /** Largest number of tokens of one step. */
@@ -284,8 +306,11 @@ export interface Backend {
   run(executable: Executable, input: StepInput): Promise<Float32Array>;
   /** How many `runTop` can find; absent where logits lie in this thread's reach anyway. */
   readonly mostCandidates?: number;
-  /** As `run` with one result row, of which only the `count` likeliest are brought here. */
-  runTop?(executable: Executable, input: StepInput, count: number): Promise<TopLogits>;
+  /**
+   * As `run` with one result row, of which only the likeliest are brought here. With an expected choice
+   * steps may be computed ahead; what is not asked for next, as it was expected, is void.
+   */
+  runTop?(executable: Executable, input: StepInput, request: TopRequest): Promise<TopLogits>;
   memory(): BackendMemory;
   /** Gets what the parts of every step took; computing is somewhat slower while there is one. */
   profiler?: StepProfiler | null;

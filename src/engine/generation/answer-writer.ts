@@ -3,7 +3,7 @@
  * Knows nothing of the model's state.
  */
 import { tokenMark } from '../../common/token-mark.ts';
-import type { TopLogits } from '../backend/backend.ts';
+import type { TopLogits, TopRequest } from '../backend/backend.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { GrammarConstraint } from './grammar/grammar-constraint.ts';
 import { createLogitsProcessors, noPenalties } from './logits-processors.ts';
@@ -99,6 +99,16 @@ export class AnswerWriter {
   get candidates(): number {
     const needsAll = this.#processors.length > 0 || this.#options.topLogprobs !== undefined;
     return needsAll ? Infinity : this.#sampler.candidates;
+  }
+
+  /**
+   * What `nextOf` asks for, and how it will choose; of so many tokens at most, and no more than the
+   * answer may have.
+   */
+  topRequest(most: number): TopRequest {
+    const left = Math.max(1, (this.#options.maxTokens ?? Infinity) - this.#tokens);
+    const choice = this.#sampler.expectedChoice(Math.min(most, left));
+    return { count: this.candidates, choice };
   }
 
   /** As `next`, where `candidates` are enough. */

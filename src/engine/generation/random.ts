@@ -68,4 +68,11 @@ export class Xoshiro128 {
     const low = this.nextUint32() >>> 6;
     return (high * 2 ** 26 + low) / 2 ** 53;
   }
+
+  /** The next doubles, which `nextDouble` will give again. */
+  peekDoubles(count: number): number[] {
+    const [s0 = 0, s1 = 0, s2 = 0, s3 = 0] = this.#state;
+    const copy = new Xoshiro128([s0, s1, s2, s3]);
+    return Array.from({ length: count }, () => copy.nextDouble());
+  }
 }

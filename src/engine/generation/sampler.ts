@@ -12,7 +12,7 @@
  * - temperature 0: the likeliest token, the lower id among equals; no random number is used.
  */
 import { AppError } from '../../common/errors.ts';
-import type { TopLogits } from '../backend/backend.ts';
+import type { ExpectedChoice, TopLogits } from '../backend/backend.ts';
 import { checkedMaximum } from './logprobs.ts';
 import { Xoshiro128 } from './random.ts';
 import { selectTop } from './top-selection.ts';
@@ -105,6 +105,18 @@ export class Sampler {
     const { temperature, topK } = this.#options;
     if (temperature === 0) return 1;
     return topK === 0 ? Infinity : topK;
+  }
+
+  /** How the next `count` tokens will be chosen where `sampleTop` does it. */
+  expectedChoice(count: number): ExpectedChoice {
+    const { temperature, topK, topP, minP } = this.#options;
+    const isGreedy = temperature === 0 || topK === 1;
+    return {
+      temperature: isGreedy ? 0 : temperature,
+      topP,
+      minP,
+      randoms: isGreedy ? new Array<number>(count).fill(0) : this.#random.peekDoubles(count),
+    };
   }
 
   /** As `sample`, of the `candidates` likeliest tokens. @throws AppError `model-file/invalid-numbers` */

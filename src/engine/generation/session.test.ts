@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { AppError } from '../../common/errors.ts';
 import { tokenMark } from '../../common/token-mark.ts';
 import { GrammarConstraint } from './grammar/grammar-constraint.ts';
-import type { TopLogits } from '../backend/backend.ts';
+import type { TopLogits, TopRequest } from '../backend/backend.ts';
 import type { ForwardOptions, ModelState } from '../models/language-model.ts';
 import { noPenalties } from './logits-processors.ts';
 import { logSumExp } from './logprobs.ts';
@@ -62,7 +62,7 @@ class CandidateModel extends ScriptedModel {
     tokens: Int32Array,
     state: ModelState,
     options: Omit<ForwardOptions, 'want'>,
-    count: number,
+    { count }: TopRequest,
   ): Promise<TopLogits> {
     this.asked++;
     const logits = await this.forward(tokens, state, { ...options, want: 'last' });

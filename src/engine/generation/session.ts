@@ -96,6 +96,11 @@ export interface ProgressOptions {
 const sliceMultiplyAdds = 3e10;
 /** Fewer rows than this waste most of the work of unpacking the weights. */
 const smallestSlice = 16;
+/**
+ * Steps of an answer that a device may have under way: one is computed, the result of one is on its way
+ * here, one is ready to begin. More would only be more to give up when the answer ends.
+ */
+const stepsAtATime = 3;
 /** Rows of logits of one scoring step: 32 of a 150,000-token vocabulary are 19 MB. */
 const scoringSlice = 32;
 
@@ -403,7 +408,7 @@ export class Session {
     stats: StatsRecorder,
   ): Promise<WriterStep> {
     const top = await this.#extend('answer', tokens, signal, stats, (all, options) =>
-      this.#model.forwardTop?.(all, this.#state, options, writer.candidates),
+      this.#model.forwardTop?.(all, this.#state, options, writer.topRequest(stepsAtATime)),
     );
     if (top === undefined) throw new AppError('internal', 'The model found no candidates.');
     return writer.nextOf(top);

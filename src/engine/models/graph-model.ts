@@ -12,6 +12,7 @@ import type {
   Precision,
   StepInput,
   TopLogits,
+  TopRequest,
   WeightHandle,
 } from '../backend/backend.ts';
 import { WeightTraffic } from '../backend/weight-traffic.ts';
@@ -109,11 +110,11 @@ export class GraphLanguageModel implements LanguageModel {
     tokens: Int32Array,
     state: ModelState,
     options: Omit<ForwardOptions, 'want'>,
-    count: number,
+    request: TopRequest,
   ): Promise<TopLogits> {
     return this.#exclusively(tokens, state, options, (cache) =>
       this.#step(tokens, cache, { ...options, want: 'last' }, async (input) => {
-        const top = await this.#parts.backend.runTop?.(this.#executable, input, count);
+        const top = await this.#parts.backend.runTop?.(this.#executable, input, request);
         if (top === undefined) throw new AppError('internal', 'This backend finds no candidates.');
         checkNumbers(top.logits);
         return top;

@@ -10,7 +10,7 @@
  */
 import { throwIfAborted } from '../../common/abort.ts';
 import { AppError, hasCode } from '../../common/errors.ts';
-import type { Precision, TopLogits } from '../backend/backend.ts';
+import type { Precision, TopLogits, TopRequest } from '../backend/backend.ts';
 import { selectTop } from '../generation/top-selection.ts';
 import type {
   ForwardOptions,
@@ -238,15 +238,15 @@ export class HostedModel implements LanguageModel {
     tokens: Int32Array,
     state: ModelState,
     options: Omit<ForwardOptions, 'want'>,
-    count: number,
+    request: TopRequest,
   ): Promise<TopLogits> {
     return this.#recovering(tokens, state, options, async (model, memory) => {
       if (model.forwardTop !== undefined && model.mostCandidates !== undefined) {
-        return model.forwardTop(tokens, memory, options, count);
+        return model.forwardTop(tokens, memory, options, request);
       }
       // The processor took over in the middle of an answer.
       const logits = await model.forward(tokens, memory, { ...options, want: 'last' });
-      const ids = selectTop(logits, count);
+      const ids = selectTop(logits, request.count);
       return { ids, logits: Float32Array.from(ids, (id) => logits[id] ?? NaN) };
     });
   }

@@ -3,7 +3,7 @@
  * whole model itself. Generation sees nothing else.
  */
 import type { ByteSource } from '../../common/byte-source.ts';
-import type { BackendKind, KvType, Precision, TopLogits } from '../backend/backend.ts';
+import type { BackendKind, KvType, Precision, TopLogits, TopRequest } from '../backend/backend.ts';
 
 export interface LanguageModelInfo {
   /** GGUF `general.architecture`, for example `llama`. */
@@ -113,12 +113,12 @@ export interface LanguageModel {
   forward(tokens: Int32Array, state: ModelState, options: ForwardOptions): Promise<Float32Array>;
   /** How many `forwardTop` can find; absent where it would save nothing. */
   readonly mostCandidates?: number | undefined;
-  /** As `forward` with the last token's logits, of which only the `count` likeliest are given. */
+  /** As `forward` with the last token's logits, of which only the likeliest are given. */
   forwardTop?(
     tokens: Int32Array,
     state: ModelState,
     options: Omit<ForwardOptions, 'want'>,
-    count: number,
+    request: TopRequest,
   ): Promise<TopLogits>;
   dispose(): void;
 }

@@ -37,7 +37,7 @@ export function describeCandidates(suite: Suite): void {
     ] as const) {
       const step = { position: 0, outputs: 1, precision: 8, cache: cache() } as const;
       const input = { ...step, tokens: Int32Array.from(tokens) };
-      const top = await backend.runTop?.(executable, input, count);
+      const top = await backend.runTop?.(executable, input, { count });
       const row = values.slice((tokens.at(-1) ?? 0) * columns).subarray(0, columns);
       const ids = Array.from(selectTop(row, count));
       expect(Array.from(top?.ids ?? [])).toEqual(ids);
@@ -67,7 +67,11 @@ export function describeCandidates(suite: Suite): void {
       maxOutputs: 1,
     });
     const step = { position: 0, outputs: 1, precision: 8, cache: cache() } as const;
-    const top = await backend.runTop?.(executable, { ...step, tokens: Int32Array.of(0) }, 3);
+    const top = await backend.runTop?.(
+      executable,
+      { ...step, tokens: Int32Array.of(0) },
+      { count: 3 },
+    );
     expect(top?.ids[0]).toBe(1500);
     expect(Number.isFinite(top?.logits[0])).toBe(false);
   });

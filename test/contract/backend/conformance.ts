@@ -8,6 +8,7 @@
 import { afterAll, afterEach, beforeEach, describe } from 'vitest';
 import type { Backend } from '../../../src/engine/backend/backend.ts';
 import { kernelBuildTimeoutMs } from '../../fixtures/kernel-build-timeout.ts';
+import { describeAhead } from './ahead-contract.ts';
 import { describeAttention } from './attention-contract.ts';
 import { Bench } from './bench.ts';
 import { describeCandidates } from './candidates-contract.ts';
@@ -72,6 +73,9 @@ export function describeBackend(
     });
     describe('candidates', () => {
       describeCandidates(suite);
+    });
+    describe('steps ahead', () => {
+      describeAhead(suite);
     });
     describe('layers', () => {
       describeLayers(suite);

@@ -41,9 +41,10 @@ export class GraphMemory {
     this.on = on;
     this.weights = findWeights(graph, options, on.memory);
     this.#maxTokens = options.maxTokens;
-    const { uniform, storage, copyTarget } = bufferUsage;
+    const { uniform, storage, copySource, copyTarget } = bufferUsage;
     this.step = this.whole('step', STEP_BYTES, uniform | copyTarget);
-    this.tokens = this.whole('tokens', options.maxTokens * WORD, storage | copyTarget);
+    const tokensUsage = storage | copySource | copyTarget;
+    this.tokens = this.whole('tokens', options.maxTokens * WORD, tokensUsage);
     this.nothing = this.whole('nothing', 16, storage);
     this.nothingWritable = this.whole('nothing', 16, storage);
   }

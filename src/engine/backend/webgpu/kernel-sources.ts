@@ -14,6 +14,7 @@ import cache_write_f16 from './wgsl/cache_write_f16.wgsl?raw';
 import cache_write_f32 from './wgsl/cache_write_f32.wgsl?raw';
 import cache_write_q8 from './wgsl/cache_write_q8.wgsl?raw';
 import causal_convolution_f32 from './wgsl/causal_convolution_f32.wgsl?raw';
+import choose_f32 from './wgsl/choose_f32.wgsl?raw';
 import chunk_i8 from './wgsl/chunk_i8.wgsl?raw';
 import common from './wgsl/common.wgsl?raw';
 import embed_f32 from './wgsl/embed_f32.wgsl?raw';
@@ -70,6 +71,7 @@ const parts = {
   cache_write_f32: [cache, cache_write_f32],
   cache_write_q8: [cache, cache_write_q8],
   causal_convolution_f32: [causal_convolution_f32],
+  choose_f32: [choose_f32],
   embed_f32: [embed_f32],
   embed_planes: [matrix, embed_planes],
   expert_sum_f32: [expert_sum_f32],

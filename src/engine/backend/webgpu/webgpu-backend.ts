@@ -14,12 +14,14 @@ import type {
   BackendMemory,
   CompileOptions,
   Executable,
+  ExpectedChoice,
   KvCacheHandle,
   KvCacheSpec,
   RecurrentSnapshot,
   StepInput,
   StepProfiler,
   TopLogits,
+  TopRequest,
   WeightHandle,
   WeightSpec,
   WeightWriter,
@@ -28,30 +30,22 @@ import type { KvPositions } from '../kv-data.ts';
 import type { Kernels } from '../wasm/kernel-module.ts';
 import { checkStep, unsupportedReason } from './check-graph.ts';
 import { compileGraph } from './compile-graph.ts';
-import { splitPositions, type Dispatch } from './dispatch.ts';
+import type { Dispatch } from './dispatch.ts';
 import { GpuCache, GpuSnapshot } from './gpu-cache.ts';
 import type { GpuDevice, GpuFeatures } from './gpu-device.ts';
-import type { RopeTable } from './compiled-graph.ts';
 import { GpuExecutable } from './gpu-executable.ts';
 import { bufferUsage, GpuMemory, MAP_READ } from './gpu-memory.ts';
 import { GpuProfile } from './gpu-profile.ts';
 import { GpuWeight, GpuWeightWriter } from './gpu-weight.ts';
 import { Pipelines } from './pipelines.ts';
-import { LONGEST_DISPATCH_MS, SUBMIT_MS, SubmitPacer, unitsOf } from './submit-pacer.ts';
-import { KEPT_CANDIDATES, TopCandidates } from './top-candidates.ts';
 import { PlaneTranscoder } from './plane-transcoder.ts';
+import { StepEncoder, type StepExtras } from './step-encoder.ts';
+import { StepsAhead } from './steps-ahead.ts';
+import { SubmitPacer } from './submit-pacer.ts';
+import { KEPT_CANDIDATES, TopCandidates } from './top-candidates.ts';
 
 /** Bytes handed to the queue before an upload waits for the device to catch up. */
 const MOST_UPLOADS_AHEAD = 64 * MEBIBYTE;
-/** Fewer tokens than this waste most of a tile, whatever the time. */
-const LEAST_SLICE = 16;
-
-/** What is done with a step besides computing it. */
-interface StepExtras {
-  readonly top: TopCandidates | null;
-  readonly profile: GpuProfile | null;
-}
-
 export class WebGpuBackend implements Backend {
   readonly kind = 'webgpu';
   readonly description: string;
@@ -67,8 +61,8 @@ export class WebGpuBackend implements Backend {
   readonly #caches = new Set<GpuCache>();
   readonly #executables = new Set<GpuExecutable>();
   readonly #pacer: SubmitPacer;
-  readonly #stepWords = new Uint32Array(8);
-  #ropeValues = new Float32Array(0);
+  readonly #encoder: StepEncoder;
+  readonly #ahead: StepsAhead;
   #uploadedBytes = 0;
   #failure: AppError | null = null;
   #disposed = false;
@@ -79,6 +73,8 @@ export class WebGpuBackend implements Backend {
     this.#gpu = gpu;
     this.features = features;
     this.#pacer = pacer;
+    this.#encoder = new StepEncoder(device, pacer);
+    this.#ahead = new StepsAhead(this.#encoder, pacer);
     this.#memory = new GpuMemory(device, bindingBytes, bufferBytes);
     this.#pipelines = new Pipelines(device, features);
     this.#transcoder = new PlaneTranscoder(transcoders);
@@ -126,6 +122,7 @@ export class WebGpuBackend implements Backend {
 
   releaseCache(cache: KvCacheHandle): void {
     if (!(cache instanceof GpuCache) || !this.#caches.delete(cache)) return;
+    this.#ahead.clear();
     for (const executable of this.#executables) executable.forget(cache);
     cache.release();
   }
@@ -142,6 +139,7 @@ export class WebGpuBackend implements Backend {
 
   writeCache(cache: KvCacheHandle, layer: number, first: number, positions: KvPositions): void {
     this.#checkAlive();
+    this.#ahead.clear();
     this.#own(cache).write(layer, first, positions);
   }
 
@@ -194,22 +192,30 @@ export class WebGpuBackend implements Backend {
     return own.result.subarray(0, input.outputs * resultColumns);
   }
 
-  async runTop(executable: Executable, input: StepInput, count: number): Promise<TopLogits> {
+  async runTop(
+    executable: Executable,
+    input: StepInput,
+    { count, choice }: TopRequest,
+  ): Promise<TopLogits> {
     const own = this.#ownExecutable(executable);
     if (input.outputs !== 1 || !(count >= 1 && count <= this.mostCandidates)) {
       throw new AppError('internal', 'Candidates are those of one result, and not too many.');
     }
     own.top ??= new TopCandidates(this.#gpu.device, this.#memory, this.#pipelines, own.compiled);
     const { top } = own;
+    if (choice !== undefined && this.#mayGoAhead(own, input)) {
+      return this.#runAhead(own, top, input, { count, choice });
+    }
     let candidates: TopLogits = { ids: new Int32Array(0), logits: new Float32Array(0) };
+    const result = top.takeBuffer();
     await this.#compute(
       own,
       input,
       async (step) => {
         if (step.outputs === 0) await this.#gpu.device.queue.onSubmittedWorkDone();
-        else candidates = await this.#reading(() => top.read(count));
+        else candidates = await this.#reading(() => top.read(result, count, top.map(result)));
       },
-      top,
+      top.search(result, null),
     );
     return candidates;
   }
@@ -227,6 +233,7 @@ export class WebGpuBackend implements Backend {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    this.#ahead.clear();
     this.#weights.clear();
     this.#caches.clear();
     this.#executables.clear();
@@ -247,111 +254,59 @@ export class WebGpuBackend implements Backend {
     throw new AppError('invalid-argument', 'The step was compiled for another backend.');
   }
 
-  /** Computes a step in slices; `read` is awaited after each. */
-  async #compute(
+  /** Steps that change a state beside positions could not be taken back; those watched are alone. */
+  #mayGoAhead({ compiled }: GpuExecutable, { tokens }: StepInput): boolean {
+    return tokens.length === 1 && compiled.recurrent.size === 0 && this.profiler === null;
+  }
+
+  async #runAhead(
     executable: GpuExecutable,
+    top: TopCandidates,
     input: StepInput,
-    read: (slice: StepInput) => Promise<void>,
-    top: TopCandidates | null = null,
-  ): Promise<void> {
+    request: Required<TopRequest> & { readonly choice: ExpectedChoice },
+  ): Promise<TopLogits> {
+    const cache = await this.#prepare(executable, input);
+    const { precision, position } = input;
+    const end = Math.min(cache.spec.capacity, executable.compiled.positions);
+    const course = { executable, top, cache, precision };
+    const found = await this.#reading(() =>
+      this.#ahead.next(course, input, request, end - position),
+    );
+    this.#checkAlive();
+    return found;
+  }
+
+  /** The step's cache, once everything is ready that the step needs. */
+  async #prepare(executable: GpuExecutable, input: StepInput): Promise<GpuCache> {
     const cache = checkStep(executable, this.#memory, input);
     // A slice may be a single token, whatever the step has.
     const { any, one } = executable.compiled;
     for (const program of [any, one]) executable.dispatches(program, cache);
     await this.ready();
-    for (const slice of this.#slices(executable, cache, input)) {
+    return cache;
+  }
+
+  /** Computes a step in slices; `read` is awaited after each. */
+  async #compute(
+    executable: GpuExecutable,
+    input: StepInput,
+    read: (slice: StepInput) => Promise<void>,
+    top?: StepExtras['top'],
+  ): Promise<void> {
+    const cache = await this.#prepare(executable, input);
+    this.#ahead.clear();
+    for (const slice of this.#encoder.slices(executable, cache, input)) {
       const profile = this.#profile(
         executable.dispatches(executable.program(slice.tokens.length), cache),
       );
       const before = performance.now();
-      const units = this.#encode(executable, cache, slice, { top, profile });
+      const units = this.#encoder.submit(executable, cache, slice, { top, profile });
       await read(slice);
       this.#checkAlive();
       const milliseconds = performance.now() - before;
       this.#pacer.learn(units, milliseconds);
       if (profile !== null) await this.#reading(() => profile.report(before, milliseconds));
     }
-  }
-
-  /** The step in parts so small that none of their dispatches is estimated to take too long. */
-  *#slices(executable: GpuExecutable, cache: GpuCache, input: StepInput): Generator<StepInput> {
-    const { tokens, position, outputs, precision } = input;
-    let done = 0;
-    // Only tokens whose results are not wanted are computed apart from the others.
-    while (executable.compiled.sliceable && tokens.length - outputs > done) {
-      const count = tokens.length - done;
-      const step = { tokens: count, outputs, position, splits: 1, splitPositions: 1 };
-      const longest = executable
-        .dispatches(executable.compiled.any, cache)
-        .reduce((most, { cost, bits }) => Math.max(most, unitsOf(cost(step, bits(precision)))), 0);
-      const milliseconds = this.#pacer.estimate(longest);
-      if (milliseconds <= LONGEST_DISPATCH_MS) break;
-      const share = Math.floor((count * LONGEST_DISPATCH_MS) / milliseconds);
-      const size = Math.min(Math.max(share, LEAST_SLICE), count - outputs);
-      const part = tokens.subarray(done, done + size);
-      yield { ...input, tokens: part, position: position + done, outputs: 0 };
-      done += size;
-    }
-    if (done === tokens.length) return;
-    yield { ...input, tokens: tokens.subarray(done), position: position + done };
-  }
-
-  /** Submits a step in pieces of bounded time; how much work it is. */
-  #encode(
-    executable: GpuExecutable,
-    cache: GpuCache,
-    input: StepInput,
-    { top, profile }: StepExtras,
-  ): number {
-    const { device } = this.#gpu;
-    const { compiled } = executable;
-    const { tokens, position, outputs, precision } = input;
-    const split = splitPositions(tokens.length, position);
-    const step = { tokens: tokens.length, outputs, position, ...split };
-    device.queue.writeBuffer(compiled.tokens.buffer, 0, tokens);
-    for (const table of compiled.ropeTables) this.#fillRopeTable(table, position, tokens.length);
-    this.#stepWords.set([step.tokens, outputs, position, step.splitPositions, step.splits]);
-    device.queue.writeBuffer(compiled.step.buffer, 0, this.#stepWords);
-    const program = executable.program(tokens.length);
-    const bindGroups = executable.bindGroups(program, cache);
-    let encoder = device.createCommandEncoder();
-    let pass = encoder.beginComputePass();
-    let [units, submitted] = [0, 0];
-    executable
-      .dispatches(program, cache)
-      .forEach(({ label, pipelines, grid, cost, bits }, index) => {
-        const workgroups = grid(step);
-        const pipeline = pipelines[bits(precision)].compiled;
-        if (workgroups === null || pipeline === undefined) return;
-        const own = unitsOf(cost(step, bits(precision)));
-        if (units > submitted && this.#pacer.estimate(units + own - submitted) > SUBMIT_MS) {
-          pass.end();
-          device.queue.submit([encoder.finish()]);
-          encoder = device.createCommandEncoder();
-          pass = encoder.beginComputePass();
-          submitted = units;
-        }
-        units += own;
-        const timed = profile?.begin(label, own) ?? null;
-        if (timed !== null) {
-          pass.end();
-          pass = encoder.beginComputePass(timed);
-        }
-        pass.setPipeline(pipeline);
-        pass.setBindGroup(0, bindGroups[index]);
-        pass.dispatchWorkgroups(...workgroups);
-      });
-    if (outputs > 0) top?.encode(pass, program);
-    pass.end();
-    profile?.resolve(encoder);
-    if (outputs > 0 && top !== null) top.copyOut(encoder);
-    else if (outputs > 0) {
-      const { buffer, offset } = program.result;
-      const bytes = outputs * compiled.resultColumns * 4;
-      encoder.copyBufferToBuffer(buffer, offset, executable.readback, 0, bytes);
-    }
-    device.queue.submit([encoder.finish()]);
-    return units;
   }
 
   async #readBack(executable: GpuExecutable, { outputs }: StepInput): Promise<void> {
@@ -379,23 +334,6 @@ export class WebGpuBackend implements Backend {
     }
   }
 
-  /** Angles in double precision: at position 100,000 a float32 angle is off by 0.004. */
-  #fillRopeTable(table: RopeTable, position: number, tokens: number): void {
-    const { inverseFrequencies, magnitude, slice } = table;
-    const pairs = inverseFrequencies.length;
-    const count = tokens * 2 * pairs;
-    if (this.#ropeValues.length < count) this.#ropeValues = new Float32Array(count);
-    const values = this.#ropeValues;
-    for (let t = 0; t < tokens; t++) {
-      for (let i = 0; i < pairs; i++) {
-        const angle = (position + t) * (inverseFrequencies[i] as number);
-        values[t * 2 * pairs + i] = Math.cos(angle) * magnitude;
-        values[t * 2 * pairs + pairs + i] = Math.sin(angle) * magnitude;
-      }
-    }
-    this.#gpu.device.queue.writeBuffer(slice.buffer, 0, values, 0, count);
-  }
-
   #own(cache: KvCacheHandle): GpuCache {
     if (cache instanceof GpuCache && this.#caches.has(cache)) return cache;
     throw new AppError(
@@ -406,6 +344,7 @@ export class WebGpuBackend implements Backend {
 
   #forget(weight: GpuWeight): void {
     if (!this.#weights.delete(weight)) return;
+    this.#ahead.clear();
     weight.release();
     // A graph cannot run without its weights, so its memory goes with the first of them.
     for (const executable of this.#executables) {
