@@ -1,8 +1,8 @@
 /**
- * `npm run bench -- --gpu [--json] [--dawn] [--width N] [--layers N]`: the WebGPU backend on the adapter
- * of this machine, in Chromium, or with `--dawn` in Node (`npm install --no-save webgpu@0.6.2`, and a
- * Vulkan driver whose file `VK_ICD_FILENAMES` names). Prints Markdown (or JSON). The model is random, of
- * the shape of a 1B one unless told otherwise; software adapters need a smaller one.
+ * `npm run bench -- --gpu [--json] [--dawn] [--software] [--width N] [--layers N]`: the WebGPU backend on
+ * the adapter of this machine, in Chromium, or with `--dawn` in Node (test/README.md tells which files
+ * that needs). Prints Markdown (or JSON). The model is random, of the shape of a 1B one unless told
+ * otherwise; `--software` is one that programs in the place of a card compute in seconds.
  */
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -18,14 +18,16 @@ function optionOf(name, fallback) {
   return index < 0 ? fallback : Number(process.argv[index + 1]);
 }
 
-const width = optionOf('width', 2048);
+const isSoftware = process.argv.includes('--software');
+const width = optionOf('width', isSoftware ? 512 : 2048);
 const shape = {
   width,
-  layers: optionOf('layers', 16),
+  layers: optionOf('layers', isSoftware ? 2 : 16),
   feedForward: optionOf('hidden', 4 * width),
-  vocabularySize: optionOf('vocabulary', 32_000),
-  prompt: optionOf('prompt', 256),
-  answer: optionOf('answer', 32),
+  vocabularySize: optionOf('vocabulary', isSoftware ? 4096 : 32_000),
+  prompt: optionOf('prompt', isSoftware ? 64 : 512),
+  answer: optionOf('answer', isSoftware ? 16 : 128),
+  peakBytes: (isSoftware ? 16 : 128) * 1024 * 1024,
 };
 
 /** WebGPU is for secure places only, which an empty page is not. */
@@ -62,21 +64,33 @@ async function inNode(kernels) {
   return bench.runGpuBench(dawn.create([]), new Uint8Array(kernels), shape);
 }
 
-function toMarkdown({ adapter, parameters, copyGigabytesPerSecond, rows }) {
+const percent = (part, whole) => `${((100 * part) / whole).toFixed(0)} %`;
+
+function toMarkdown({ adapter, features, parameters, multiplyAdds, peaks, rows }) {
+  const type = features.packedDot ? 'int8' : features.f16 ? 'f16' : 'f32';
+  const { gigamacsPerSecond, readGigabytesPerSecond, copyGigabytesPerSecond } = peaks;
   const lines = rows.map((row) => {
     const { report } = row;
-    const share = (100 * row.decodeGigabytesPerSecond) / copyGigabytesPerSecond;
+    const gigamacs = (row.prefillTokensPerSecond * multiplyAdds) / 1e9;
+    const bandwidth = percent(row.decodeGigabytesPerSecond, readGigabytesPerSecond);
     const cells = [
       `${row.precision} bits`,
       row.decodeTokensPerSecond.toFixed(1),
-      `${row.decodeGigabytesPerSecond.toFixed(1)} (${share.toFixed(0)} %)`,
+      row.lonelyTokensPerSecond.toFixed(1),
+      `${row.decodeGigabytesPerSecond.toFixed(1)} (${bandwidth})`,
       row.prefillTokensPerSecond.toFixed(0),
-      ((row.prefillTokensPerSecond * parameters) / 1e9).toFixed(0),
+      `${gigamacs.toFixed(0)} (${percent(gigamacs, gigamacsPerSecond[type])})`,
+      row.longestSubmitMs.toFixed(0),
       report.dispatches,
       (report.bytes / report.leastBytes).toFixed(3),
     ];
     return `| ${cells.join(' | ')} |`;
   });
+  const [eight, four] = rows;
+  const used = Object.keys(features).filter((name) => features[name]);
+  const products = Object.entries(gigamacsPerSecond)
+    .filter(([, speed]) => speed !== null)
+    .map(([name, speed]) => `${name} ${speed.toFixed(0)}`);
   const kernels = rows.flatMap(({ precision, report }) =>
     report.kernels.map(
       ({ kernel, dispatches, workgroups, bytesRead, bytesWritten }) =>
@@ -84,10 +98,12 @@ function toMarkdown({ adapter, parameters, copyGigabytesPerSecond, rows }) {
     ),
   );
   return [
-    `${adapter}, ${(parameters / 1e6).toFixed(0)} million random parameters; copying: ${copyGigabytesPerSecond.toFixed(1)} GB/s.`,
+    `${adapter} (${used.join(', ') || 'no features'}), ${(parameters / 1e6).toFixed(0)} million random parameters, prompt of ${shape.prompt} tokens, answer of ${shape.answer}.`,
     '',
-    '| precision | decode tokens/s | GB/s (of copying) | prefill tokens/s | GMAC/s | dispatches a token | bytes over the least |',
-    '| --- | ---: | ---: | ---: | ---: | ---: | ---: |',
+    `Measured peaks: reading ${readGigabytesPerSecond.toFixed(1)} GB/s, copying ${copyGigabytesPerSecond.toFixed(1)} GB/s, products ${products.join(', ')} GMAC/s. Decode with 4 bits is ${(four.decodeTokensPerSecond / eight.decodeTokensPerSecond).toFixed(2)} times that with 8.`,
+    '',
+    `| precision | decode tokens/s | without steps ahead | GB/s (of reading) | prefill tokens/s | GMAC/s (of ${type}) | longest submission ms | dispatches a token | bytes over the least |`,
+    '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |',
     ...lines,
     '',
     'One token after the prompt, kernel by kernel (MB):',

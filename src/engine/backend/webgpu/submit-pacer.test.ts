@@ -8,6 +8,7 @@ it('counts bytes and products', () => {
 it('believes that work is slow at once, and that it is fast after a while', () => {
   const pacer = new SubmitPacer();
   const first = pacer.estimate(1e8);
+  pacer.learn(1e8, first);
   pacer.learn(1e8, 10 * first);
   expect(pacer.estimate(1e8)).toBeCloseTo(10 * first);
   pacer.learn(1e8, first);
@@ -21,4 +22,16 @@ it('does not learn from work so small that the way there took the time', () => {
   const before = pacer.estimate(1e8);
   pacer.learn(1000, 50);
   expect(pacer.estimate(1e8)).toBe(before);
+});
+
+it('takes the first measurement for what it is, and the first one after forgetting', () => {
+  const pacer = new SubmitPacer();
+  const guessed = pacer.estimate(1e8);
+  pacer.learn(1e8, guessed / 100);
+  expect(pacer.estimate(1e8)).toBeCloseTo(guessed / 100);
+  pacer.learn(1e8, guessed / 200);
+  expect(pacer.estimate(1e8)).toBeGreaterThan(guessed / 150);
+  pacer.forget();
+  pacer.learn(1e8, guessed / 200);
+  expect(pacer.estimate(1e8)).toBeCloseTo(guessed / 200);
 });

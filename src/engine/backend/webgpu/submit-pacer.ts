@@ -28,10 +28,16 @@ export function unitsOf({ bytesRead, bytesWritten, multiplyAdds }: Cost): number
 
 export class SubmitPacer {
   #msPerUnit = FIRST_MS_PER_UNIT;
+  #isMeasured = false;
 
   /** Milliseconds that work is estimated to take. */
   estimate(units: number): number {
     return units * this.#msPerUnit;
+  }
+
+  /** Believes the next measurement as if it was the first. */
+  forget(): void {
+    this.#isMeasured = false;
   }
 
   /** Work that was done, and how long it took. */
@@ -39,7 +45,8 @@ export class SubmitPacer {
     if (units < LEAST_UNITS || milliseconds <= 0) return;
     const measured = milliseconds / units;
     // Slower than thought is believed at once: the next submission must not be too long.
-    if (measured > this.#msPerUnit) this.#msPerUnit = measured;
+    if (!this.#isMeasured || measured > this.#msPerUnit) this.#msPerUnit = measured;
     else this.#msPerUnit += LEARNING * (measured - this.#msPerUnit);
+    this.#isMeasured = true;
   }
 }
