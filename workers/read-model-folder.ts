@@ -1,7 +1,7 @@
 /** The files that a person chose, as the folder that a conversion reads. */
 import { MEBIBYTE } from '../src/common/bytes.ts';
 import { AppError } from '../src/common/errors.ts';
-import type { ModelFolder } from '../src/engine/conversion/converted-model.ts';
+import type { ModelFolder } from '../src/engine/conversion/conversion-plan.ts';
 import type { NamedFile } from '../src/rpc/contracts.ts';
 import { BlobByteSource } from './blob-byte-source.ts';
 

@@ -5,16 +5,17 @@
 import { describe, expect, it } from 'vitest';
 import { BufferByteSource, type ByteSource } from '../../src/common/byte-source.ts';
 import { ReferenceBackend } from '../../src/engine/backend/reference/reference-backend.ts';
-import { convertFolder, type ModelFolder } from '../../src/engine/conversion/converted-model.ts';
+import type { ModelFolder } from '../../src/engine/conversion/conversion-plan.ts';
+import { convertFolder } from '../../src/engine/conversion/converted-model.ts';
 import { readGguf } from '../../src/engine/formats/gguf/reader.ts';
 import { createTokenizer } from '../../src/engine/tokenizer/create-tokenizer.ts';
-import { loadModel } from '../../src/engine/weights/weight-loader.ts';
+import { loadEmbeddingModel, loadModel } from '../../src/engine/weights/weight-loader.ts';
 import { fixtureModel, safetensorsFolder } from '../fixtures/safetensors-folder.ts';
 import { fixtureModels } from '../fixtures/shared-models.ts';
 
 import { lastLogits, normalisedError } from './reference-files.ts';
 
-const prompt = [5, 17, 300, 42, 7, 7, 120, 9, 400, 33, 2, 250, 64, 11, 77, 18, 205, 3, 91, 140];
+const prompt = [5, 17, 300, 42, 7, 7, 120, 9, 306, 33, 2, 250, 64, 11, 77, 18, 205, 3, 91, 140];
 
 async function logitsOf(source: ByteSource): Promise<Float32Array> {
   const file = await readGguf(source);
@@ -22,6 +23,13 @@ async function logitsOf(source: ByteSource): Promise<Float32Array> {
   const options = { source, file, backend, precision: 'auto', kvType: 'f32' } as const;
   const model = await loadModel({ ...options, contextLength: 256 });
   return lastLogits(model, prompt, prompt.length, { precision: 8, kvType: 'f32' });
+}
+
+async function vectorOf(source: ByteSource): Promise<Float32Array> {
+  const file = await readGguf(source);
+  const backend = new ReferenceBackend();
+  const model = await loadEmbeddingModel({ source, file, backend, precision: 'auto' });
+  return model.embed(Int32Array.from(prompt), { precision: 8 });
 }
 
 const names = [
@@ -37,6 +45,21 @@ const names = [
   'smollm3',
   'olmo2',
   'granite',
+  'llama-rope-linear',
+  'llama-rope-yarn',
+  'mixtral',
+  'qwen2moe',
+  'qwen3moe',
+  'olmoe',
+  'phi2',
+  'phi3-longrope',
+  'olmo3',
+  'stablelm',
+  'stablelm-parallel',
+  'gpt2',
+  'gptneox',
+  'lfm2',
+  'mamba',
 ];
 
 describe.skipIf(fixtureModels === null)('convertFolder', () => {
@@ -51,6 +74,75 @@ describe.skipIf(fixtureModels === null)('convertFolder', () => {
     expect(normalisedError(actual, expected)).toBeLessThan(1e-10);
   });
 
+  it.each(['bert', 'nomic-bert'])('gives the vectors of %s', async (name) => {
+    const fixture = await fixtureModel(`${name}.F32`);
+    const converted = await convertFolder(await safetensorsFolder(fixture));
+    const [actual, expected] = await Promise.all([
+      vectorOf(converted),
+      vectorOf(new BufferByteSource(fixture.bytes)),
+    ]);
+    expect(normalisedError(actual, expected)).toBeLessThan(1e-10);
+  });
+
+  it('pools as the folder says', async () => {
+    const folder = await safetensorsFolder(await fixtureModel('bert.F32'));
+    const poolingOf = async (settings: object): Promise<unknown> => {
+      const pooling = JSON.stringify(settings);
+      const { metadata } = await readGguf(await convertFolder({ ...folder, pooling }));
+      return metadata.findUnsigned('bert.pooling_type');
+    };
+    const means = { pooling_mode_cls_token: false, pooling_mode_mean_tokens: true };
+    expect(await poolingOf(means)).toBe(1);
+    expect(
+      await poolingOf({ ...means, pooling_mode_mean_tokens: false, pooling_mode: 'cls' }),
+    ).toBe(2);
+    await expect(poolingOf({ pooling_mode_max_tokens: true })).rejects.toMatchObject({
+      code: 'model-file/unsupported-architecture',
+    });
+  });
+
+  it('keeps every token that ends an answer', async () => {
+    const folder = await safetensorsFolder(await fixtureModel('llama-rope-llama3.F32'));
+    const endsOf = async (change: Partial<ModelFolder>): Promise<readonly number[]> => {
+      const { metadata } = await readGguf(await convertFolder({ ...folder, ...change }));
+      return [...createTokenizer(metadata).special.endOfGeneration].sort((a, b) => a - b);
+    };
+    const config = JSON.parse(folder.config) as object;
+    const [own] = await endsOf({});
+    const several = { config: JSON.stringify({ ...config, eos_token_id: [7, 9] }) };
+    expect(await endsOf(several)).toEqual(expect.arrayContaining([7, 9]));
+    const generationConfig = JSON.stringify({ eos_token_id: [own, 8] });
+    expect(await endsOf({ generationConfig })).toEqual(expect.arrayContaining([own, 8]));
+  });
+
+  it('knows ways of cutting texts into words by what they do', async () => {
+    const folder = await safetensorsFolder(await fixtureModel('qwen3.F32'));
+    const nameOf = async (steps: readonly object[]): Promise<unknown> => {
+      const tokenizer = JSON.parse(folder.tokenizer) as object;
+      const changed = { ...tokenizer, pre_tokenizer: { type: 'Sequence', pretokenizers: steps } };
+      const converted = await convertFolder({ ...folder, tokenizer: JSON.stringify(changed) });
+      return (await readGguf(converted)).metadata.findString('tokenizer.ggml.pre');
+    };
+    const split = (Regex: string): object => ({
+      type: 'Split',
+      pattern: { Regex },
+      behavior: 'Isolated',
+    });
+    const bytes = { type: 'ByteLevel', add_prefix_space: false, use_regex: false };
+    const words = { ...bytes, use_regex: true };
+    expect(await nameOf([words])).toBe('gpt-2');
+    expect(await nameOf([{ type: 'Digits', individual_digits: true }, words])).toBe('starcoder');
+    // as DeepSeek V3 publishes it
+    const marks = String.raw`[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_\`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
+    const scripts = split('[一-龥぀-ゟ゠-ヿ]+');
+    expect(await nameOf([split(String.raw`\p{N}{1,3}`), scripts, split(marks), bytes])).toBe(
+      'deepseek-v3',
+    );
+    await expect(nameOf([split('[aeiou]'), bytes])).rejects.toMatchObject({
+      code: 'model-file/unsupported-tokenizer',
+    });
+  });
+
   it('reads any range as the whole has it', async () => {
     const fixture = await fixtureModel('llama.F32');
     const converted = await convertFolder(await safetensorsFolder(fixture));
@@ -60,18 +152,21 @@ describe.skipIf(fixtureModels === null)('convertFolder', () => {
     }
   });
 
-  it.each(['qwen3', 'llama-rope-llama3', 'llama'])('keeps the tokenizer of %s', async (name) => {
-    const fixture = await fixtureModel(`${name}.F32`);
-    const original = createTokenizer(
-      (await readGguf(new BufferByteSource(fixture.bytes))).metadata,
-    );
-    const converted = await convertFolder(await safetensorsFolder(fixture));
-    const tokenizer = createTokenizer((await readGguf(converted)).metadata);
-    const options = { special: 'parse' } as const;
-    for (const text of ['Hello world', ' the  cat\n\n', 'näïve 世界 1234', "it's", '<s>x</s>']) {
-      expect(tokenizer.encode(text, options)).toEqual(original.encode(text, options));
-    }
-  });
+  it.each(['qwen3', 'llama-rope-llama3', 'llama', 'gpt2', 'bert'])(
+    'keeps the tokenizer of %s',
+    async (name) => {
+      const fixture = await fixtureModel(`${name}.F32`);
+      const original = createTokenizer(
+        (await readGguf(new BufferByteSource(fixture.bytes))).metadata,
+      );
+      const converted = await convertFolder(await safetensorsFolder(fixture));
+      const tokenizer = createTokenizer((await readGguf(converted)).metadata);
+      const options = { special: 'parse' } as const;
+      for (const text of ['Hello world', ' the  cat\n\n', 'näïve 世界 1234', "it's", '<s>x</s>']) {
+        expect(tokenizer.encode(text, options)).toEqual(original.encode(text, options));
+      }
+    },
+  );
 });
 
 describe('hostile folders', () => {

@@ -8,7 +8,8 @@ import { runQuantiseJob, type QuantiseJobEvent } from '../quantise/quantise-job.
 import type { QuantiseReport } from '../quantise/quantise-model.ts';
 import type { Recipe } from '../quantise/recipe.ts';
 import type { RowCodec } from '../quantise/row-codec.ts';
-import { convertFolder, type ModelFolder } from './converted-model.ts';
+import type { ModelFolder } from './conversion-plan.ts';
+import { convertFolder } from './converted-model.ts';
 
 const pieceBytes = 2 * MEBIBYTE;
 

@@ -1,156 +1,38 @@
 /**
- * A folder of a model (safetensors files, config.json, tokenizer.json) as the bytes of a GGUF file that
- * nobody wrote: the header is made at once, tensors are rearranged when they are read. Whatever reads
- * GGUF files reads it, so it can be stored as it is or through the quantiser, and never lies in memory.
+ * A folder of a model as the bytes of a GGUF file that nobody wrote: the header is there at once, tensors
+ * are rearranged when they are read. Whatever reads GGUF files reads it, so it can be stored as it is
+ * or through the quantiser, and never lies in memory.
  */
 import type { ByteSource } from '../../common/byte-source.ts';
 import { checkRange } from '../../common/byte-source.ts';
-import { ModelFileError } from '../../common/errors.ts';
-import { shortened } from '../formats/gguf/file-errors.ts';
-import type { MetadataValue } from '../formats/gguf/metadata.ts';
-import { encodeGgufHeader, type GgufLayout } from '../formats/gguf/writer.ts';
 import { quantType } from '../formats/quants/registry.ts';
-import { readSafetensors, type SafetensorsTensor } from '../formats/safetensors/reader.ts';
-import type { TensorType } from '../graph/dtype.ts';
-import { planFamily, u32, type FamilyPlan } from './families.ts';
-import { JsonFile } from './json-file.ts';
-import { tokenizerMetadata } from './tokenizer-metadata.ts';
+import {
+  type ConversionPlan,
+  type ModelFolder,
+  type Piece,
+  planConversion,
+} from './conversion-plan.ts';
 
-/** The files of a folder that a conversion reads. */
-export interface ModelFolder {
-  readonly name: string;
-  readonly config: string;
-  readonly tokenizer: string;
-  readonly tokenizerConfig: string | null;
-  /** `chat_template.jinja`, where newer folders have the template. */
-  readonly chatTemplate: string | null;
-  readonly weights: readonly ByteSource[];
-}
-
-interface Piece {
-  readonly source: ByteSource;
-  readonly tensor: SafetensorsTensor;
-  readonly name: string;
-  readonly type: TensorType;
-  /** Fastest-varying first. */
-  readonly shape: readonly number[];
-  readonly change:
-    | { readonly kind: 'none' }
-    | { readonly kind: 'pairs'; readonly heads: number }
-    | { readonly kind: 'widened'; readonly from: TensorType; readonly shift: number };
-}
-
-const floatTypes: Readonly<Record<string, TensorType>> = { F32: 'F32', F16: 'F16', BF16: 'BF16' };
-
-/**
- * @throws ModelFileError `model-file/*` for folders that contradict themselves or are of a kind that
- *   cannot be converted
- */
+/** @throws ModelFileError as `planConversion` */
 export async function convertFolder(
   folder: ModelFolder,
   signal?: AbortSignal,
 ): Promise<ByteSource> {
-  const config = JsonFile.parse('config.json', folder.config);
-  const family = planFamily(config);
-  const pieces = await findPieces(folder, family, signal);
-  const metadata: [string, MetadataValue][] = [
-    ['general.architecture', { type: 'string', value: family.architecture }],
-    ['general.name', { type: 'string', value: folder.name }],
-    ...family.numbers.map(([key, value]): [string, MetadataValue] => [
-      `${family.architecture}.${key}`,
-      value,
-    ]),
-    [`${family.architecture}.vocab_size`, u32(family.vocabularySize)],
-    ...tokenizerMetadata(folder, config, family.vocabularySize),
-  ];
-  const layout = encodeGgufHeader({ metadata, tensors: pieces });
-  return new ConvertedModel(layout, pieces);
+  return new ConvertedModel(await planConversion(folder, signal), folder.weights);
 }
 
-async function findPieces(
-  folder: ModelFolder,
-  family: FamilyPlan,
-  signal: AbortSignal | undefined,
-): Promise<readonly Piece[]> {
-  const pieces = new Map<string, Piece>();
-  for (const source of folder.weights) {
-    for (const tensor of await readSafetensors(source, signal)) {
-      const name = ggufName(tensor.name, family);
-      if (name === null) continue;
-      if (pieces.has(name)) throw refuse(tensor, 'is in the folder twice');
-      pieces.set(name, pieceOf(source, tensor, name, family));
-    }
-  }
-  return [...pieces.values()];
-}
-
-/** Null for tensors that every reader computes itself. @throws ModelFileError for a part nobody knows */
-function ggufName(name: string, family: FamilyPlan): string | null {
-  if (name.endsWith('rotary_emb.inv_freq')) return null;
-  if (name === 'model.embed_tokens.weight') return 'token_embd.weight';
-  if (name === 'model.norm.weight') return 'output_norm.weight';
-  if (name === 'lm_head.weight') return family.tied ? null : 'output.weight';
-  const [, layer, hubPart, kind] =
-    /^model\.layers\.(\d{1,4})\.([\w.]+)\.(weight|bias)$/.exec(name) ?? [];
-  const part = hubPart === undefined ? undefined : family.part(hubPart);
-  if (part !== undefined && layer !== undefined) return `blk.${Number(layer)}.${part}.${kind}`;
-  throw new ModelFileError(
-    'model-file/unsupported-architecture',
-    `This model has a part that Hermit does not know (the tensor "${shortened(name)}"), so its answers would be wrong. Choose another model.`,
-    { field: shortened(name), offsetBytes: 0 },
-    { details: { architecture: family.architecture } },
-  );
-}
-
-function pieceOf(
-  source: ByteSource,
-  tensor: SafetensorsTensor,
-  name: string,
-  family: FamilyPlan,
-): Piece {
-  const from = floatTypes[tensor.type];
-  if (from === undefined) {
-    throw new ModelFileError(
-      'model-file/unsupported-tensor-type',
-      `The tensor "${shortened(tensor.name)}" has the type ${tensor.type}. Hermit converts F32, F16 and BF16: get the model in one of these.`,
-      { field: shortened(tensor.name), offsetBytes: tensor.offsetBytes },
-      { details: { type: tensor.type } },
-    );
-  }
-  const shape = [...tensor.shape].reverse();
-  if (shape.length === 0 || shape.length > 2 || shape.includes(0)) {
-    throw refuse(tensor, 'is neither a vector nor a matrix');
-  }
-  const base = { source, tensor, name, shape };
-  const heads = family.pairsOf(name);
-  if (heads !== null && (shape.at(-1) ?? 0) % (2 * heads) !== 0) {
-    throw refuse(tensor, `has no rows for ${heads} heads`);
-  }
-  if (heads !== null) return { ...base, type: from, change: { kind: 'pairs', heads } };
-  if (shape.length > 1) return { ...base, type: from, change: { kind: 'none' } };
-  // vectors are few and every reader wants them as float32
-  const shift = name.endsWith('norm.weight') ? family.normShift : 0;
-  return { ...base, type: 'F32', change: { kind: 'widened', from, shift } };
-}
-
-function refuse(tensor: SafetensorsTensor, what: string): ModelFileError {
-  const field = shortened(tensor.name);
-  return new ModelFileError(
-    'model-file/malformed',
-    `The tensor "${field}" ${what}. Get the model's folder again.`,
-    { field, offsetBytes: tensor.offsetBytes },
-  );
-}
-
-class ConvertedModel implements ByteSource {
+export class ConvertedModel implements ByteSource {
   readonly size: number;
-  readonly #layout: GgufLayout;
-  readonly #pieces: readonly Piece[];
+  readonly #plan: ConversionPlan;
+  readonly #files: readonly ByteSource[];
+  /** The tensor that was made as a whole last: it is read in several pieces. */
+  #whole: { readonly index: number; readonly bytes: Uint8Array } | null = null;
 
-  constructor(layout: GgufLayout, pieces: readonly Piece[]) {
-    this.size = layout.sizeBytes;
-    this.#layout = layout;
-    this.#pieces = pieces;
+  /** @param files those of the folder that the plan was made of, in the same order */
+  constructor(plan: ConversionPlan, files: readonly ByteSource[]) {
+    this.size = plan.layout.sizeBytes;
+    this.#plan = plan;
+    this.#files = files;
   }
 
   async read(
@@ -161,15 +43,14 @@ class ConvertedModel implements ByteSource {
     checkRange(this.size, offset, length);
     const out = new Uint8Array(length);
     const end = offset + length;
-    const { header, places } = this.#layout;
+    const { header, places } = this.#plan.layout;
     if (offset < header.length) out.set(header.subarray(offset, Math.min(end, header.length)));
     for (let index = this.#firstAfter(offset); index < places.length; index++) {
-      const { offsetBytes, sizeBytes } = places[index] as GgufLayout['places'][number];
+      const { offsetBytes, sizeBytes } = places[index] as (typeof places)[number];
       if (offsetBytes >= end) break;
       const from = Math.max(offset, offsetBytes);
       const to = Math.min(end, offsetBytes + sizeBytes);
-      const piece = this.#pieces[index] as Piece;
-      const bytes = await readPiece(piece, from - offsetBytes, to - offsetBytes, signal);
+      const bytes = await this.#readPiece(index, from - offsetBytes, to - offsetBytes, signal);
       out.set(bytes, from - offset);
     }
     return out;
@@ -177,56 +58,126 @@ class ConvertedModel implements ByteSource {
 
   /** The first tensor that ends behind a place. */
   #firstAfter(offset: number): number {
-    const { places } = this.#layout;
+    const { places } = this.#plan.layout;
     let [low, high] = [0, places.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      const { offsetBytes, sizeBytes } = places[middle] as GgufLayout['places'][number];
+      const { offsetBytes, sizeBytes } = places[middle] as (typeof places)[number];
       if (offsetBytes + sizeBytes <= offset) low = middle + 1;
       else high = middle;
     }
     return low;
   }
-}
 
-/** Bytes `[begin, end)` of the tensor as it becomes. */
-async function readPiece(
-  { source, tensor, change, shape }: Piece,
-  begin: number,
-  end: number,
-  signal: AbortSignal | undefined,
-): Promise<Uint8Array> {
-  switch (change.kind) {
-    case 'none':
-      return source.read(tensor.offsetBytes + begin, end - begin, signal);
-    case 'widened': {
-      const bytes = await source.read(tensor.offsetBytes, tensor.sizeBytes, signal);
-      const values = new Float32Array(shape[0] ?? 0);
-      quantType(change.from).dequantize(bytes, values);
-      for (const [index, value] of values.entries()) values[index] = value + change.shift;
-      return new Uint8Array(values.buffer).subarray(begin, end);
-    }
-    case 'pairs': {
-      const rows = shape.at(-1) ?? 1;
-      const rowBytes = tensor.sizeBytes / rows;
-      const headBytes = tensor.sizeBytes / change.heads;
-      const first = Math.floor(begin / headBytes) * headBytes;
-      const last = Math.ceil(end / headBytes) * headBytes;
-      const bytes = await source.read(tensor.offsetBytes + first, last - first, signal);
-      const out = new Uint8Array(bytes.length);
-      for (let head = 0; head < bytes.length; head += headBytes) {
-        neighbours(bytes.subarray(head, head + headBytes), out.subarray(head), rowBytes);
+  /** Bytes `[begin, end)` of a tensor as it becomes. */
+  async #readPiece(
+    index: number,
+    begin: number,
+    end: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array> {
+    const piece = this.#plan.pieces[index] as Piece;
+    const { change } = piece;
+    switch (change.kind) {
+      case 'none':
+        return this.#readRows(piece, begin, end, signal);
+      case 'pairs': {
+        const headBytes = sizeOf(piece) / change.heads;
+        const first = Math.floor(begin / headBytes) * headBytes;
+        const last = Math.ceil(end / headBytes) * headBytes;
+        const bytes = await this.#readRows(piece, first, last, signal);
+        return neighbours(bytes, headBytes, rowBytesOf(piece)).subarray(begin - first, end - first);
       }
-      return out.subarray(begin - first, end - first);
+      case 'values': {
+        const { buffer, byteOffset } = change.values;
+        return new Uint8Array(buffer, byteOffset + begin, end - begin);
+      }
+      case 'whole': {
+        if (this.#whole?.index !== index) {
+          const bytes = await this.#readRows(piece, 0, sizeOf(piece), signal);
+          this.#whole = { index, bytes: changeWhole(bytes, piece, change) };
+        }
+        return this.#whole.bytes.subarray(begin, end);
+      }
     }
+  }
+
+  /** Bytes `[begin, end)` of all that a tensor is made of, one after the other. */
+  async #readRows(
+    { extents }: Piece,
+    begin: number,
+    end: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array> {
+    const out = new Uint8Array(end - begin);
+    let position = 0;
+    for (const { file, offsetBytes, sizeBytes } of extents) {
+      const [from, to] = [Math.max(begin, position), Math.min(end, position + sizeBytes)];
+      if (from < to) {
+        const start = offsetBytes + from - position;
+        const bytes = await (this.#files[file] as ByteSource).read(start, to - from, signal);
+        if (to - from === out.length) return bytes;
+        out.set(bytes, from - begin);
+      }
+      position += sizeBytes;
+      if (position >= end) break;
+    }
+    return out;
   }
 }
 
-/** Rows of one head: the pair (i, i + half) becomes (2i, 2i + 1). */
-function neighbours(from: Uint8Array, to: Uint8Array, rowBytes: number): void {
-  const half = from.length / rowBytes / 2;
-  for (let row = 0; row < 2 * half; row++) {
-    const source = (row % 2) * half + (row >> 1);
-    to.set(from.subarray(source * rowBytes, (source + 1) * rowBytes), row * rowBytes);
+/** Bytes of what a tensor is made of. */
+function sizeOf({ extents }: Piece): number {
+  return extents.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
+function rowBytesOf(piece: Piece): number {
+  const [first = 1, ...others] = piece.shape;
+  const rows = others.length === 0 ? first : others.reduce((product, size) => product * size, 1);
+  return sizeOf(piece) / rows;
+}
+
+function changeWhole(
+  bytes: Uint8Array,
+  piece: Piece,
+  { from, pairsOf, change, shift }: Extract<Piece['change'], { readonly kind: 'whole' }>,
+): Uint8Array {
+  if (change === 'transposed') return transposed(bytes, piece.shape, rowBytesOf(piece));
+  const ordered =
+    pairsOf === null ? bytes : neighbours(bytes, bytes.length / pairsOf, rowBytesOf(piece));
+  const values = new Float32Array(piece.shape.reduce((product, size) => product * size, 1));
+  quantType(from).dequantize(ordered, values);
+  for (const [index, value] of values.entries()) {
+    values[index] = change === null ? value + shift : -Math.exp(value);
   }
+  return new Uint8Array(values.buffer);
+}
+
+/** @param shape of the result, fastest-varying first; `rowBytes` of one of its rows */
+function transposed(from: Uint8Array, shape: readonly number[], rowBytes: number): Uint8Array {
+  const [columns = 1, rows = 1] = shape;
+  const elementBytes = rowBytes / columns;
+  const [source, target] =
+    elementBytes === 4
+      ? [new Uint32Array(from.slice().buffer), new Uint32Array(columns * rows)]
+      : [new Uint16Array(from.slice().buffer), new Uint16Array(columns * rows)];
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      target[row * columns + column] = source[column * rows + row] as number;
+    }
+  }
+  return new Uint8Array(target.buffer);
+}
+
+/** Rows of every head: the pair (i, i + half) becomes (2i, 2i + 1). */
+function neighbours(from: Uint8Array, headBytes: number, rowBytes: number): Uint8Array {
+  const to = new Uint8Array(from.length);
+  const half = headBytes / rowBytes / 2;
+  for (let head = 0; head < from.length; head += headBytes) {
+    for (let row = 0; row < 2 * half; row++) {
+      const source = head + ((row % 2) * half + (row >> 1)) * rowBytes;
+      to.set(from.subarray(source, source + rowBytes), head + row * rowBytes);
+    }
+  }
+  return to;
 }

@@ -65,6 +65,14 @@ export class JsonFile {
     return typeof value === 'boolean' ? value : undefined;
   }
 
+  /** A list of finite numbers. @throws ModelFileError `model-file/malformed` */
+  numbers(key: string): Float32Array {
+    const values = this.list(key);
+    const isNumber = (value: unknown): value is number => Number.isFinite(value);
+    if (values.length > 0 && values.every(isNumber)) return Float32Array.from(values);
+    throw malformedJson(this.name, `should have a list of numbers as "${key}"`);
+  }
+
   list(key: string): readonly unknown[] {
     const value = this.get(key);
     return Array.isArray(value) ? value : [];

@@ -3,22 +3,23 @@
  * with byte fallback that SentencePiece models become there. How texts are cut into words is known by
  * its pattern; one that is not known is refused, because the tokens would be wrong.
  */
-import { ModelFileError } from '../../common/errors.ts';
 import type { MetadataValue } from '../formats/gguf/metadata.ts';
+import { endsByItsSpelling } from '../tokenizer/special-tokens.ts';
 import { isRecord, JsonFile, malformedJson, type JsonRecord } from './json-file.ts';
+import { preTokenizerName } from './pre-tokenizer-name.ts';
+import { readTokens } from './token-list.ts';
+import { unsupportedTokenizer } from './unsupported-tokenizer.ts';
+import { wordPieceMetadata } from './word-piece-metadata.ts';
 
 export interface TokenizerFiles {
   readonly tokenizer: string;
   readonly tokenizerConfig: string | null;
+  readonly generationConfig?: string | null;
   readonly chatTemplate: string | null;
 }
 
 type Entries = [string, MetadataValue][];
 
-/** Numbers of `tokenizer.ggml.token_type`. */
-const kinds = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
-
-const mostTokens = 2 ** 22;
 const fileName = 'tokenizer.json';
 
 /** @throws ModelFileError `model-file/malformed`, `model-file/unsupported-tokenizer` */
@@ -30,18 +31,23 @@ export function tokenizerMetadata(
   const root = JsonFile.parse(fileName, files.tokenizer);
   const model = root.inside('model');
   const type = model.findString('type') ?? (model.get('merges') === undefined ? '' : 'BPE');
-  if (type !== 'BPE') throw unsupported(`a "${type.slice(0, 20)}" tokenizer`);
   const settings = JsonFile.parse('tokenizer_config.json', files.tokenizerConfig ?? '{}');
+  if (type === 'WordPiece') return wordPieceMetadata(root, settings, config, vocabularySize);
+  if (type !== 'BPE') throw unsupportedTokenizer(`a "${type.slice(0, 20)}" tokenizer`);
+  const generation = JsonFile.parse('generation_config.json', files.generationConfig ?? '{}');
   const byteLevel = mentions(root, 'ByteLevel');
   if (!byteLevel && model.findBoolean('byte_fallback') !== true) {
-    throw unsupported('a BPE tokenizer without bytes');
+    throw unsupportedTokenizer('a BPE tokenizer without bytes');
   }
   const merges = readMerges(model);
   const { tokens, types } = readTokens(root, model, vocabularySize, byteLevel);
   const ids = new Map(tokens.map((token, id) => [token, id]));
   return [
     ['tokenizer.ggml.model', { type: 'string', value: byteLevel ? 'gpt2' : 'llama' }],
-    ['tokenizer.ggml.pre', { type: 'string', value: byteLevel ? wordsOf(root, model) : 'default' }],
+    [
+      'tokenizer.ggml.pre',
+      { type: 'string', value: byteLevel ? preTokenizerName(root, model) : 'default' },
+    ],
     ['tokenizer.ggml.tokens', { type: 'array', of: 'string', value: tokens }],
     ['tokenizer.ggml.token_type', { type: 'array', of: 'i32', value: types }],
     ...(byteLevel
@@ -52,7 +58,7 @@ export function tokenizerMetadata(
           ],
         ] satisfies Entries)
       : sentencePiece(root, merges, ids)),
-    ...specialTokens(root, settings, config, ids, byteLevel),
+    ...specialTokens(root, { settings, config, generation }, ids, byteLevel),
     ...template(files, settings),
   ];
 }
@@ -66,38 +72,6 @@ function readMerges(model: JsonFile): readonly (readonly [string, string])[] {
     if (typeof left === 'string' && typeof right === 'string') return [left, right];
     throw malformedJson(fileName, 'has odd merges');
   });
-}
-
-function readTokens(
-  root: JsonFile,
-  model: JsonFile,
-  vocabularySize: number,
-  byteLevel: boolean,
-): { tokens: readonly string[]; types: Int32Array } {
-  if (vocabularySize > mostTokens) throw malformedJson('config.json', 'states too many tokens');
-  const tokens = new Array<string | undefined>(vocabularySize).fill(undefined);
-  const types = new Int32Array(vocabularySize).fill(kinds.unused);
-  const put = (id: unknown, token: string, kind: number): void => {
-    if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id >= vocabularySize) {
-      throw malformedJson(fileName, `has a token outside the ${vocabularySize} of its model`);
-    }
-    tokens[id] = token;
-    types[id] = kind;
-  };
-  const vocabulary = model.get('vocab');
-  if (!isRecord(vocabulary)) throw malformedJson(fileName, 'has no vocabulary');
-  const unknown = model.findString('unk_token');
-  for (const [token, id] of Object.entries(vocabulary)) {
-    const isByte = !byteLevel && /^<0x[0-9A-F]{2}>$/.test(token);
-    put(id, token, isByte ? kinds.byte : token === unknown ? kinds.unknown : kinds.normal);
-  }
-  for (const added of root.list('added_tokens')) {
-    if (!isRecord(added) || typeof added['content'] !== 'string') continue;
-    const { id, content, special } = added;
-    if (content === unknown) continue;
-    put(id, content, special === true ? kinds.control : kinds.userDefined);
-  }
-  return { tokens: tokens.map((token, id) => token ?? `[PAD${id}]`), types };
 }
 
 /**
@@ -148,66 +122,58 @@ function mentions(root: JsonFile, type: string): boolean {
   );
 }
 
-const contractions = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
-const gpt4Rest = String.raw` ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
-const gpt4 = (digits: string): string =>
-  String.raw`${contractions}|[^\r\n\p{L}\p{N}]?\p{L}+|${digits}|${gpt4Rest}`;
-
-/** GGUF's names by the pattern that the file cuts words with. */
-const patterns: ReadonlyMap<string, string> = new Map([
-  [gpt4(String.raw`\p{N}{1,3}`), 'dbrx'],
-  [gpt4(String.raw`\p{N}`), 'qwen2'],
-]);
-
-/** @throws ModelFileError `model-file/unsupported-tokenizer` */
-function wordsOf(root: JsonFile, model: JsonFile): string {
-  const steps = partsOf(root.get('pre_tokenizer')).filter((part) => part['type'] !== 'Sequence');
-  const splits = steps.filter((part) => part['type'] === 'Split');
-  const [split] = splits;
-  if (splits.length === 1 && split !== undefined) {
-    const { pattern } = split;
-    const regex = isRecord(pattern) ? pattern['Regex'] : undefined;
-    const name = typeof regex === 'string' ? patterns.get(regex) : undefined;
-    const wholeWords = model.findBoolean('ignore_merges') === true;
-    // of Llama 3: the same pattern, and words of the vocabulary stay whole
-    if (name === 'dbrx' && wholeWords) return 'llama-bpe';
-    if (name !== undefined) return name;
-  }
-  const digits = steps.some(
-    (part) => part['type'] === 'Digits' && part['individual_digits'] === true,
-  );
-  const plain = steps.some((part) => part['type'] === 'ByteLevel' && part['use_regex'] !== false);
-  if (splits.length === 0 && plain) return digits ? 'smollm' : 'gpt-2';
-  throw unsupported('a way of cutting texts into words');
+interface SettingFiles {
+  readonly settings: JsonFile;
+  readonly config: JsonFile;
+  readonly generation: JsonFile;
 }
 
 function specialTokens(
   root: JsonFile,
-  settings: JsonFile,
-  config: JsonFile,
+  files: SettingFiles,
   ids: ReadonlyMap<string, number>,
   byteLevel: boolean,
 ): Entries {
-  const idOf = (name: 'bos' | 'eos' | 'pad' | 'unk'): number | undefined => {
-    const token = settings.get(`${name}_token`);
+  const isId = (id: unknown): id is number =>
+    typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < ids.size;
+  const candidates = (name: 'bos' | 'eos' | 'pad' | 'unk'): readonly number[] => {
+    const token = files.settings.get(`${name}_token`);
     const text = isRecord(token) ? token['content'] : token;
     const named = typeof text === 'string' ? ids.get(text) : undefined;
-    const stated = config.get(`${name}_token_id`);
-    const first: unknown = Array.isArray(stated) ? stated[0] : stated;
-    return named ?? (typeof first === 'number' && first >= 0 ? first : undefined);
+    const stated = [files.config, files.generation].map((file) => file.get(`${name}_token_id`));
+    return [...new Set([named, ...stated.flat()].filter(isId))];
   };
-  const names = { bos: 'bos', eos: 'eos', pad: 'padding', unk: 'unknown' } as const;
-  const entries = (Object.keys(names) as (keyof typeof names)[]).flatMap((name): Entries => {
-    const id = idOf(name);
-    if (id === undefined || id >= ids.size) return [];
-    return [[`tokenizer.ggml.${names[name]}_token_id`, { type: 'u32', value: id }]];
-  });
-  const addsBos = settings.findBoolean('add_bos_token') ?? beginsWithSpecial(root) ?? !byteLevel;
+  const [eos, ...otherEnds] = candidates('eos');
+  const [eot, eom] = withoutKnownSpelling(otherEnds, ids);
+  const chosen = {
+    bos: candidates('bos')[0],
+    ...{ eos, eot, eom },
+    padding: candidates('pad')[0],
+    unknown: candidates('unk')[0],
+  };
+  const addsBos =
+    files.settings.findBoolean('add_bos_token') ?? beginsWithSpecial(root) ?? !byteLevel;
   return [
-    ...entries,
+    ...Object.entries(chosen).flatMap(([name, id]): Entries => {
+      if (id === undefined) return [];
+      return [[`tokenizer.ggml.${name}_token_id`, { type: 'u32', value: id }]];
+    }),
     ['tokenizer.ggml.add_bos_token', { type: 'bool', value: addsBos }],
     ['tokenizer.ggml.add_eos_token', { type: 'bool', value: false }],
   ];
+}
+
+/**
+ * GGUF has places for two more tokens that end an answer. Those whose spelling tells it come last:
+ * readers find them without being told.
+ */
+function withoutKnownSpelling(
+  ends: readonly number[],
+  ids: ReadonlyMap<string, number>,
+): readonly number[] {
+  const spellings = new Map([...ids].map(([spelling, id]) => [id, spelling]));
+  const tells = (id: number): number => Number(endsByItsSpelling(spellings.get(id) ?? ''));
+  return [...ends].sort((a, b) => tells(a) - tells(b));
 }
 
 /** Whether the file puts a special token before a text; undefined where it does not say. */
@@ -228,13 +194,4 @@ function template({ chatTemplate }: TokenizerFiles, settings: JsonFile): Entries
   const text = chatTemplate ?? (isRecord(named) ? named['template'] : stated);
   if (typeof text !== 'string') return [];
   return [['tokenizer.chat_template', { type: 'string', value: text }]];
-}
-
-function unsupported(what: string): ModelFileError {
-  return new ModelFileError(
-    'model-file/unsupported-tokenizer',
-    `The model's tokenizer.json has ${what} that Hermit cannot convert. Look for a GGUF file of this model.`,
-    { field: fileName, offsetBytes: 0 },
-    { details: { tokenizer: what } },
-  );
 }

@@ -46,6 +46,11 @@ const endSpellings: readonly string[] = [
  */
 const unmistakable = /^<(?:\|.+\||｜.+｜|end_of_turn|end_of_utterance)>$/u;
 
+/** Whether a special token ends a generation by its spelling, whatever the file says. */
+export function endsByItsSpelling(spelling: string): boolean {
+  return endSpellings.includes(spelling);
+}
+
 export interface SpecialIds {
   readonly bos: number | null;
   readonly eos: number | null;

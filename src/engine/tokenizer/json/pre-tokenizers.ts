@@ -168,6 +168,8 @@ function partsOf(text: string, pattern: RegExp, inverts: boolean): readonly Part
   const add = (part: string, isMatch: boolean): void => {
     if (part !== '') parts.push({ text: part, isMatch: isMatch !== inverts });
   };
+  // Patterns of named pre-tokenizers are shared, and `matchAll` begins where the last user stopped.
+  pattern.lastIndex = 0;
   for (const match of text.matchAll(pattern)) {
     // A match of nothing (a look-ahead) still cuts.
     add(text.slice(end, match.index), false);
