@@ -9,7 +9,7 @@
  *     --only Hermit       one engine; may be repeated
  *     --matrix            one matrix in onnxruntime-web's MatMulNBits too
  *     --native            llama.cpp as a native program too, where node-llama-cpp is installed
- *     --profile           how long each group of commands of a decode step takes
+ *     --profile           how long each group of commands takes, of a prompt and of a token
  *     --json
  */
 import { readFile } from 'node:fs/promises';
@@ -134,9 +134,9 @@ function toMarkdown(reports, machine) {
     '',
     ...notes,
     ...reports.flatMap(({ model, type, profile }) =>
-      profile.flatMap(([context, groups]) => [
+      profile.flatMap(([step, groups]) => [
         '',
-        `A decode step of ${model} ${type} at context ${context}, milliseconds by group of commands:`,
+        `${model} ${type}, ${step}, milliseconds by group of commands:`,
         '',
         ...groups.map(([label, milliseconds]) => `- ${milliseconds.toFixed(3)} ${label}`),
       ]),

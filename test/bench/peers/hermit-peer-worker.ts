@@ -79,6 +79,21 @@ async function errorAgainstReference(
   return error / power;
 }
 
+/** Reads tokens in the longest steps that the model takes, the way of a session. */
+async function read(
+  model: LanguageModel,
+  state: KvCache,
+  tokens: readonly number[],
+): Promise<Float32Array> {
+  let logits: Float32Array = new Float32Array(0);
+  for (let at = 0; at < tokens.length; at += model.maxTokens) {
+    const slice = Int32Array.from(tokens.slice(at, at + model.maxTokens));
+    const isLast = at + slice.length === tokens.length;
+    logits = await model.forward(slice, state, { ...run, want: isLast ? 'last' : 'none' });
+  }
+  return logits;
+}
+
 const worker = {
   backend: null as WasmBackend | null,
   model: null as LanguageModel | null,
@@ -96,9 +111,9 @@ const worker = {
   async prefill(tokens: readonly number[]): Promise<number> {
     this.state?.truncate(0);
     const startedAt = performance.now();
-    const logits = await this.model?.forward(Int32Array.from(tokens), this.state as KvCache, run);
+    const logits = await read(this.model as LanguageModel, this.state as KvCache, tokens);
     const took = performance.now() - startedAt;
-    mostLikely(logits as Float32Array);
+    mostLikely(logits);
     return took;
   },
 
@@ -117,18 +132,21 @@ const worker = {
     return this.backend?.memory().weightBytes ?? 0;
   },
 
-  /** Milliseconds of each group of commands in one step at this context. */
-  async profile(context: number): Promise<readonly (readonly [string, number])[]> {
+  /** Milliseconds of each group of commands while these tokens are read at this context. */
+  async profile(
+    context: number,
+    tokens: readonly number[],
+  ): Promise<readonly (readonly [string, number])[]> {
     const sums = new Map<string, number>();
-    this.state?.truncate(context);
     const backend = this.backend as WasmBackend;
     const steps = 8;
     for (let step = -2; step < steps; step++) {
+      this.state?.truncate(context);
       backend.profiler =
         step < 0
           ? () => undefined
           : (label, ms) => sums.set(label, (sums.get(label) ?? 0) + ms / steps);
-      await this.model?.forward(Int32Array.of(300), this.state as KvCache, run);
+      await read(this.model as LanguageModel, this.state as KvCache, tokens);
     }
     backend.profiler = null;
     return [...sums];

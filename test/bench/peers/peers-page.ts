@@ -138,18 +138,25 @@ export async function checkLogits(address: string, threads: number): Promise<num
   return error;
 }
 
-/** Milliseconds of each group of commands of a decode step. */
-export async function profileSteps(
-  options: LoadOptions,
-  contexts: readonly number[],
-): Promise<readonly (readonly [number, readonly (readonly [string, number])[]])[]> {
+/** What took how long in one step: its name, and milliseconds of each group of commands. */
+export type StepProfile = readonly [string, readonly (readonly [string, number])[]];
+
+/** Profiles of reading each prompt at once, and of a decode step at each context. */
+export async function profileSteps({
+  prompts,
+  contexts,
+  ...load
+}: LoadOptions & Pick<PeersOptions, 'prompts' | 'contexts'>): Promise<readonly StepProfile[]> {
   const peer = new HermitPeer();
-  await peer.load(await modelFile(), options);
-  const rows: [number, readonly (readonly [string, number])[]][] = [];
+  await peer.load(await modelFile(), load);
+  const profiles: StepProfile[] = [];
+  for (const length of prompts) {
+    profiles.push([`prefill of ${length}`, await peer.remote.profile(0, promptOf(length))]);
+  }
   for (const context of contexts) {
     await peer.fill(promptOf(context));
-    rows.push([context, await peer.remote.profile(context)]);
+    profiles.push([`decode step at ${context}`, await peer.remote.profile(context, [300])]);
   }
   await peer.close();
-  return rows;
+  return profiles;
 }

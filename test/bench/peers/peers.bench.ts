@@ -15,7 +15,7 @@ import { launchPlainBrowser, type PlainPage } from '../plain-page.ts';
 import { findBrowserProcess, MemoryWatch } from '../process-memory.ts';
 import { measureNative } from './native-peer.ts';
 import type * as peersPage from './peers-page.ts';
-import type { PeerName, PeersOptions, PeersResult, Sample } from './peers-page.ts';
+import type { PeerName, PeersOptions, PeersResult, Sample, StepProfile } from './peers-page.ts';
 
 type PeersPage = typeof peersPage;
 
@@ -58,7 +58,7 @@ export interface PeersReport {
   readonly samples: readonly Sample[];
   /** Growth of the renderer's resident memory, in bytes. */
   readonly memory: Readonly<Record<string, number>>;
-  readonly profile: readonly (readonly [number, readonly (readonly [string, number])[]])[];
+  readonly profile: readonly StepProfile[];
 }
 
 const NMSE_LIMIT = 5e-3;
@@ -174,10 +174,7 @@ export async function runPeersBench(options: PeersBenchOptions): Promise<PeersRe
       const { matrix, profile } = options;
       const results = await withPage(site.url, async (page) => ({
         profile: profile
-          ? await page.evaluate(
-              ({ load, contexts }) => globalThis.peers.profileSteps(load, contexts),
-              { load: measured, contexts: options.contexts },
-            )
+          ? await page.evaluate((argument) => globalThis.peers.profileSteps(argument), measured)
           : [],
         matrix: matrix
           ? await page.evaluate((rounds) => globalThis.peers.measureMatrix(rounds), options.rounds)
