@@ -4,22 +4,18 @@
 #include "planes.h"
 #include "quantize.h"
 
-// Tokens of a matmat tile, and row groups that a matvec runs at once.
-enum { TILE = 4, MATVEC_STREAMS = 4 };
+// Row groups that a matvec runs at once.
+enum { MATVEC_STREAMS = 4 };
 
-// Per (token, block) of one matmul: what an integer accumulator starts at, and the activations'
-// scale.
+// Per block of one matvec: what an integer accumulator starts at, and the activations' scale.
 typedef struct {
   int32_t start;
   float scale;
 } BlockTerms;
 
-// The terms of all tokens of a call, tile by tile: (tile, block, token of the tile), so that one
-// pointer walks them; tokens after the last whole tile are tiles of one. `minimum_factors`, what
-// multiplies the minimum, lie in the same order.
 typedef struct {
   BlockTerms *terms;
-  float *minimum_factors;
+  float *minimum_factors;  // what multiplies the minimum
 } Corrections;
 
 // Which row of the activations the t-th token of a product reads, and which row of the result it
@@ -68,40 +64,8 @@ void matvec_run(const Matrix *m, const Quantized *x, uint32_t token, uint32_t pr
                 const uint8_t *prepared);
 void matmat_prepare(const Matrix *m, const Quantized *x, uint32_t tokens, uint32_t precision,
                     uint8_t *scratch);
-void matmat_run(const Matrix *m, const Quantized *x, uint32_t tokens, uint32_t precision,
-                const float *bias, float *out, uint32_t group_begin, uint32_t group_end,
-                uint8_t *prepared);
-
-// What the start of an accumulator is divided by, where DOT_QUADS divides by `quads`.
-INLINE int start_divisor(int two_planes, int quads) {
-  return two_planes && dot_method == DOT_QUADS ? quads : 1;
-}
-
-// Of the tokens that `from` names, or of [token_begin, token_end) where it is null.
-// `divide_start`: 16 where the kernel multiplies by 16 between the planes. `tiled` tokens, a
-// multiple of TILE, lie in whole tiles.
-INLINE void prepare_corrections(const Matrix *m, const Reading *r, const Quantized *x,
-                                const uint32_t *from, uint32_t token_begin, uint32_t token_end,
-                                uint32_t tiled, int32_t unit, int divide_start, Corrections *out) {
-  const uint32_t blocks = m->columns / BLOCK;
-  // Without the 2^112 of the scales: times a sum of up to 4064 it would leave float's range.
-  const float inverse = r->inverse * (float)unit;
-  for (uint32_t t = 0; t < token_end - token_begin; t++) {
-    const size_t row = mapped(from, token_begin + t);
-    const int32_t *sums = x->sums + row * blocks;
-    const float *scales = x->scales + row * blocks;
-    const uint32_t tile = t < tiled ? TILE : 1;
-    const size_t first = (size_t)(t - t % tile) * blocks + t % tile;
-    for (uint32_t b = 0; b < blocks; b++) {
-      const size_t at = first + (size_t)b * tile;
-      out->terms[at].start = -unit * (zero_correction(r, sums[b]) / divide_start);
-      out->terms[at].scale = scales[b];
-      if (m->has_minimum) {
-        out->minimum_factors[at] = scales[b] * (1 / TWO_112) * (float)sums[b] * inverse;
-      }
-    }
-  }
-}
+void matmat_run(const Matrix *m, uint32_t tokens, uint32_t precision, const float *bias, float *out,
+                uint32_t group_begin, uint32_t group_end, uint8_t *prepared);
 
 // The sums of one group's 8 rows to the output row: the tail of the last group is dropped.
 INLINE void store_group(const Matrix *m, uint32_t group, v128_t low, v128_t high, v128_t factor,

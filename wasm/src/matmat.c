@@ -1,29 +1,44 @@
 // Matrix on nibble planes times several quantised vectors (prefill): 8 rows x 4 tokens of sums in
 // registers. The digits of 8 rows are unpacked once into a panel that stays in the first-level
-// cache and is read by every tile of 4 tokens; long rows are cut into panels of 64 blocks.
+// cache and is read by every tile of 4 tokens; long rows are cut into panels of 16 KiB. The tokens
+// of a tile are interleaved once for the whole matrix, with what each block of them needs behind
+// its digits, so that one pointer walks a tile and no register holds an address to spare.
 #include "matmul.h"
 
 enum {
-  PANEL_BLOCKS = 64,
+  TILE = 4,
+  PANEL_BYTES = 16384,
 #ifdef __wasm_relaxed_simd__
   PLANE_BLOCK = 256,  // 8 words x 8 rows of 4 bytes
-  PANEL_BLOCK = 2 * PLANE_BLOCK,
+  X_WORDS = 8,
 #else
   PLANE_BLOCK = 512,  // 16 pairs x 8 rows of 2 int16
-  PANEL_BLOCK = PLANE_BLOCK,
+  X_WORDS = 16,
 #endif
 };
 
-EXPORT(scratch_matmul_bytes)
-uint32_t scratch_matmul_bytes(uint32_t tokens, uint32_t columns) {
-  uint32_t corrections = tokens * (columns / BLOCK) * 12;
-  return ((corrections + 15) & ~15u) + tokens * GROUP * 4 + PANEL_BLOCKS * PANEL_BLOCK;
+// A block of a tile of n tokens: words (X_WORDS, n) of activations, then for each token what the
+// sums start at, its scale, and what multiplies a minimum.
+INLINE uint32_t tile_block_bytes(uint32_t tokens) { return tokens * (4 * X_WORDS + 16); }
+
+// Tokens after the last whole tile are a tile of one, or share one that is filled up.
+INLINE uint32_t tile_size(uint32_t token, uint32_t tokens) {
+  return tokens - token == 1 ? 1 : TILE;
 }
 
-INLINE void start_sums(const int tokens, const BlockTerms *terms, v128_t *sums) {
-  UNROLL for (int t = 0; t < tokens; t++) {
-    sums[2 * t] = sums[2 * t + 1] = wasm_v128_load32_splat(&terms[t].start);
-  }
+INLINE uint32_t panel_block_bytes(int two) {
+#ifdef __wasm_relaxed_simd__
+  return two ? 2 * PLANE_BLOCK : PLANE_BLOCK;
+#else
+  (void)two;  // both digits are one number
+  return PLANE_BLOCK;
+#endif
+}
+
+EXPORT(scratch_matmul_bytes)
+uint32_t scratch_matmul_bytes(uint32_t tokens, uint32_t columns) {
+  const uint32_t padded = (tokens + TILE - 1) & ~(TILE - 1u);
+  return columns / BLOCK * tile_block_bytes(padded) + padded * GROUP * 4 + PANEL_BYTES;
 }
 
 #ifdef __wasm_relaxed_simd__
@@ -44,51 +59,67 @@ INLINE void unpack_block(const int two, uint8_t *panel, const uint8_t *hi, const
   if (two) unpack_plane(panel + PLANE_BLOCK, lo, mask);
 }
 
-INLINE void dot_plane(const int tokens, const uint8_t *panel, const int8_t *const *x,
-                      v128_t *sums) {
-  UNROLL for (int w = 0; w < 8; w++) {
+// Sums of four, in registers from the start on.
+INLINE void dot_plane(const int tile, const uint8_t *panel, const int8_t *x, v128_t *sums) {
+  UNROLL for (int w = 0; w < X_WORDS; w++) {
     v128_t a = wasm_v128_load(panel + 32 * w), b = wasm_v128_load(panel + 32 * w + 16);
-    UNROLL for (int t = 0; t < tokens; t++) {
-      v128_t splat = wasm_v128_load32_splat(x[t] + 4 * w);
+    UNROLL for (int t = 0; t < tile; t++) {
+      v128_t splat = wasm_v128_load32_splat(x + 4 * (tile * w + t));
       sums[2 * t] = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(splat, a, sums[2 * t]);
       sums[2 * t + 1] = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(splat, b, sums[2 * t + 1]);
     }
+    UNROLL for (int i = 0; i < 2 * tile; i++) KEEP(sums[i]);
   }
 }
 
-// As above in 16-bit sums (see DOT_PAIRS), which are added to `sums` times `unit`, or to the start
-// values of `terms` where these are given: eight registers that are free until the end.
-INLINE void pair_plane(const int tokens, const uint8_t *panel, const int8_t *const *x, v128_t unit,
-                       const BlockTerms *terms, v128_t *sums) {
-  v128_t pairs[2 * TILE];
-  UNROLL for (int w = 0; w < 8; w++) {
-    v128_t a = wasm_v128_load(panel + 32 * w), b = wasm_v128_load(panel + 32 * w + 16);
-    UNROLL for (int t = 0; t < tokens; t++) {
-      v128_t splat = wasm_v128_load32_splat(x[t] + 4 * w);
-      v128_t pa = wasm_i16x8_relaxed_dot_i8x16_i7x16(splat, a);
-      v128_t pb = wasm_i16x8_relaxed_dot_i8x16_i7x16(splat, b);
-      pairs[2 * t] = w == 0 ? pa : wasm_i16x8_add(pairs[2 * t], pa);
-      pairs[2 * t + 1] = w == 0 ? pb : wasm_i16x8_add(pairs[2 * t + 1], pb);
+// Sums of two in 16 bits (see DOT_PAIRS) of the first `tokens` tokens of a tile.
+INLINE void pair_tile_words(const int tokens, const int tile, const int two, const uint8_t *panel,
+                            const int8_t *x, v128_t *high, v128_t *low) {
+  UNROLL for (int w = 0; w < X_WORDS; w++) {
+    UNROLL for (int half = 0; half < 2; half++) {
+      v128_t a = wasm_v128_load(panel + 32 * w + 16 * half), e = a;
+      if (two) e = wasm_v128_load(panel + PLANE_BLOCK + 32 * w + 16 * half);
+      UNROLL for (int t = 0; t < tokens; t++) {
+        const int i = 2 * t + half;
+        v128_t splat = wasm_v128_load32_splat(x + 4 * (tile * w + t));
+        high[i] = wasm_i16x8_add(high[i], wasm_i16x8_relaxed_dot_i8x16_i7x16(splat, a));
+        if (two) {
+          v128_t products = wasm_i16x8_relaxed_dot_i8x16_i7x16(splat, e);
+          low[i] = w == 0 ? products : wasm_i16x8_add(low[i], products);
+        }
+      }
+    }
+    UNROLL for (int i = 0; i < 2 * tokens; i++) {
+      KEEP(high[i]);
+      if (two) KEEP(low[i]);
     }
   }
-  UNROLL for (int i = 0; i < 2 * tokens; i++) {
-    v128_t before = terms ? wasm_v128_load32_splat(&terms[i / 2].start) : sums[i];
-    sums[i] = wasm_i32x4_add(before, wasm_i32x4_dot_i16x8(pairs[i], unit));
-  }
 }
 
-INLINE void dot_block(const int dot, const int tokens, const int two, const uint8_t *panel,
-                      const int8_t *const *x, const BlockTerms *terms, v128_t *sums) {
+// The products of a block for the first `tokens` tokens of a tile, whose starts are at `start`.
+INLINE void dot_block(const int dot, const int tokens, const int tile, const int two,
+                      const uint8_t *panel, const int8_t *x, const int8_t *start, v128_t *sums) {
+  UNROLL for (int t = 0; t < tokens; t++) {
+    sums[2 * t] = sums[2 * t + 1] = wasm_v128_load32_splat(start + 4 * t);
+  }
   if (dot == DOT_PAIRS) {
-    pair_plane(tokens, panel, x, wasm_i16x8_splat(two ? 16 : 1), terms, sums);
-    if (two) pair_plane(tokens, panel + PLANE_BLOCK, x, wasm_i16x8_const_splat(1), NULL, sums);
+    v128_t low[2 * TILE], one = wasm_i16x8_const_splat(1), sixteen = wasm_i16x8_const_splat(16);
+    pair_tile_words(tokens, tile, two, panel, x, sums, low);
+    UNROLL for (int i = 0; i < 2 * tokens; i++) {
+      sums[i] = wasm_i32x4_dot_i16x8(sums[i], two ? sixteen : one);
+      if (two) sums[i] = wasm_i32x4_add(sums[i], wasm_i32x4_dot_i16x8(low[i], one));
+    }
     return;
   }
-  start_sums(tokens, terms, sums);
-  dot_plane(tokens, panel, x, sums);
+  dot_plane(tile, panel, x, sums);
   if (!two) return;
   UNROLL for (int i = 0; i < 2 * tokens; i++) sums[i] = wasm_i32x4_shl(sums[i], 4);
-  dot_plane(tokens, panel + PLANE_BLOCK, x, sums);
+  dot_plane(tile, panel + PLANE_BLOCK, x, sums);
+}
+
+// Two planes in 16-bit sums fill the registers with two tokens.
+INLINE int tokens_at_once(const int dot, const int tile, const int two) {
+  return dot == DOT_PAIRS && two && tile > 2 ? 2 : tile;
 }
 
 enum { START_DIVISOR_TWO_PLANES = 16 };
@@ -113,128 +144,197 @@ INLINE void unpack_block(const int two, uint8_t *panel, const uint8_t *hi, const
   }
 }
 
-INLINE void dot_block(const int dot, const int tokens, const int two, const uint8_t *panel,
-                      const int8_t *const *x, const BlockTerms *terms, v128_t *sums) {
+INLINE void dot_block(const int dot, const int tokens, const int tile, const int two,
+                      const uint8_t *panel, const int8_t *x, const int8_t *start, v128_t *sums) {
   (void)two;
   (void)dot;
-  start_sums(tokens, terms, sums);
-  UNROLL for (int w = 0; w < 16; w++) {
+  UNROLL for (int t = 0; t < tokens; t++) {
+    sums[2 * t] = sums[2 * t + 1] = wasm_v128_load32_splat(start + 4 * t);
+  }
+  UNROLL for (int w = 0; w < X_WORDS; w++) {
     v128_t a = wasm_v128_load(panel + 32 * w), b = wasm_v128_load(panel + 32 * w + 16);
     UNROLL for (int t = 0; t < tokens; t++) {
-      v128_t splat = wasm_v128_load32_splat(x[t] + 4 * w);
+      v128_t splat = wasm_v128_load32_splat(x + 4 * (tile * w + t));
       sums[2 * t] = wasm_i32x4_add(sums[2 * t], wasm_i32x4_dot_i16x8(a, splat));
       sums[2 * t + 1] = wasm_i32x4_add(sums[2 * t + 1], wasm_i32x4_dot_i16x8(b, splat));
     }
+    UNROLL for (int i = 0; i < 2 * tokens; i++) KEEP(sums[i]);
   }
+}
+
+INLINE int tokens_at_once(const int dot, const int tile, const int two) {
+  (void)dot;
+  (void)two;
+  return tile;
 }
 
 enum { START_DIVISOR_TWO_PLANES = 1 };
 
 #endif
 
-typedef struct {
-  const uint8_t *panel, *scales;  // scales: the hi plane's blocks of this group and panel
-  uint32_t hi_bytes, first_block, count;
-} Panel;
+// ---- activations, interleaved ----
 
-// Adds the panel's products to the partial sums of `tokens` tokens from `token` on.
-INLINE void multiply_tile(const int dot, const int tokens, const int two, const int has_minimum,
-                          const Panel *panel, const Quantized *x, const uint32_t *from,
-                          uint32_t blocks, uint32_t token, const Corrections *c, float *partial) {
-  const uint32_t x_bytes = BLOCK * activation_bytes();
-  const int8_t *xs[TILE];
-  v128_t totals[2 * TILE], half_mask = wasm_i32x4_const_splat((int32_t)HALF_RAW_MASK);
-  KEEP(half_mask);
-  UNROLL for (int t = 0; t < tokens; t++) {
-    const size_t row = mapped(from, token + t);
-    xs[t] = x->digits + (row * blocks + panel->first_block) * x_bytes;
-    totals[2 * t] = wasm_v128_load(partial + GROUP * t);
-    totals[2 * t + 1] = wasm_v128_load(partial + GROUP * t + 4);
-  }
-  const size_t first = (size_t)token * blocks + (size_t)panel->first_block * tokens;
-  const BlockTerms *terms = c->terms + first;
-  const float *minimum_factors = c->minimum_factors + first;
-  const uint8_t *halves_at = panel->scales, *digits = panel->panel;
-  for (uint32_t b = 0; b < panel->count; b++) {
-    v128_t sums[2 * TILE];
-    dot_block(dot, tokens, two, digits, xs, terms, sums);
-    v128_t halves = wasm_v128_load(halves_at);
-    v128_t low = half_raw_low(halves, half_mask), high = half_raw_high(halves, half_mask);
-    v128_t low_minimum = low, high_minimum = high;
-    if (has_minimum) {
-      halves = wasm_v128_load(halves_at + SCALE_BYTES);
-      low_minimum = half_low(halves, half_mask);
-      high_minimum = half_high(halves, half_mask);
-    }
-    UNROLL for (int t = 0; t < tokens; t++) {
-      v128_t scale = wasm_v128_load32_splat(&terms[t].scale);
-      v128_t a = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(sums[2 * t]), wasm_f32x4_mul(low, scale));
-      v128_t e =
-          wasm_f32x4_mul(wasm_f32x4_convert_i32x4(sums[2 * t + 1]), wasm_f32x4_mul(high, scale));
-      totals[2 * t] = wasm_f32x4_add(totals[2 * t], a);
-      totals[2 * t + 1] = wasm_f32x4_add(totals[2 * t + 1], e);
-      if (has_minimum) {
-        v128_t by = wasm_v128_load32_splat(minimum_factors + t);
-        totals[2 * t] = wasm_f32x4_add(totals[2 * t], wasm_f32x4_mul(low_minimum, by));
-        totals[2 * t + 1] = wasm_f32x4_add(totals[2 * t + 1], wasm_f32x4_mul(high_minimum, by));
+// One token's words of a block to every tile-th place.
+INLINE void spread_words(const int tile, const int8_t *from, int8_t *to) {
+  UNROLL for (int w = 0; w < X_WORDS; w++) { __builtin_memcpy(to + 4 * tile * w, from + 4 * w, 4); }
+}
+
+// What the 16-bit sums of a block start at: the lanes of one row share the correction, each by the
+// columns that it adds up, so that the whole sum of a lane fits in 16 bits.
+INLINE int32_t pair_start(const Reading *r, const int8_t *x, int32_t correction) {
+  int32_t even = 0;
+  for (int c = 0; c < BLOCK; c += 4) even += x[c] + x[c + 1];
+  const int32_t zero256 = r->truncated ? r->zero256 : 256 * r->zero / (r->two_planes ? 16 : 1);
+  const int32_t share = (zero256 * even) >> 8;
+  return (int32_t)(((uint32_t)-share & 0xffff) | ((uint32_t)(share - correction) << 16));
+}
+
+// The tiles of all tokens of a call, (tile, block).
+static void prepare_tiles(const Matrix *m, const Reading *r, const Quantized *x,
+                          const uint32_t *from, uint32_t tokens, int8_t *out) {
+  const uint32_t blocks = m->columns / BLOCK, x_bytes = BLOCK * activation_bytes();
+  const int divisor = r->two_planes ? START_DIVISOR_TWO_PLANES : 1;
+  const int pairs = activation_bytes() == 1 && dot_method == DOT_PAIRS;
+  const float inverse = r->inverse;
+  for (uint32_t token = 0; token < tokens; token += TILE) {
+    const uint32_t tile = tile_size(token, tokens), count = min_u32(tile, tokens - token);
+    const size_t block_bytes = tile_block_bytes(tile);
+    for (uint32_t t = 0; t < tile; t++) {
+      // Places that no token takes repeat the last one, whose products are dropped.
+      const size_t row = mapped(from, token + min_u32(t, count - 1));
+      const int8_t *digits = x->digits + row * blocks * x_bytes;
+      const int32_t *sums = x->sums + row * blocks;
+      const float *scales = x->scales + row * blocks;
+      int8_t *to = out + 4 * t;
+      for (uint32_t b = 0; b < blocks; b++) {
+        if (tile == 1) {
+          spread_words(1, digits, to);
+        } else {
+          spread_words(TILE, digits, to);
+        }
+        int32_t *terms = (int32_t *)(to + (size_t)4 * X_WORDS * tile);
+        const int32_t correction = zero_correction(r, sums[b]) / divisor;
+        terms[0] = pairs ? pair_start(r, digits, correction) : -correction;
+        ((float *)terms)[tile] = scales[b];
+        // Without the 2^112 of the scales: times a sum of up to 4064 it would leave float's range.
+        if (m->has_minimum) {
+          ((float *)terms)[2 * tile] = scales[b] * (1 / TWO_112) * (float)sums[b] * inverse;
+        }
+        digits += x_bytes;
+        to += block_bytes;
       }
     }
-    UNROLL for (int t = 0; t < tokens; t++) xs[t] += x_bytes;
-    terms += tokens;
-    minimum_factors += tokens;
-    digits += PANEL_BLOCK;
-    halves_at += panel->hi_bytes;
-  }
-  UNROLL for (int t = 0; t < tokens; t++) {
-    wasm_v128_store(partial + GROUP * t, totals[2 * t]);
-    wasm_v128_store(partial + GROUP * t + 4, totals[2 * t + 1]);
+    out += blocks * block_bytes;
   }
 }
 
+// ---- products ----
+
+typedef struct {
+  const uint8_t *panel, *scales;  // scales: the hi plane's blocks of this group and panel
+  uint32_t hi_bytes, count;
+} Panel;
+
+// Adds the panel's products to the partial sums of a tile of tokens; `x`: their blocks.
+INLINE void multiply_tile(const int dot, const int tile, const int two, const int has_minimum,
+                          const Panel *panel, const int8_t *x, float *partial) {
+  const int at_once = tokens_at_once(dot, tile, two);
+  v128_t totals[2 * TILE], half_mask = wasm_i32x4_const_splat((int32_t)HALF_RAW_MASK);
+  UNROLL for (int i = 0; i < 2 * tile; i++) totals[i] = wasm_v128_load(partial + 4 * i);
+  const uint8_t *halves_at = panel->scales, *digits = panel->panel;
+  const uint8_t *const end = digits + (size_t)panel->count * panel_block_bytes(two);
+  const uint32_t hi_bytes = panel->hi_bytes;
+  while (digits < end) {
+    UNROLL for (int first = 0; first < tile; first += at_once) {
+      // Fresh pointers: what follows is reached by constant offsets.
+      const uint8_t *block_digits = digits, *block_halves = halves_at;
+      const int8_t *block_x = x;
+      KEEP(block_digits);
+      KEEP(block_x);
+      KEEP(block_halves);
+      const int8_t *terms = block_x + 4 * X_WORDS * tile + 4 * first;
+      v128_t sums[2 * TILE];
+      dot_block(dot, at_once, tile, two, block_digits, block_x + 4 * first, terms, sums);
+      v128_t halves = wasm_v128_load(block_halves);
+      v128_t low = half_raw_low(halves, half_mask), high = half_raw_high(halves, half_mask);
+      v128_t low_minimum = low, high_minimum = high;
+      if (has_minimum) {
+        halves = wasm_v128_load(block_halves + SCALE_BYTES);
+        low_minimum = half_low(halves, half_mask);
+        high_minimum = half_high(halves, half_mask);
+      }
+      UNROLL for (int t = 0; t < at_once; t++) {
+        v128_t scale = wasm_v128_load32_splat(terms + 4 * (tile + t));
+        v128_t a =
+            wasm_f32x4_mul(wasm_f32x4_convert_i32x4(sums[2 * t]), wasm_f32x4_mul(low, scale));
+        v128_t e =
+            wasm_f32x4_mul(wasm_f32x4_convert_i32x4(sums[2 * t + 1]), wasm_f32x4_mul(high, scale));
+        v128_t *total = totals + 2 * (first + t);
+        total[0] = wasm_f32x4_add(total[0], a);
+        total[1] = wasm_f32x4_add(total[1], e);
+        if (has_minimum) {
+          v128_t by = wasm_v128_load32_splat(terms + 4 * (2 * tile + t));
+          total[0] = wasm_f32x4_add(total[0], wasm_f32x4_mul(low_minimum, by));
+          total[1] = wasm_f32x4_add(total[1], wasm_f32x4_mul(high_minimum, by));
+        }
+      }
+    }
+    x += tile_block_bytes(tile);
+    digits += panel_block_bytes(two);
+    halves_at += hi_bytes;
+  }
+  UNROLL for (int i = 0; i < 2 * tile; i++) wasm_v128_store(partial + 4 * i, totals[i]);
+}
+
 INLINE void matmat_groups(const int dot, const int two, const int has_minimum, const Matrix *m,
-                          const Quantized *x, TokenMap map, uint32_t tokens, const Corrections *c,
+                          const int8_t *tiles, const uint32_t *to, uint32_t tokens,
                           const float *bias, float factor, float *out, uint32_t group_begin,
                           uint32_t group_end, float *partial, uint8_t *panel_bytes) {
-  const uint32_t blocks = m->columns / BLOCK,
+  const uint32_t blocks = m->columns / BLOCK, most = PANEL_BYTES / panel_block_bytes(two),
                  hi_bytes = SCALE_BYTES * (1 + has_minimum) + DIGIT_BYTES;
+  const uint32_t padded = (tokens + TILE - 1) & ~(TILE - 1u);
   for (uint32_t group = group_begin; group < group_end; group++) {
-    __builtin_memset(partial, 0, (size_t)tokens * GROUP * 4);
-    for (uint32_t first = 0; first < blocks; first += PANEL_BLOCKS) {
+    __builtin_memset(partial, 0, (size_t)padded * GROUP * 4);
+    for (uint32_t first = 0; first < blocks; first += most) {
       size_t index = (size_t)group * blocks + first;
-      Panel panel = {panel_bytes, m->hi + index * hi_bytes, hi_bytes, first,
-                     min_u32(PANEL_BLOCKS, blocks - first)};
+      Panel panel = {panel_bytes, m->hi + index * hi_bytes, hi_bytes,
+                     min_u32(most, blocks - first)};
       for (uint32_t b = 0; b < panel.count; b++) {
-        unpack_block(two, panel_bytes + b * PANEL_BLOCK,
+        unpack_block(two, panel_bytes + b * panel_block_bytes(two),
                      panel.scales + (b + 1) * hi_bytes - DIGIT_BYTES,
                      two ? m->lo + (index + b) * DIGIT_BYTES : NULL);
       }
-      uint32_t t = 0;
-      for (; t + TILE <= tokens; t += TILE)
-        multiply_tile(dot, TILE, two, has_minimum, &panel, x, map.from, blocks, t, c,
-                      partial + GROUP * t);
-      for (; t < tokens; t++)
-        multiply_tile(dot, 1, two, has_minimum, &panel, x, map.from, blocks, t, c,
-                      partial + GROUP * t);
+      const int8_t *x = tiles;
+      for (uint32_t t = 0; t < tokens; t += TILE) {
+        const uint32_t tile = tile_size(t, tokens), bytes = tile_block_bytes(tile);
+        const int8_t *from = x + (size_t)first * bytes;
+        if (tile == TILE) {
+          multiply_tile(dot, TILE, two, has_minimum, &panel, from, partial + GROUP * t);
+        } else {
+          multiply_tile(dot, 1, two, has_minimum, &panel, from, partial + GROUP * t);
+        }
+        x += (size_t)blocks * bytes;
+      }
     }
     v128_t factors = wasm_f32x4_splat(factor);
     for (uint32_t t = 0; t < tokens; t++) {
       store_group(m, group, wasm_v128_load(partial + GROUP * t),
                   wasm_v128_load(partial + GROUP * t + 4), factors, bias,
-                  out + (size_t)mapped(map.to, t) * m->rows);
+                  out + (size_t)mapped(to, t) * m->rows);
     }
   }
 }
 
-typedef void (*Matmat)(const Matrix *m, const Quantized *x, TokenMap map, uint32_t tokens,
-                       const Corrections *c, const float *bias, float factor, float *out,
-                       uint32_t begin, uint32_t end, float *partial, uint8_t *panel);
+typedef void (*Matmat)(const Matrix *m, const int8_t *tiles, const uint32_t *to, uint32_t tokens,
+                       const float *bias, float factor, float *out, uint32_t begin, uint32_t end,
+                       float *partial, uint8_t *panel);
 
 #define MATMAT_VARIANT(dot, two, has_minimum)                                                    \
   static void matmat_##dot##_##two##_##has_minimum(                                              \
-      const Matrix *m, const Quantized *x, TokenMap map, uint32_t tokens, const Corrections *c,  \
+      const Matrix *m, const int8_t *tiles, const uint32_t *to, uint32_t tokens,                 \
       const float *bias, float factor, float *out, uint32_t begin, uint32_t end, float *partial, \
       uint8_t *panel) {                                                                          \
-    matmat_groups(dot, two, has_minimum, m, x, map, tokens, c, bias, factor, out, begin, end,    \
+    matmat_groups(dot, two, has_minimum, m, tiles, to, tokens, bias, factor, out, begin, end,    \
                   partial, panel);                                                               \
   }
 
@@ -268,37 +368,32 @@ EXPORT(hermit_choose_dot) uint32_t hermit_choose_dot(uint32_t method) {
 
 static const TokenMap every_token = {NULL, NULL};
 
-// Scratch of a matmat: corrections, sums of one group's rows, one unpacked panel.
+// Scratch of a matmat: the tokens' tiles, sums of one group's rows, one unpacked panel.
 typedef struct {
-  Corrections corrections;
+  int8_t *tiles;
   float *partial;
   uint8_t *panel;
 } MatmatScratch;
 
 INLINE MatmatScratch matmat_scratch(const Matrix *m, uint32_t tokens, uint8_t *scratch) {
-  const size_t count = (size_t)tokens * (m->columns / BLOCK);
-  float *partial = (float *)(scratch + ((count * 12 + 15) & ~(size_t)15));
-  return (MatmatScratch){{(BlockTerms *)scratch, (float *)scratch + 2 * count},
-                         partial,
-                         (uint8_t *)(partial + (size_t)tokens * GROUP)};
+  const uint32_t padded = (tokens + TILE - 1) & ~(TILE - 1u);
+  float *partial = (float *)(scratch + (size_t)(m->columns / BLOCK) * tile_block_bytes(padded));
+  return (MatmatScratch){(int8_t *)scratch, partial, (uint8_t *)(partial + padded * GROUP)};
 }
 
 static void prepare_mapped(const Matrix *m, const Quantized *x, TokenMap map, uint32_t tokens,
                            uint32_t precision, uint8_t *scratch) {
   const Reading r = reading_of(m, precision);
-  MatmatScratch s = matmat_scratch(m, tokens, scratch);
-  prepare_corrections(m, &r, x, map.from, 0, tokens, tokens - tokens % TILE, 1,
-                      start_divisor(r.two_planes, START_DIVISOR_TWO_PLANES), &s.corrections);
+  prepare_tiles(m, &r, x, map.from, tokens, (int8_t *)scratch);
 }
 
-static void run_mapped(const Matrix *m, const Quantized *x, TokenMap map, uint32_t tokens,
-                       uint32_t precision, const float *bias, float *out, uint32_t group_begin,
-                       uint32_t group_end, uint8_t *prepared) {
+static void run_mapped(const Matrix *m, TokenMap map, uint32_t tokens, uint32_t precision,
+                       const float *bias, float *out, uint32_t group_begin, uint32_t group_end,
+                       uint8_t *prepared) {
   const Reading r = reading_of(m, precision);
   const MatmatScratch s = matmat_scratch(m, tokens, prepared);
-  matmats[dot_method][r.two_planes][m->has_minimum](m, x, map, tokens, &s.corrections, bias,
-                                                    r.factor, out, group_begin, group_end,
-                                                    s.partial, s.panel);
+  matmats[dot_method][r.two_planes][m->has_minimum](m, s.tiles, map.to, tokens, bias, r.factor, out,
+                                                    group_begin, group_end, s.partial, s.panel);
 }
 
 // What all groups of a matmat need, once for the whole of it.
@@ -307,10 +402,9 @@ void matmat_prepare(const Matrix *m, const Quantized *x, uint32_t tokens, uint32
   prepare_mapped(m, x, every_token, tokens, precision, scratch);
 }
 
-void matmat_run(const Matrix *m, const Quantized *x, uint32_t tokens, uint32_t precision,
-                const float *bias, float *out, uint32_t group_begin, uint32_t group_end,
-                uint8_t *prepared) {
-  run_mapped(m, x, every_token, tokens, precision, bias, out, group_begin, group_end, prepared);
+void matmat_run(const Matrix *m, uint32_t tokens, uint32_t precision, const float *bias, float *out,
+                uint32_t group_begin, uint32_t group_end, uint8_t *prepared) {
+  run_mapped(m, every_token, tokens, precision, bias, out, group_begin, group_end, prepared);
 }
 
 // out (tokens, rows) = x * matrix^T + bias for the groups [group_begin, group_end).
@@ -319,7 +413,7 @@ void matmat_planes_8x4(const Matrix *m, const Quantized *x, uint32_t tokens, uin
                        const float *bias, float *out, uint32_t group_begin, uint32_t group_end,
                        uint8_t *scratch) {
   matmat_prepare(m, x, tokens, precision, scratch);
-  matmat_run(m, x, tokens, precision, bias, out, group_begin, group_end, scratch);
+  matmat_run(m, tokens, precision, bias, out, group_begin, group_end, scratch);
 }
 
 // The same for the `tokens` tokens of a map.
@@ -327,5 +421,5 @@ void matmat_mapped_8x4(const Matrix *m, const Quantized *x, TokenMap map, uint32
                        uint32_t precision, const float *bias, float *out, uint32_t group_begin,
                        uint32_t group_end, uint8_t *scratch) {
   prepare_mapped(m, x, map, tokens, precision, scratch);
-  run_mapped(m, x, map, tokens, precision, bias, out, group_begin, group_end, scratch);
+  run_mapped(m, map, tokens, precision, bias, out, group_begin, group_end, scratch);
 }

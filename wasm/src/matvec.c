@@ -230,9 +230,22 @@ static const Matvec matvecs[DOT_COUNT][2][2] = {MATVEC_TABLE(0)};
 void matvec_prepare(const Matrix *m, const Quantized *x, uint32_t token, uint32_t precision,
                     uint8_t *scratch) {
   const Reading r = reading_of(m, precision);
-  Corrections c = {(BlockTerms *)scratch, (float *)scratch + 2 * (m->columns / BLOCK)};
-  prepare_corrections(m, &r, x, NULL, token, token + 1, 0, MATVEC_UNIT,
-                      start_divisor(r.two_planes, 16), &c);
+  const uint32_t blocks = m->columns / BLOCK;
+  const int32_t *sums = x->sums + (size_t)token * blocks;
+  const float *scales = x->scales + (size_t)token * blocks;
+  BlockTerms *terms = (BlockTerms *)scratch;
+  float *minimum_factors = (float *)scratch + 2 * blocks;
+  // Sums of four are multiplied by 16 between the planes.
+  const int divisor = r.two_planes && dot_method == DOT_QUADS ? 16 : 1;
+  // Without the 2^112 of the scales: times a sum of up to 4064 it would leave float's range.
+  const float inverse = r.inverse * (float)MATVEC_UNIT;
+  for (uint32_t b = 0; b < blocks; b++) {
+    terms[b].start = -MATVEC_UNIT * (zero_correction(&r, sums[b]) / divisor);
+    terms[b].scale = scales[b];
+    if (m->has_minimum) {
+      minimum_factors[b] = scales[b] * (1 / TWO_112) * (float)sums[b] * inverse;
+    }
+  }
 }
 
 void matvec_run(const Matrix *m, const Quantized *x, uint32_t token, uint32_t precision,

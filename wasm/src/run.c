@@ -111,7 +111,7 @@ static void run_matmul(const Command *c, Worker *w, uint32_t rows, uint32_t begi
     matvec_run(m, x, 0, w->step->precision, bias, out, begin, end, w->scratch);
   } else {
     if (fresh) matmat_prepare(m, x, rows, w->step->precision, w->scratch);
-    matmat_run(m, x, rows, w->step->precision, bias, out, begin, end, w->scratch);
+    matmat_run(m, rows, w->step->precision, bias, out, begin, end, w->scratch);
   }
 }
 
