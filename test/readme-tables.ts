@@ -6,7 +6,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format } from 'prettier';
-import { highBlockBytes, planeFormats } from '../src/engine/backend/wasm/plane-formats.ts';
+import { highBlockBytes, planeFormats } from '../src/engine/backend/plane-formats.ts';
 import { quantType } from '../src/engine/formats/quants/registry.ts';
 import { tensorTypeIds, type TensorType } from '../src/engine/graph/dtype.ts';
 import { supportedArchitectures } from '../src/engine/models/registry.ts';

@@ -1,13 +1,9 @@
 /** What every backend checks before it compiles a graph. */
 import { AppError } from '../../common/errors.ts';
+import { inconsistent } from '../graph/inconsistent.ts';
 import type { Graph } from '../graph/ops.ts';
 import { checkGraph } from '../graph/shape-rules.ts';
 import type { CompileOptions, WeightHandle } from './backend.ts';
-
-/** A graph made by our own code that cannot be right. */
-export function inconsistent(what: string): AppError {
-  return new AppError('internal', `The model's graph cannot be compiled: ${what}.`);
-}
 
 /** @throws AppError `invalid-argument` */
 export function checkCounts({ maxTokens, maxOutputs }: CompileOptions): void {

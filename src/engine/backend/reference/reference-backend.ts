@@ -9,7 +9,8 @@
 import { AppError, toAppError } from '../../../common/errors.ts';
 import { quantType, rowBytes } from '../../formats/quants/registry.ts';
 import { checkGraph } from '../../graph/shape-rules.ts';
-import { checkPositions, learnedPositions } from '../learned-positions.ts';
+import { graphNeeds } from '../../graph/graph-needs.ts';
+import { checkPositions } from '../step-checks.ts';
 import type { ActivationId, EmbedOp, Graph, HeadPart, Op, WeightId } from '../../graph/ops.ts';
 import type {
   Backend,
@@ -336,10 +337,8 @@ class ReferenceExecutable implements Executable {
     this.#maxOutputs = options.maxOutputs;
     this.#graph = graph;
     this.#weights = weights;
-    this.#positions = learnedPositions(
-      graph,
-      weights.map(({ spec }) => spec),
-    );
+    const shapes = weights.map(({ spec }) => spec);
+    this.#positions = graphNeeds(graph, shapes).positions;
     this.#buffers = graph.activations.map(
       ({ rows, columns }) =>
         new Float64Array(columns * (rows === 'tokens' ? options.maxTokens : options.maxOutputs)),

@@ -3,7 +3,8 @@
  * side asserts the sizes; `KERNEL_ABI` ties both sides together.
  */
 import type { KvType } from '../backend.ts';
-import type { PlaneFormat } from './plane-formats.ts';
+import { floatWord } from '../operator-words.ts';
+import type { PlaneFormat } from '../plane-formats.ts';
 
 export const MATRIX_WORDS = 12;
 export const CACHE_WORDS = 4;
@@ -70,27 +71,8 @@ export function commandWord(name: CommandName, joined: boolean): number {
   return commandCodes[name] + (joined ? 65536 : 0);
 }
 
-export const rowCodes = { tokens: 0, outputs: 1 } as const;
-export const embedCodes = { token: 0, position: 1, first: 2 } as const;
 export const normCodes = { none: 0, rms: 1, layer: 2 } as const;
-export const gateCodes = {
-  silu: 0,
-  gelu: 1,
-  'gelu-tanh': 2,
-  identity: 3,
-  'clamped-silu': 4,
-} as const;
-export const gatingCodes = { softmax: 0, sigmoid: 1, 'softmax-of-chosen': 2 } as const;
 export const kvTypeCodes: Readonly<Record<KvType, number>> = { f32: 0, f16: 1, q8: 2 };
-
-const scratchFloat = new Float32Array(1);
-const scratchWord = new Uint32Array(scratchFloat.buffer);
-
-/** The bits of a float32, to be stored as a word. */
-export function floatWord(value: number): number {
-  scratchFloat[0] = value;
-  return scratchWord[0] as number;
-}
 
 export interface MatrixPlacement {
   readonly rows: number;

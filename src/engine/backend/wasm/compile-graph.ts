@@ -9,6 +9,13 @@
  */
 import { alignUp } from '../../../common/bytes.ts';
 import { AppError } from '../../../common/errors.ts';
+import {
+  fuseForDecode,
+  type AttendOp,
+  type FusedGraph,
+  type ProjectOp,
+} from '../../graph/decode-fusion.ts';
+import { graphNeeds } from '../../graph/graph-needs.ts';
 import { planMemory } from '../../graph/memory-planner.ts';
 import type {
   ActivationId,
@@ -27,33 +34,22 @@ import type {
   HeadPart,
 } from '../../graph/ops.ts';
 import type { CompileOptions } from '../backend.ts';
-import { checkCounts, inconsistent } from '../graph-checks.ts';
-import { learnedPositions } from '../learned-positions.ts';
+import { inconsistent } from '../../graph/inconsistent.ts';
+import { checkCounts } from '../graph-checks.ts';
+import { embedCodes, floatWord, gateCodes, gatingCodes, rowCodes } from '../operator-words.ts';
+import { BLOCK_COLUMNS } from '../plane-formats.ts';
+import { isSameRotation, rotaryTableSize } from '../rotary-table.ts';
 import {
   COMMAND_WORDS,
   commandWord,
-  embedCodes,
-  floatWord,
-  gateCodes,
-  gatingCodes,
   MOST_SHARED_KV_HEADS,
   normCodes,
-  rowCodes,
   STEP_WORDS,
   type CommandName,
 } from './command-layout.ts';
-import type {
-  CacheLayerNeeds,
-  CacheNeeds,
-  CommandList,
-  CompiledGraph,
-  ObservableInput,
-  RopeTable,
-} from './compiled-graph.ts';
-import { fuseForDecode, type AttendOp, type FusedGraph, type ProjectOp } from './decode-fusion.ts';
+import type { CommandList, CompiledGraph, ObservableInput, RopeTable } from './compiled-graph.ts';
 import { findWeights, unsupportedReason } from './graph-inputs.ts';
 import type { Kernels } from './kernel-module.ts';
-import { BLOCK_COLUMNS } from './plane-formats.ts';
 import {
   bufferLifetimes,
   cacheLayer,
@@ -106,9 +102,6 @@ class ListCompiler {
   /** Of attentions that threads share: largest number of query heads, and of a head's components. */
   #heads = 0;
   #headDim = 0;
-  readonly #cacheLayers = new Map<number, CacheLayerNeeds>();
-  readonly #recurrent = new Map<number, number>();
-  #vocabularySize = Infinity;
 
   constructor(
     graph: Graph,
@@ -133,12 +126,6 @@ class ListCompiler {
       else this.#addOp(op);
     }
     return this.#emit(result);
-  }
-
-  /** What the list needs of the cache and of token ids. */
-  needs(): { readonly cache: CacheNeeds; readonly vocabularySize: number } {
-    const cache = { layers: this.#cacheLayers, recurrent: this.#recurrent };
-    return { cache, vocabularySize: this.#vocabularySize };
   }
 
   #rowCount(rows: RowExtent): number {
@@ -194,8 +181,7 @@ class ListCompiler {
     }
     switch (op.op) {
       case 'embed': {
-        const { spec, address } = this.#weight(op.table);
-        if (op.by === 'token') this.#vocabularySize = Math.min(this.#vocabularySize, spec.rows);
+        const { address } = this.#weight(op.table);
         this.#add('embed', 'tokens', [], op.out, (at) => [
           address,
           embedCodes[op.by],
@@ -224,10 +210,6 @@ class ListCompiler {
         return;
       }
       case 'cache-write':
-        this.#noteCache(op.layer, {
-          keyWidth: this.#activation(op.k).columns,
-          valueWidth: this.#activation(op.v).columns,
-        });
         this.#add('cache-write', 'tokens', [op.k, op.v], cacheLayer(op.layer), (at) => [
           op.layer,
           at(op.k),
@@ -259,7 +241,6 @@ class ListCompiler {
         const { columns } = this.#activation(op.x);
         const taps = this.#weight(op.weight).spec.columns;
         const [weight, bias] = [this.#vector(op.weight), this.#vector(op.bias)];
-        this.#noteRecurrent(op.slot, (taps - 1) * columns);
         this.#add('causal-convolution', 'tokens', [op.x], op.out, (at) => [
           at(op.x),
           weight,
@@ -401,7 +382,6 @@ class ListCompiler {
     const { columns } = this.#activation(op.x);
     const { columns: states } = this.#activation(op.inputs);
     const [rates, skip] = [this.#vector(op.rates), this.#vector(op.skip)];
-    this.#noteRecurrent(op.slot, columns * states);
     const reads = [op.x, op.steps, op.inputs, op.reads];
     this.#add('selective-scan', 'tokens', reads, op.out, (at) => [
       at(op.x),
@@ -520,8 +500,6 @@ class ListCompiler {
 
   #addAttention(op: AttentionOp): void {
     const { heads, kvHeads, headDim, valueDim, layer, window } = op;
-    const widths = { keyWidth: kvHeads * headDim, valueWidth: kvHeads * valueDim };
-    this.#noteCache(layer, { ...widths, kvHeads });
     this.#needScratch(
       this.#kernels.call('scratch_attention_bytes', heads, kvHeads, headDim, valueDim),
     );
@@ -583,8 +561,6 @@ class ListCompiler {
   #addAttend({ attention, write, rope }: AttendOp): void {
     const { heads, kvHeads, headDim, layer, window, q, out } = attention;
     const { k, v } = write;
-    const width = kvHeads * headDim;
-    this.#noteCache(layer, { keyWidth: width, valueWidth: width, kvHeads });
     this.#needScratch(this.#kernels.call('scratch_attend_bytes', heads, kvHeads, headDim));
     this.#heads = Math.max(this.#heads, heads);
     this.#headDim = Math.max(this.#headDim, headDim);
@@ -606,39 +582,12 @@ class ListCompiler {
 
   #ropeTable(op: RopeOp): RopeTable {
     const { inverseFrequencies, magnitude } = op;
-    const known = this.#ropeTables.find(
-      (table) =>
-        table.magnitude === magnitude &&
-        table.inverseFrequencies.length === inverseFrequencies.length &&
-        table.inverseFrequencies.every((value, i) => value === inverseFrequencies[i]),
-    );
+    const known = this.#ropeTables.find((table) => isSameRotation(table, op));
     if (known !== undefined) return known;
-    const bytes = this.#options.maxTokens * 2 * inverseFrequencies.length * 4;
+    const bytes = rotaryTableSize(op, this.#options.maxTokens) * 4;
     const table = { inverseFrequencies, magnitude, address: this.#allocate(bytes) };
     this.#ropeTables.push(table);
     return table;
-  }
-
-  /** What this operator says of a layer of the cache must be what the others say of it. */
-  #noteCache(layer: number, says: Partial<CacheLayerNeeds>): void {
-    const nothing = { keyWidth: null, valueWidth: null, kvHeads: null };
-    const known = { ...nothing, ...this.#cacheLayers.get(layer) };
-    const agrees = (name: keyof CacheLayerNeeds): boolean => {
-      return known[name] === null || says[name] === undefined || known[name] === says[name];
-    };
-    const consistent = agrees('keyWidth') && agrees('valueWidth') && agrees('kvHeads');
-    if (!Number.isSafeInteger(layer) || layer < 0 || !consistent) {
-      throw inconsistent(`the operators of layer ${layer} differ in the shape of its keys`);
-    }
-    this.#cacheLayers.set(layer, { ...known, ...says });
-  }
-
-  /** Every recurrent block belongs to one operator, which moves it on once a step. */
-  #noteRecurrent(slot: number, size: number): void {
-    if (!Number.isSafeInteger(slot) || slot < 0 || this.#recurrent.has(slot)) {
-      throw inconsistent(`two operators share the recurrent block ${slot}`);
-    }
-    this.#recurrent.set(slot, size);
   }
 
   #needScratch(bytes: number): void {
@@ -720,19 +669,18 @@ export function compileGraph(
   const weights = findWeights(graph, options, kernels);
   const shared = { kernels, threads, weights, blocks };
   try {
-    const compiler = new ListCompiler(graph, options, shared);
-    const prefill = compiler.compile(graph);
+    const needs = graphNeeds(
+      graph,
+      weights.map(({ spec }) => spec),
+    );
+    const prefill = new ListCompiler(graph, options, shared).compile(graph);
     const decode = new ListCompiler(graph, { maxTokens: 1, maxOutputs: 1 }, shared).compile(
       fuseForDecode(graph, MOST_SHARED_KV_HEADS),
     );
     return {
       prefill,
       decode,
-      ...compiler.needs(),
-      positions: learnedPositions(
-        graph,
-        weights.map(({ spec }) => spec),
-      ),
+      needs,
       weights,
       blocks,
       bytes: prefill.bytes + decode.bytes,

@@ -1,26 +1,12 @@
 /** What the graph compiler leaves in WASM memory, and what `run` must know about it. */
+import type { GraphNeeds } from '../../graph/graph-needs.ts';
 import type { RowExtent } from '../../graph/ops.ts';
+import type { Rotation } from '../rotary-table.ts';
 import type { WasmWeight } from './wasm-weight.ts';
 
 /** A table of cosines and sines, filled at every step, shared by equal rotations. */
-export interface RopeTable {
-  readonly inverseFrequencies: Float64Array;
-  readonly magnitude: number;
+export interface RopeTable extends Rotation {
   readonly address: number;
-}
-
-/** What a layer of the cache handed to `run` must look like; null: not known from the operators. */
-export interface CacheLayerNeeds {
-  /** kvHeads * headDim and kvHeads * valueDim. */
-  readonly keyWidth: number | null;
-  readonly valueWidth: number | null;
-  readonly kvHeads: number | null;
-}
-
-export interface CacheNeeds {
-  readonly layers: ReadonlyMap<number, CacheLayerNeeds>;
-  /** Numbers of each recurrent block, by slot. */
-  readonly recurrent: ReadonlyMap<number, number>;
 }
 
 /** Where the inputs of matrices lie, before the command of this number runs. */
@@ -72,11 +58,7 @@ export interface CompiledGraph {
   readonly prefill: CommandList;
   /** For steps of one token; the same bits. */
   readonly decode: CommandList;
-  readonly cache: CacheNeeds;
-  /** Token ids below this are valid; Infinity where no embedding reads them. */
-  readonly vocabularySize: number;
-  /** Positions below this have a learned vector; Infinity where none are needed. */
-  readonly positions: number;
+  readonly needs: GraphNeeds;
   readonly weights: readonly WasmWeight[];
   /** All memory of the executable. */
   readonly blocks: readonly number[];

@@ -4,7 +4,7 @@
  */
 import { MATRIX_WORDS, matrixWords } from './command-layout.ts';
 import type { Kernels } from './kernel-module.ts';
-import { planeBytes, planeFormats, SCALE_GAIN } from './plane-formats.ts';
+import { planeBytes, planeFormats, SCALE_GAIN } from '../plane-formats.ts';
 
 const ROWS = 256;
 const COLUMNS = 1024;

@@ -3,7 +3,7 @@
  * replaced by their mean.
  */
 import { float16ToNumber } from '../../../common/float16.ts';
-import { BLOCK_COLUMNS, GROUP_ROWS, highBlockBytes, type PlaneFormat } from './plane-formats.ts';
+import { BLOCK_COLUMNS, GROUP_ROWS, highBlockBytes, type PlaneFormat } from '../plane-formats.ts';
 import type { WasmHeap } from './wasm-heap.ts';
 
 /**

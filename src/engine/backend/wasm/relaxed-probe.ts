@@ -6,7 +6,7 @@
 import { quantType, rowBytes } from '../../formats/quants/registry.ts';
 import { MATRIX_WORDS, matrixWords } from './command-layout.ts';
 import type { Kernels } from './kernel-module.ts';
-import { planeBytes, planeFormats, SCALE_GAIN } from './plane-formats.ts';
+import { planeBytes, planeFormats, SCALE_GAIN } from '../plane-formats.ts';
 
 const ROWS = 40;
 const COLUMNS = 96;

@@ -28,10 +28,11 @@ import type {
   WeightWriter,
 } from '../backend.ts';
 import type { KvPositions } from '../kv-data.ts';
-import { checkPositions } from '../learned-positions.ts';
+import { fillRotaryTable, rotaryTableSize } from '../rotary-table.ts';
+import { checkStepInput } from '../step-checks.ts';
 import { COMMAND_WORDS, MOST_SHARED_KV_HEADS, STEP_WORDS } from './command-layout.ts';
 import { compileGraph } from './compile-graph.ts';
-import type { CommandList, CompiledGraph, RopeTable } from './compiled-graph.ts';
+import type { CommandList, CompiledGraph } from './compiled-graph.ts';
 import { chooseDotMethod } from './dot-method.ts';
 import { unsupportedReason } from './graph-inputs.ts';
 import { compileKernels, instantiateKernels, type Kernels } from './kernel-module.ts';
@@ -270,7 +271,10 @@ export class WasmBackend implements ObservableBackend {
     const mixed = precision === 'mixed';
     for (const weight of compiled.weights) weight.lowHidden = mixed && !weight.sensitive;
     heap.i32(list.tokens, tokens.length).set(tokens);
-    for (const table of list.ropeTables) this.#fillRopeTable(table, position, tokens.length);
+    for (const table of list.ropeTables) {
+      const values = heap.f32(table.address, rotaryTableSize(table, tokens.length));
+      fillRotaryTable(values, table, position, tokens.length);
+    }
     heap
       .u32(list.step, STEP_WORDS)
       .set([
@@ -415,46 +419,16 @@ export class WasmBackend implements ObservableBackend {
     executable: Executable,
     input: StepInput,
   ): { readonly compiled: CompiledGraph; readonly cache: WasmCache } {
-    const { tokens, position, outputs, precision, cache } = input;
-    const refuse = (message: string): AppError =>
-      new AppError('invalid-argument', message, {
-        details: { tokens: tokens.length, position, outputs, precision },
-      });
     if (!(executable instanceof WasmExecutable) || executable.owner !== this.#kernels) {
-      throw refuse('The step was compiled for another backend.');
+      throw new AppError('invalid-argument', 'The step was compiled for another backend.');
     }
     const { compiled, maxTokens, maxOutputs } = executable;
     if (compiled.weights.some((weight) => weight.released)) {
       throw new AppError('engine/not-loaded', 'The model was closed. Load it again.');
     }
-    if (tokens.length < 1 || tokens.length > maxTokens)
-      throw refuse('The step has too many tokens or none.');
-    const mostOutputs = Math.min(maxOutputs, tokens.length);
-    if (!Number.isInteger(outputs) || outputs < 0 || outputs > mostOutputs) {
-      throw refuse('The step asks for more results than it has tokens.');
-    }
-    if (precision !== 8 && precision !== 4 && precision !== 'mixed') {
-      throw refuse('The precision must be 8 or 4 bits, or mixed.');
-    }
-    for (const token of tokens) {
-      if (token < 0 || token >= compiled.vocabularySize) {
-        throw refuse(`The token ${token} is not in the model's vocabulary.`);
-      }
-    }
-    const own = this.#ownCache(cache);
-    const { spec } = own;
-    if (!own.fits(compiled.cache)) {
-      throw refuse('The conversation memory was made for another model.');
-    }
-    if (!Number.isInteger(position) || position < 0 || position + tokens.length > spec.capacity) {
-      throw new AppError(
-        'engine/context-overflow',
-        'The conversation is longer than the context. Start a new chat or load the model with a longer context.',
-        { details: { position, tokens: tokens.length, capacity: spec.capacity } },
-      );
-    }
-    checkPositions(compiled.positions, position + tokens.length);
-    return { compiled, cache: own };
+    const cache = this.#ownCache(input.cache);
+    checkStepInput(input, { maxTokens, maxOutputs, needs: compiled.needs });
+    return { compiled, cache };
   }
 
   #ownCache(cache: KvCacheHandle): WasmCache {
@@ -465,19 +439,5 @@ export class WasmBackend implements ObservableBackend {
       'invalid-argument',
       'The conversation memory belongs to another backend or was closed.',
     );
-  }
-
-  /** Angles in double precision: at position 100,000 a float32 angle is off by 0.004. */
-  #fillRopeTable(table: RopeTable, position: number, tokens: number): void {
-    const { inverseFrequencies, magnitude } = table;
-    const pairs = inverseFrequencies.length;
-    const values = this.#kernels.heap.f32(table.address, tokens * 2 * pairs);
-    for (let t = 0; t < tokens; t++) {
-      for (let i = 0; i < pairs; i++) {
-        const angle = (position + t) * (inverseFrequencies[i] as number);
-        values[t * 2 * pairs + i] = Math.cos(angle) * magnitude;
-        values[t * 2 * pairs + pairs + i] = Math.sin(angle) * magnitude;
-      }
-    }
   }
 }

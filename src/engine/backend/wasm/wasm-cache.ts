@@ -18,7 +18,6 @@ import {
   type SegmentRun,
 } from '../kv-segment.ts';
 import { CACHE_WORDS, kvTypeCodes } from './command-layout.ts';
-import type { CacheNeeds } from './compiled-graph.ts';
 import type { Kernels } from './kernel-module.ts';
 
 /** Copies of the recurrent blocks, outside WASM memory. */
@@ -107,21 +106,6 @@ export class WasmCache implements KvCacheHandle {
 
   get released(): boolean {
     return this.#released;
-  }
-
-  /** Whether a compiled graph finds here what its commands address. */
-  fits({ layers, recurrent }: CacheNeeds): boolean {
-    const attends = [...layers].every(([layer, needs]) => {
-      const shape = this.spec.layers[layer];
-      if (shape === undefined) return false;
-      const { kvHeads, headDim, valueDim } = shape;
-      return (
-        kvHeads * headDim === (needs.keyWidth ?? kvHeads * headDim) &&
-        kvHeads * valueDim === (needs.valueWidth ?? kvHeads * valueDim) &&
-        kvHeads === (needs.kvHeads ?? kvHeads)
-      );
-    });
-    return attends && [...recurrent].every(([slot, size]) => this.#recurrent[slot]?.size === size);
   }
 
   read(layer: number, first: number, count: number): KvPositions {

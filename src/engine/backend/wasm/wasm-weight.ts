@@ -15,7 +15,7 @@ import {
   planeFormats,
   SCALE_GAIN,
   type PlaneFormat,
-} from './plane-formats.ts';
+} from '../plane-formats.ts';
 
 /** What transcoders return, see wasm/src/transcode.c. */
 const FLAG_NOT_FINITE = 1;

@@ -3,7 +3,7 @@ import { AppError } from '../../../common/errors.ts';
 import type { Graph, Op } from '../../graph/ops.ts';
 import type { CompileOptions, StepInput } from '../backend.ts';
 import { checkCounts, weightsOf } from '../graph-checks.ts';
-import { checkPositions } from '../learned-positions.ts';
+import { checkStepInput } from '../step-checks.ts';
 import { GpuCache } from './gpu-cache.ts';
 import type { GpuExecutable } from './gpu-executable.ts';
 import type { GpuMemory } from './gpu-memory.ts';
@@ -80,52 +80,16 @@ export function checkStep(
   owner: GpuMemory,
   input: StepInput,
 ): GpuCache {
-  const { tokens, position, outputs, precision, cache } = input;
-  const refuse = (message: string): AppError =>
-    new AppError('invalid-argument', message, {
-      details: { tokens: tokens.length, position, outputs, precision },
-    });
   if (compiled.weights.some((weight) => weight.released)) {
     throw new AppError('engine/not-loaded', 'The model was closed. Load it again.');
   }
-  if (tokens.length < 1 || tokens.length > maxTokens) {
-    throw refuse('The step has too many tokens or none.');
-  }
-  const mostOutputs = Math.min(maxOutputs, tokens.length);
-  if (!Number.isInteger(outputs) || outputs < 0 || outputs > mostOutputs) {
-    throw refuse('The step asks for more results than it has tokens.');
-  }
-  if (precision !== 8 && precision !== 4 && precision !== 'mixed') {
-    throw refuse('The precision must be 8 or 4 bits, or mixed.');
-  }
-  for (const token of tokens) {
-    if (token < 0 || token >= compiled.vocabularySize) {
-      throw refuse(`The token ${token} is not in the model's vocabulary.`);
-    }
-  }
+  const { cache } = input;
   if (!(cache instanceof GpuCache) || cache.owner !== owner || cache.released) {
-    throw refuse('The conversation memory belongs to another backend or was closed.');
-  }
-  const { spec } = cache;
-  const attends = [...compiled.cache].every(([layer, needs]) => {
-    const has = spec.layers[layer];
-    return (
-      has !== undefined &&
-      has.kvHeads * has.headDim === needs.keyWidth &&
-      has.kvHeads * has.valueDim === needs.valueWidth &&
-      has.kvHeads === (needs.kvHeads ?? has.kvHeads)
-    );
-  });
-  const fits =
-    attends && [...compiled.recurrent].every(([slot, count]) => spec.recurrent?.[slot] === count);
-  if (!fits) throw refuse('The conversation memory was made for another model.');
-  if (!Number.isInteger(position) || position < 0 || position + tokens.length > spec.capacity) {
     throw new AppError(
-      'engine/context-overflow',
-      'The conversation is longer than the context. Start a new chat or load the model with a longer context.',
-      { details: { position, tokens: tokens.length, capacity: spec.capacity } },
+      'invalid-argument',
+      'The conversation memory belongs to another backend or was closed.',
     );
   }
-  checkPositions(compiled.positions, position + tokens.length);
+  checkStepInput(input, { maxTokens, maxOutputs, needs: compiled.needs });
   return cache;
 }

@@ -1,10 +1,10 @@
 /** Dispatches of attention and of what fills its cache. */
-import type { AttentionOp, CacheWriteOp, Graph } from '../../graph/ops.ts';
+import type { AttendOp } from '../../graph/decode-fusion.ts';
+import type { AttentionOp, CacheWriteOp } from '../../graph/ops.ts';
 import type { KvType } from '../backend.ts';
-import { floatWord } from '../wasm/command-layout.ts';
-import type { AttendOp } from '../wasm/decode-fusion.ts';
-import { inconsistent } from '../graph-checks.ts';
+import { inconsistent } from '../../graph/inconsistent.ts';
 import { kvElementBytes } from '../kv-data.ts';
+import { floatWord } from '../operator-words.ts';
 import type { Cost } from './cost.ts';
 import {
   flatGrid,
@@ -21,16 +21,14 @@ import type { StepList, View } from './step-list.ts';
 const WORD = 4;
 export const kvTypes = ['f32', 'f16', 'q8'] as const satisfies readonly KvType[];
 
-export function addCacheWrite(list: StepList, graph: Graph, op: CacheWriteOp): void {
+export function addCacheWrite(list: StepList, op: CacheWriteOp): void {
   const { layer } = op;
   const [keyWidth, valueWidth] = [op.k, op.v].map((id) => list.activation(id).columns) as [
     number,
     number,
   ];
   // How many heads there are is known from attention alone, which may stand later in the graph.
-  const kvHeads = kvHeadsOf(graph, layer);
-  list.memory.noteCache(layer, { keyWidth, valueWidth, kvHeads });
-  const heads = kvHeads ?? 1;
+  const heads = list.memory.needs.layers.get(layer)?.kvHeads ?? 1;
   const widest = Math.max(keyWidth, valueWidth);
   const [k, v] = [list.read(op.k), list.read(op.v)];
   const grids: Readonly<Record<KvType, (tokens: number) => Grid | null>> = {
@@ -57,7 +55,6 @@ export function addCacheWrite(list: StepList, graph: Graph, op: CacheWriteOp): v
 /** Rotation of queries and keys and the cache write of a layer in one, then its attention. */
 export function addAttend(list: StepList, { attention, write, rope }: AttendOp): void {
   const { layer, heads, kvHeads, headDim } = attention;
-  noteAttention(list, attention);
   const inputs = [attention.q, write.k, write.v].map((id) => list.read(id));
   const query = list.write(list.temporary(list.activation(attention.q)));
   const width = kvHeads * headDim;
@@ -94,14 +91,7 @@ export function addAttend(list: StepList, { attention, write, rope }: AttendOp):
 }
 
 export function addAttention(list: StepList, op: AttentionOp): void {
-  noteAttention(list, op);
   addAttentionOf(list, op, list.read(op.q));
-}
-
-function noteAttention(list: StepList, op: AttentionOp): void {
-  const { kvHeads, headDim, valueDim } = op;
-  const [keyWidth, valueWidth] = [kvHeads * headDim, kvHeads * valueDim];
-  list.memory.noteCache(op.layer, { keyWidth, valueWidth, kvHeads });
 }
 
 function addAttentionOf(list: StepList, op: AttentionOp, q: View): void {
@@ -161,14 +151,6 @@ function addAttentionOf(list: StepList, op: AttentionOp, q: View): void {
       return moved(splits * elements, elements);
     },
   });
-}
-
-/** Heads of the keys of a layer, which its attention knows; null where there is none. */
-function kvHeadsOf({ ops }: Graph, layer: number): number | null {
-  for (const op of ops) {
-    if (op.op === 'attention' && op.layer === layer) return op.kvHeads;
-  }
-  return null;
 }
 
 type CachePlace = (cache: GpuCache) => Slice;

@@ -5,11 +5,10 @@
  * There are two ways through a graph: one for any number of tokens, operator by operator, and one for a
  * single token, in which neighbouring operators are one dispatch.
  */
+import { fuseForDecode, type AttendOp } from '../../graph/decode-fusion.ts';
 import type { Graph, Op } from '../../graph/ops.ts';
 import type { CompileOptions } from '../backend.ts';
-import { learnedPositions } from '../learned-positions.ts';
-import { floatWord, gateCodes } from '../wasm/command-layout.ts';
-import { fuseForDecode, type AttendOp } from '../wasm/decode-fusion.ts';
+import { floatWord, gateCodes } from '../operator-words.ts';
 import { addAttend, addAttention, addCacheWrite } from './compile-attention.ts';
 import { addExpertMatmul, addMatmul } from './compile-products.ts';
 import { ProjectionCompiler } from './compile-projections.ts';
@@ -28,7 +27,7 @@ import type { CompiledGraph, Program } from './compiled-graph.ts';
 import { GraphMemory, type CompilerDevice } from './graph-memory.ts';
 import { StepList } from './step-list.ts';
 
-function addOp(list: StepList, graph: Graph, op: Op | AttendOp): void {
+function addOp(list: StepList, op: Op | AttendOp): void {
   switch (op.op) {
     case 'embed':
       addEmbed(list, op);
@@ -43,7 +42,7 @@ function addOp(list: StepList, graph: Graph, op: Op | AttendOp): void {
       addRope(list, op);
       return;
     case 'cache-write':
-      addCacheWrite(list, graph, op);
+      addCacheWrite(list, op);
       return;
     case 'attention':
       addAttention(list, op);
@@ -94,7 +93,7 @@ function addOp(list: StepList, graph: Graph, op: Op | AttendOp): void {
 function compileAny(graph: Graph, memory: GraphMemory, options: CompileOptions): Program {
   const { maxTokens, maxOutputs } = options;
   const list = new StepList(memory, graph.activations, { tokens: maxTokens, outputs: maxOutputs });
-  for (const op of graph.ops) addOp(list, graph, op);
+  for (const op of graph.ops) addOp(list, op);
   return list.emit(graph.result);
 }
 
@@ -102,17 +101,9 @@ function compileOne(graph: Graph, memory: GraphMemory): Program {
   const list = new StepList(memory, graph.activations, { tokens: 1, outputs: 1 });
   const { ops, result } = fuseForDecode(graph, Infinity);
   new ProjectionCompiler(list).addAll(ops, (op) => {
-    addOp(list, graph, op);
+    addOp(list, op);
   });
   return list.emit(result);
-}
-
-/** The least rows of the tables that tokens choose from; Infinity where there is none. */
-function vocabularySizeOf(graph: Graph, { weights }: GraphMemory): number {
-  return graph.ops.reduce((least, op) => {
-    const rows = op.op === 'embed' && op.by === 'token' ? weights[op.table]?.spec.rows : Infinity;
-    return Math.min(least, rows ?? Infinity);
-  }, Infinity);
 }
 
 /** @throws AppError `invalid-argument`, `not-supported`, `internal`, `model-file/missing-tensor`, `engine/out-of-memory` */
@@ -132,14 +123,7 @@ export function compileGraph(
       tokens: memory.tokens,
       resultColumns: graph.activations[graph.result]?.columns ?? 0,
       ropeTables: memory.ropeTables,
-      cache: memory.cache,
-      recurrent: memory.recurrent,
-      sliceable: graph.ops.every((op) => op.op !== 'attention' || op.causal),
-      vocabularySize: vocabularySizeOf(graph, memory),
-      positions: learnedPositions(
-        graph,
-        memory.weights.map(({ spec }) => spec),
-      ),
+      needs: memory.needs,
       weights: memory.weights,
       buffers: memory.buffers,
       bytes: memory.bytes,

@@ -1,6 +1,6 @@
 /** Dispatches of products with matrices, by what the device has and how many rows there are. */
 import type { ActivationId, ExpertMatmulOp, MatmulOp } from '../../graph/ops.ts';
-import { BLOCK_COLUMNS } from '../wasm/plane-formats.ts';
+import { BLOCK_COLUMNS } from '../plane-formats.ts';
 import { flatGrid, moved, type StepNumbers } from './dispatch.ts';
 import type { GpuFeatures } from './gpu-device.ts';
 import { FLOAT32_TILE_TOKENS, TILE_TOKENS, type KernelName } from './kernel-sources.ts';

@@ -8,8 +8,8 @@
  */
 import type { ActivationId, NormOp, RowExtent, WeightId } from '../../graph/ops.ts';
 import { operands } from '../../graph/shape-rules.ts';
-import { gateCodes } from '../wasm/command-layout.ts';
-import type { FusedOp, ProjectOp } from '../wasm/decode-fusion.ts';
+import { gateCodes } from '../operator-words.ts';
+import type { FusedOp, ProjectOp } from '../../graph/decode-fusion.ts';
 import { addMatmul, quantizedOf, quantizedRoom } from './compile-products.ts';
 import { addElementwise, addNorm, normWords } from './compile-rows.ts';
 import type { Cost } from './cost.ts';

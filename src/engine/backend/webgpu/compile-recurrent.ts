@@ -1,6 +1,6 @@
 /** Dispatches of the operators that keep a state beside positions. */
 import type { CausalConvolutionOp, SelectiveScanOp } from '../../graph/ops.ts';
-import { inconsistent } from '../graph-checks.ts';
+import { inconsistent } from '../../graph/inconsistent.ts';
 import { flatGrid, moved } from './dispatch.ts';
 import type { GpuCache } from './gpu-cache.ts';
 import type { Slice } from './gpu-memory.ts';
@@ -12,7 +12,7 @@ const THREADS = 64;
 export function addConvolution(list: StepList, op: CausalConvolutionOp): void {
   const { columns } = list.activation(op.x);
   const taps = list.memory.weight(op.weight).spec.columns;
-  const state = stateOf(list, op.slot, (taps - 1) * columns);
+  const state = stateOf(op.slot);
   const x = list.read(op.x);
   list.add({
     label: 'convolution',
@@ -37,7 +37,7 @@ export function addConvolution(list: StepList, op: CausalConvolutionOp): void {
 export function addScan(list: StepList, op: SelectiveScanOp): void {
   const { columns } = list.activation(op.x);
   const { columns: states } = list.activation(op.inputs);
-  const state = stateOf(list, op.slot, columns * states);
+  const state = stateOf(op.slot);
   const inputs = [op.x, op.steps, op.inputs, op.reads].map((id) => list.read(id));
   list.add({
     label: 'scan',
@@ -59,13 +59,7 @@ export function addScan(list: StepList, op: SelectiveScanOp): void {
   });
 }
 
-/** The block of a slot, whose size the operators of a graph must agree on. */
-function stateOf(list: StepList, slot: number, count: number): (cache: GpuCache) => Slice {
-  const { recurrent } = list.memory;
-  if ((recurrent.get(slot) ?? count) !== count) {
-    throw inconsistent(`the operators of state ${slot} differ in its size`);
-  }
-  recurrent.set(slot, count);
+function stateOf(slot: number): (cache: GpuCache) => Slice {
   return (cache) => {
     const found = cache.recurrent[slot];
     if (found === undefined) throw inconsistent('the conversation memory lacks a state');

@@ -9,7 +9,7 @@ import type {
   RouteOp,
   TakeOutputsOp,
 } from '../../graph/ops.ts';
-import { embedCodes, floatWord } from '../wasm/command-layout.ts';
+import { embedCodes, floatWord, gatingCodes } from '../operator-words.ts';
 import { flatGrid, moved } from './dispatch.ts';
 import type { KernelName } from './kernel-sources.ts';
 import { matrixWords, rowBytesOf, wholeSlab } from './matrix-parameters.ts';
@@ -147,9 +147,6 @@ export function addJoinHeads(list: StepList, op: JoinHeadsOp): void {
     cost: (step) => moved(rowsOf(step, rows) * columns, rowsOf(step, rows) * columns),
   });
 }
-
-/** `gating` in wgsl/route_f32.wgsl. */
-const gatingCodes = { softmax: 0, sigmoid: 1, 'softmax-of-chosen': 2 } as const;
 
 export function addRoute(list: StepList, op: RouteOp): void {
   const { rows, columns } = list.activation(op.scores);

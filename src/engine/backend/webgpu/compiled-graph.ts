@@ -1,5 +1,7 @@
 /** What compiling a graph leaves: dispatches, the memory they use, what they need of a cache. */
+import type { GraphNeeds } from '../../graph/graph-needs.ts';
 import type { KvType } from '../backend.ts';
+import type { Rotation } from '../rotary-table.ts';
 import type { Dispatch } from './dispatch.ts';
 import type { Slice } from './gpu-memory.ts';
 import type { GpuWeight } from './gpu-weight.ts';
@@ -11,20 +13,8 @@ export interface Program {
 }
 
 /** A table of cosines and sines, filled at every step, shared by equal rotations. */
-export interface RopeTable {
-  readonly inverseFrequencies: Float64Array;
-  readonly magnitude: number;
+export interface RopeTable extends Rotation {
   readonly slice: Slice;
-}
-
-/** What a layer of the cache handed to `run` must look like. */
-export interface CacheLayerNeeds {
-  /** kvHeads * headDim. */
-  readonly keyWidth: number;
-  /** kvHeads * valueDim. */
-  readonly valueWidth: number;
-  /** Null: not known from the operators. */
-  readonly kvHeads: number | null;
 }
 
 export interface CompiledGraph {
@@ -35,16 +25,7 @@ export interface CompiledGraph {
   readonly tokens: Slice;
   readonly resultColumns: number;
   readonly ropeTables: readonly RopeTable[];
-  /** By layer. */
-  readonly cache: ReadonlyMap<number, CacheLayerNeeds>;
-  /** Numbers of recurrent blocks, by slot. */
-  readonly recurrent: ReadonlyMap<number, number>;
-  /** Whether attention looks both ways, so that a step must not be cut into slices. */
-  readonly sliceable: boolean;
-  /** Token ids below this are valid; Infinity where no embedding reads them. */
-  readonly vocabularySize: number;
-  /** Positions below this have a learned vector; Infinity where none are needed. */
-  readonly positions: number;
+  readonly needs: GraphNeeds;
   readonly weights: readonly GpuWeight[];
   readonly buffers: readonly GPUBuffer[];
   readonly bytes: number;

@@ -6,7 +6,7 @@ import { AppError } from '../../../common/errors.ts';
 import { quantType, rowBytes } from '../../formats/quants/registry.ts';
 import type { WeightHandle, WeightSpec, WeightWriter } from '../backend.ts';
 import { addedErrors, noError, relativeLowError } from '../wasm/low-digit-error.ts';
-import { BLOCK_COLUMNS, GROUP_ROWS, planeFormats, SCALE_GAIN } from '../wasm/plane-formats.ts';
+import { BLOCK_COLUMNS, GROUP_ROWS, planeFormats, SCALE_GAIN } from '../plane-formats.ts';
 import type { GpuMemory, Slice } from './gpu-memory.ts';
 import { DIGIT_WORDS, SCALE_WORDS, type PlaneTranscoder } from './plane-transcoder.ts';
 

@@ -1,10 +1,12 @@
 /** What all ways through a graph share: its weights, the step's numbers, rotary tables, its needs. */
-import type { Graph, RopeOp, WeightId } from '../../graph/ops.ts';
+import { graphNeeds, type GraphNeeds } from '../../graph/graph-needs.ts';
+import type { Graph, WeightId } from '../../graph/ops.ts';
 import type { CompileOptions } from '../backend.ts';
-import { inconsistent } from '../graph-checks.ts';
+import { inconsistent } from '../../graph/inconsistent.ts';
+import { isSameRotation, rotaryTableSize, type Rotation } from '../rotary-table.ts';
 import { findWeights } from './check-graph.ts';
 import type { GpuFeatures } from './gpu-device.ts';
-import type { CacheLayerNeeds, RopeTable } from './compiled-graph.ts';
+import type { RopeTable } from './compiled-graph.ts';
 import { bufferUsage, type GpuMemory, type Slice } from './gpu-memory.ts';
 import type { GpuWeight } from './gpu-weight.ts';
 import type { Pipelines } from './pipelines.ts';
@@ -30,9 +32,7 @@ export class GraphMemory {
   /** Stand in for a bias, a weight or routes that are absent. */
   readonly nothing: Slice;
   readonly nothingWritable: Slice;
-  readonly cache = new Map<number, CacheLayerNeeds>();
-  /** Numbers of recurrent blocks, by slot. */
-  readonly recurrent = new Map<number, number>();
+  readonly needs: GraphNeeds;
   readonly #maxTokens: number;
   bytes = 0;
 
@@ -40,6 +40,10 @@ export class GraphMemory {
   constructor(graph: Graph, options: CompileOptions, on: CompilerDevice) {
     this.on = on;
     this.weights = findWeights(graph, options, on.memory);
+    this.needs = graphNeeds(
+      graph,
+      this.weights.map(({ spec }) => spec),
+    );
     this.#maxTokens = options.maxTokens;
     const { uniform, storage, copySource, copyTarget } = bufferUsage;
     this.step = this.whole('step', STEP_BYTES, uniform | copyTarget);
@@ -72,34 +76,14 @@ export class GraphMemory {
   }
 
   /** Equal rotations share a table. */
-  ropeTable({ inverseFrequencies, magnitude }: RopeOp): Slice {
-    const known = this.ropeTables.find(
-      (table) =>
-        table.magnitude === magnitude &&
-        table.inverseFrequencies.length === inverseFrequencies.length &&
-        table.inverseFrequencies.every((value, i) => value === inverseFrequencies[i]),
-    );
+  ropeTable(rotation: Rotation): Slice {
+    const known = this.ropeTables.find((table) => isSameRotation(table, rotation));
     if (known !== undefined) return known.slice;
-    const bytes = this.#maxTokens * 2 * inverseFrequencies.length * WORD;
+    const { inverseFrequencies, magnitude } = rotation;
+    const bytes = rotaryTableSize(rotation, this.#maxTokens) * WORD;
     const slice = this.whole('rope', bytes, bufferUsage.storage | bufferUsage.copyTarget);
     this.ropeTables.push({ inverseFrequencies, magnitude, slice });
     return slice;
-  }
-
-  /** What this operator says of a layer of the cache must be what the others say of it. */
-  noteCache(layer: number, needs: CacheLayerNeeds): void {
-    const before = this.cache.get(layer);
-    const kvHeads = before?.kvHeads ?? needs.kvHeads;
-    const consistent =
-      Number.isSafeInteger(layer) &&
-      layer >= 0 &&
-      needs.keyWidth === (before?.keyWidth ?? needs.keyWidth) &&
-      needs.valueWidth === (before?.valueWidth ?? needs.valueWidth) &&
-      (needs.kvHeads ?? kvHeads) === kvHeads;
-    if (!consistent) {
-      throw inconsistent(`the operators of layer ${layer} differ in the shape of its keys`);
-    }
-    this.cache.set(layer, { ...needs, kvHeads });
   }
 
   free(): void {

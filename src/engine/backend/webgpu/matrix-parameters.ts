@@ -1,6 +1,6 @@
 /** How a part of a weight is handed to kernels, and what multiplying with it costs. */
-import { floatWord } from '../wasm/command-layout.ts';
-import { BLOCK_COLUMNS, planeFormats } from '../wasm/plane-formats.ts';
+import { floatWord } from '../operator-words.ts';
+import { BLOCK_COLUMNS, planeFormats } from '../plane-formats.ts';
 import type { Cost } from './cost.ts';
 import type { Slice } from './gpu-memory.ts';
 import { planeSections, type GpuWeight, type WeightPart } from './gpu-weight.ts';

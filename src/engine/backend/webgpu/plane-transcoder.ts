@@ -14,7 +14,7 @@ import {
   planeBytes,
   planeFormats,
   type PlaneFormat,
-} from '../wasm/plane-formats.ts';
+} from '../plane-formats.ts';
 
 /** 32-bit words of the digits of one plane, and of one row of scales, for 8 rows by 32 columns. */
 export const DIGIT_WORDS = 32;

@@ -3,6 +3,7 @@
  * its result, in submissions of bounded time.
  */
 import type { StepInput } from '../backend.ts';
+import { fillRotaryTable, rotaryTableSize } from '../rotary-table.ts';
 import type { RopeTable } from './compiled-graph.ts';
 import { splitPositions } from './dispatch.ts';
 import type { GpuCache } from './gpu-cache.ts';
@@ -44,7 +45,7 @@ export class StepEncoder {
     const { tokens, position, outputs, precision } = input;
     let done = 0;
     // Only tokens whose results are not wanted are computed apart from the others.
-    while (executable.compiled.sliceable && tokens.length - outputs > done) {
+    while (executable.compiled.needs.causal && tokens.length - outputs > done) {
       const count = tokens.length - done;
       const step = { tokens: count, outputs, position, splits: 1, splitPositions: 1 };
       const longest = executable
@@ -113,21 +114,11 @@ export class StepEncoder {
     return count;
   }
 
-  /** Angles in double precision: at position 100,000 a float32 angle is off by 0.004. */
   #fillRopeTable(table: RopeTable, position: number, tokens: number): void {
-    const { inverseFrequencies, magnitude, slice } = table;
-    const pairs = inverseFrequencies.length;
-    const count = tokens * 2 * pairs;
+    const count = rotaryTableSize(table, tokens);
     if (this.#ropeValues.length < count) this.#ropeValues = new Float32Array(count);
-    const values = this.#ropeValues;
-    for (let t = 0; t < tokens; t++) {
-      for (let i = 0; i < pairs; i++) {
-        const angle = (position + t) * (inverseFrequencies[i] as number);
-        values[t * 2 * pairs + i] = Math.cos(angle) * magnitude;
-        values[t * 2 * pairs + pairs + i] = Math.sin(angle) * magnitude;
-      }
-    }
-    this.#device.queue.writeBuffer(slice.buffer, 0, values, 0, count);
+    fillRotaryTable(this.#ropeValues, table, position, tokens);
+    this.#device.queue.writeBuffer(table.slice.buffer, 0, this.#ropeValues, 0, count);
   }
 }
 

@@ -9,7 +9,7 @@ import { AppError } from '../../../common/errors.ts';
 import { planMemory, type PlannedBuffer } from '../../graph/memory-planner.ts';
 import type { ActivationId, ActivationSpec, RowExtent } from '../../graph/ops.ts';
 import { bitsRead, type KvType, type Precision } from '../backend.ts';
-import { inconsistent } from '../graph-checks.ts';
+import { inconsistent } from '../../graph/inconsistent.ts';
 import type { Program } from './compiled-graph.ts';
 import type { CompilerDevice, GraphMemory } from './graph-memory.ts';
 import type { Dispatch, StepNumbers } from './dispatch.ts';

@@ -3,7 +3,7 @@
  * instead of half a megabyte of logits; and the next token chosen of them.
  */
 import type { TopLogits } from '../backend.ts';
-import { floatWord } from '../wasm/command-layout.ts';
+import { floatWord } from '../operator-words.ts';
 import type { CompiledGraph, Program } from './compiled-graph.ts';
 import {
   BINDING_ALIGNMENT,

@@ -256,7 +256,7 @@ export class WebGpuBackend implements Backend {
 
   /** Steps that change a state beside positions could not be taken back; those watched are alone. */
   #mayGoAhead({ compiled }: GpuExecutable, { tokens }: StepInput): boolean {
-    return tokens.length === 1 && compiled.recurrent.size === 0 && this.profiler === null;
+    return tokens.length === 1 && compiled.needs.recurrent.size === 0 && this.profiler === null;
   }
 
   async #runAhead(
@@ -267,7 +267,7 @@ export class WebGpuBackend implements Backend {
   ): Promise<TopLogits> {
     const cache = await this.#prepare(executable, input);
     const { precision, position } = input;
-    const end = Math.min(cache.spec.capacity, executable.compiled.positions);
+    const end = Math.min(cache.spec.capacity, executable.compiled.needs.positions);
     const course = { executable, top, cache, precision };
     const found = await this.#reading(() =>
       this.#ahead.next(course, input, request, end - position),

@@ -22,8 +22,8 @@ import type {
   RopeOp,
   RowExtent,
   WeightId,
-} from '../../graph/ops.ts';
-import { operands } from '../../graph/shape-rules.ts';
+} from './ops.ts';
+import { operands } from './shape-rules.ts';
 
 /** A product with its surroundings. */
 export interface ProjectOp {

@@ -9,7 +9,7 @@
  * have no transcoder of their own, by way of float32. 4-bit mode of types with two planes replaces
  * the low digit by its mean: at most 1/32 of the block's range.
  */
-import type { TensorType } from '../../graph/dtype.ts';
+import type { TensorType } from '../graph/dtype.ts';
 
 export const BLOCK_COLUMNS = 32;
 export const GROUP_ROWS = 8;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { GraphBuilder } from '../../graph/graph-builder.ts';
-import type { Graph } from '../../graph/ops.ts';
+import { GraphBuilder } from './graph-builder.ts';
+import type { Graph } from './ops.ts';
 import { fuseForDecode, type FusedOp } from './decode-fusion.ts';
 
 const WIDTH = 32;
