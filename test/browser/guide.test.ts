@@ -5,9 +5,11 @@ import { launchBrowser, type TestBrowser } from './browser-harness.ts';
 import { textOf } from './person.ts';
 
 async function ask(page: Page, question: string): Promise<string> {
+  const messages = page.locator('hermit-chat-message');
+  const before = await messages.count();
   await page.getByRole('textbox', { name: 'Message' }).fill(question);
   await page.getByRole('button', { name: 'Send' }).click();
-  const answer = page.locator('hermit-chat-message').last();
+  const answer = messages.nth(before + 1);
   await answer.getByRole('button', { name: 'Answer again' }).waitFor();
   return textOf(answer);
 }

@@ -46,6 +46,8 @@ export class Person {
   readonly #server: ModelServer;
   readonly #baseUrl: string;
   #firstAnswer = '';
+  /** How many messages the chat has once the one sent last and its answer have appeared. */
+  #expectedMessages = 0;
 
   constructor(page: Page, server: ModelServer, baseUrl: string) {
     this.page = page;
@@ -109,19 +111,27 @@ export class Person {
 
   async startChat(text: string): Promise<void> {
     await this.page.getByRole('link', { name: 'New chat' }).click();
+    await this.#messages().first().waitFor({ state: 'detached' });
     await this.send(text);
   }
 
   async send(text: string): Promise<void> {
+    this.#expectedMessages = (await this.#messages().count()) + 2;
     await this.page.getByRole('textbox', { name: 'Message' }).fill(text);
     await this.page.getByRole('button', { name: 'Send' }).click();
   }
 
-  lastMessage(): Locator {
-    return this.page.locator('hermit-chat-message').last();
+  #messages(): Locator {
+    return this.page.locator('hermit-chat-message');
   }
 
+  lastMessage(): Locator {
+    return this.#messages().last();
+  }
+
+  /** Waits for the answer to what was sent last, not for one that stood there before. */
   async answerDone(): Promise<string> {
+    await this.#messages().nth(Math.max(0, this.#expectedMessages - 1)).waitFor({ state: 'attached' });
     await this.page.getByRole('button', { name: 'Stop' }).waitFor({ state: 'detached' });
     await this.lastMessage().getByRole('button', { name: 'Answer again' }).waitFor();
     return textOf(this.lastMessage());
@@ -138,7 +148,7 @@ export class Person {
   async expectNothingLost(): Promise<void> {
     await this.dismissMessages();
     await this.page.getByRole('link', { name: firstQuestion }).click();
-    const messages = this.page.locator('hermit-chat-message');
+    const messages = this.#messages();
     await messages.first().getByText(firstQuestion).waitFor();
     assert.equal(await textOf(messages.nth(1)), this.#firstAnswer);
     await this.page

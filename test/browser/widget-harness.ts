@@ -46,8 +46,11 @@ export async function takeGuide(widget: FrameLocator): Promise<void> {
 }
 
 export async function ask(widget: FrameLocator, question: string): Promise<string> {
+  const messages = widget.locator('hermit-chat-message');
+  const before = await messages.count();
   await widget.getByRole('textbox', { name: 'Message' }).fill(question);
   await widget.getByRole('button', { name: 'Send' }).click();
+  await messages.nth(before + 1).waitFor({ state: 'attached' });
   return lastAnswer(widget);
 }
 
