@@ -57,9 +57,13 @@ async function answerDone(page: Page): Promise<string> {
   return lastAnswer(page);
 }
 
+/** Sends a message and waits until it and its answer, maybe empty yet, are in the chat. */
 async function send(page: Page, text: string): Promise<void> {
+  const messages = page.locator('hermit-chat-message');
+  const before = await messages.count();
   await page.getByRole('textbox', { name: 'Message' }).fill(text);
   await page.getByRole('button', { name: 'Send' }).click();
+  await messages.nth(before + 1).waitFor({ state: 'attached' });
 }
 
 async function storageUsage(page: Page): Promise<number> {

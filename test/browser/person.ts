@@ -131,7 +131,9 @@ export class Person {
 
   /** Waits for the answer to what was sent last, not for one that stood there before. */
   async answerDone(): Promise<string> {
-    await this.#messages().nth(Math.max(0, this.#expectedMessages - 1)).waitFor({ state: 'attached' });
+    await this.#messages()
+      .nth(Math.max(0, this.#expectedMessages - 1))
+      .waitFor({ state: 'attached' });
     await this.page.getByRole('button', { name: 'Stop' }).waitFor({ state: 'detached' });
     await this.lastMessage().getByRole('button', { name: 'Answer again' }).waitFor();
     return textOf(this.lastMessage());
