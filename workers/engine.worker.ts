@@ -5,23 +5,15 @@ import { createWebGpuBackend } from '../src/engine/backend/webgpu/create-webgpu-
 import { findGpu } from '../src/engine/backend/webgpu/gpu-device.ts';
 import { Embedder } from '../src/engine/embedder.ts';
 import { Engine } from '../src/engine/engine.ts';
-import { canShareMemory, kernelThreads } from '../src/platform/kernel-threads.ts';
 import type { EmbedderApi, EngineApi } from '../src/rpc/contracts.ts';
 import { exposeApi } from '../src/rpc/expose.ts';
 import { produceStream } from '../src/rpc/stream-channel.ts';
 import { openSegmentStore } from '../src/store/segment-store.ts';
 import { fetchKernels } from './kernel-assets.ts';
-import { kernelChoices } from './kernel-choice-store.ts';
 import { loadStored } from './load-stored.ts';
-import { spawnKernelThread } from './spawn-kernel-thread.ts';
+import { wasmHost } from './wasm-host.ts';
 
-const makeBackend = (): Promise<WasmBackend> =>
-  createWasmBackend(fetchKernels, {
-    isolated: canShareMemory(),
-    most: kernelThreads(),
-    spawn: spawnKernelThread,
-    choices: kernelChoices,
-  });
+const makeBackend = (): Promise<WasmBackend> => createWasmBackend(fetchKernels, wasmHost());
 
 // The address of this file holds a hash of everything that computes.
 const engine = new Engine(

@@ -9,7 +9,11 @@ export function canShareMemory(): boolean {
   return crossOriginIsolated && typeof SharedArrayBuffer !== 'undefined';
 }
 
-/** Threads that may compute: one where they cannot share memory. */
+/** Every thread with a memory of its own has a copy of its share of the weights. */
+const MOST_SHARDS = 4;
+
+/** Threads that may compute. */
 export function kernelThreads(): number {
-  return canShareMemory() ? Math.min(navigator.hardwareConcurrency, MOST_THREADS) : 1;
+  const most = canShareMemory() ? MOST_THREADS : MOST_SHARDS;
+  return Math.min(navigator.hardwareConcurrency, most);
 }

@@ -10,10 +10,14 @@ export type ServedFile =
   | { readonly type: string; readonly body: string | Uint8Array<ArrayBuffer> }
   | { readonly type: string; readonly file: string };
 
-/** A cross-origin isolated page with the kernels and one worker, a module given by its path. */
+/**
+ * A page with the kernels and one worker, a module given by its path.
+ * @param isolated false: without the headers, as a host that cannot set any; true unless given
+ */
 export function serveIsolated(
   worker: string,
   more?: Readonly<Record<string, ServedFile>>,
+  isolated?: boolean,
 ): Promise<IsolatedSite>;
 
 /** Starts the page's worker, sends it `data` and waits for its one answer. */

@@ -1,4 +1,4 @@
-/** A cross-origin isolated page with the kernels and one worker, for what needs no more of Hermit. */
+/** A page, cross-origin isolated unless told otherwise, with the kernels and one worker, for what needs no more of Hermit. */
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -6,17 +6,20 @@ import { fileURLToPath } from 'node:url';
 import { buildWasm, builtFile } from '../../wasm/build.mjs';
 import { bundleForPage } from './bundle.mjs';
 
-const kernelThread = fileURLToPath(
-  new URL('../../workers/kernel-thread.worker.ts', import.meta.url),
-);
+const isolation = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+};
+const threads = ['kernel-thread', 'shard'];
 
 /**
  * @param {string} worker TypeScript module that becomes `/worker.js`; absolute path
  * @param {Record<string, { type: string, body: string | Uint8Array } | { type: string, file: string }>} [more]
  *   further files by path, in memory or on disk
+ * @param {boolean} [isolated] false: without the headers, as a host that cannot set any
  * @returns {Promise<{ url: string, close: () => void }>}
  */
-export async function serveIsolated(worker, more = {}) {
+export async function serveIsolated(worker, more = {}, isolated = true) {
   const files = new Map(Object.entries(more));
   files.set('/', { type: 'text/html', body: '<!doctype html><title>Hermit</title>' });
   for (const { file } of (await buildWasm()).files) {
@@ -27,14 +30,16 @@ export async function serveIsolated(worker, more = {}) {
     body: await bundleForPage(entry, 'bundled'),
   });
   files.set('/worker.js', await script(worker));
-  files.set('/kernel-thread.worker.js', await script(kernelThread));
+  for (const name of threads) {
+    const entry = new URL(`../../workers/${name}.worker.ts`, import.meta.url);
+    files.set(`/${name}.worker.js`, await script(fileURLToPath(entry)));
+  }
   const server = createServer((request, response) => {
     const file = files.get(request.url ?? '');
     const onDisk = file !== undefined && 'file' in file;
     response.writeHead(file === undefined ? 404 : 200, {
       'Content-Type': file?.type ?? 'text/plain',
-      'Cross-Origin-Opener-Policy': 'same-origin',
-      'Cross-Origin-Embedder-Policy': 'require-corp',
+      ...(isolated ? isolation : {}),
     });
     if (onDisk) createReadStream(file.file).pipe(response);
     else response.end(file?.body);

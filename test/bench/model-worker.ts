@@ -1,6 +1,6 @@
 /** The worker in which `model.bench.ts` runs. */
 import { runModelBench, type ModelBenchOptions } from './model.bench.ts';
-import { fetchBytes, fetchKernels, spawnByPath } from './page-host.ts';
+import { fetchBytes, fetchKernels, spawnByPath, spawnShardByPath } from './page-host.ts';
 
 const scope = globalThis as unknown as {
   onmessage: (event: { data: ModelBenchOptions }) => void;
@@ -9,7 +9,10 @@ const scope = globalThis as unknown as {
 
 scope.onmessage = ({ data }) => {
   fetchBytes('/stream.wasm')
-    .then((stream) => runModelBench({ fetchKernels, spawn: spawnByPath(), stream }, data))
+    .then((stream) => {
+      const threads = { spawn: spawnByPath(), spawnShard: spawnShardByPath() };
+      return runModelBench({ fetchKernels, ...threads, stream }, data);
+    })
     .then(
       (result) => {
         scope.postMessage({ result });

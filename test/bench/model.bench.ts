@@ -13,6 +13,7 @@ import {
   createWasmBackend,
   type FetchKernels,
 } from '../../src/engine/backend/wasm/create-wasm-backend.ts';
+import type { SpawnShardThread } from '../../src/engine/backend/wasm/shards/shard-thread.ts';
 import type { SpawnKernelThread } from '../../src/engine/backend/wasm/threads/kernel-thread.ts';
 import { readGguf } from '../../src/engine/formats/gguf/reader.ts';
 import type { KvCache } from '../../src/engine/models/kv-cache.ts';
@@ -29,6 +30,8 @@ export interface ModelBenchOptions {
   readonly threads: readonly number[];
   /** Plain SIMD even where relaxed SIMD works. */
   readonly plain: boolean;
+  /** Whether the page is, so that threads share a memory; else they have one each. */
+  readonly isolated: boolean;
 }
 
 export interface ModelBenchRow {
@@ -51,6 +54,7 @@ export interface ModelBenchRow {
 export interface BenchHost {
   readonly fetchKernels: FetchKernels;
   readonly spawn: SpawnKernelThread;
+  readonly spawnShard: SpawnShardThread;
   /** Bytes of the module that reads memory as fast as it can. */
   readonly stream: Uint8Array<ArrayBuffer>;
 }
@@ -75,8 +79,9 @@ async function makeBackend(host: BenchHost, options: ModelBenchOptions): Promise
     ? (_, memory) => host.fetchKernels('plain', memory)
     : host.fetchKernels;
   const most = Math.max(...options.threads);
-  const isolated = most > 1;
-  return createWasmBackend(fetchKernels, { isolated, most, spawn: host.spawn });
+  const isolated = most > 1 && options.isolated;
+  const shards = { spawn: host.spawnShard };
+  return createWasmBackend(fetchKernels, { isolated, most, spawn: host.spawn, shards });
 }
 
 /** Relative squared error of the logits after a prompt and one token more. */

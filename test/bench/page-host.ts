@@ -1,5 +1,11 @@
 /** What the engine is given in a worker of the pages that `isolated-server.mjs` serves. */
 import type { WasmHost, FetchKernels } from '../../src/engine/backend/wasm/create-wasm-backend.ts';
+import type {
+  ShardAnswer,
+  ShardReady,
+  ShardThread,
+  SpawnShardThread,
+} from '../../src/engine/backend/wasm/shards/shard-thread.ts';
 import type { KernelThread } from '../../src/engine/backend/wasm/threads/kernel-thread.ts';
 
 export async function fetchBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
@@ -32,6 +38,37 @@ export function spawnByPath(started: Worker[] = []): WasmHost['spawn'] {
     return {
       ready,
       ended: ready.then(gone, gone),
+      end: () => {
+        worker.terminate();
+      },
+    };
+  };
+}
+
+/** As `workers/spawn-shard.ts` does, by the path of the script; `started` gets every worker. */
+export function spawnShardByPath(started: Worker[] = []): SpawnShardThread {
+  return (): ShardThread => {
+    const lock = crypto.randomUUID();
+    const worker = new Worker('/shard.worker.js', { name: lock });
+    started.push(worker);
+    let heard = (_: ShardReady | ShardAnswer): void => undefined;
+    const ended = new Promise<void>((resolve) => {
+      worker.onmessage = ({ data }: MessageEvent<ShardReady | ShardAnswer>) => {
+        if (!('id' in data))
+          void navigator.locks.request(lock, () => {
+            resolve();
+          });
+        heard(data);
+      };
+    });
+    return {
+      post: (message, transfer) => {
+        worker.postMessage(message, [...transfer]);
+      },
+      listen: (listener) => {
+        heard = listener;
+      },
+      ended,
       end: () => {
         worker.terminate();
       },

@@ -1,6 +1,7 @@
 /**
- * `npm run bench -- --models [--model NAME] [--type Q4_0] [--plain] [--threads 1,2] [--json]`: whole
- * models in headless Chromium, on an isolated page.
+ * `npm run bench -- --models [--model NAME] [--type Q4_0] [--plain] [--threads 1,2] [--apart] [--json]`:
+ * whole models in headless Chromium, on an isolated page; with `--apart` also on one that is not, where
+ * threads have a memory each, and the ratio of both.
  */
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
@@ -51,6 +52,27 @@ function toMarkdown({ browser, machine, results }) {
   ].join('\n');
 }
 
+/** Of both pages' speeds with several threads, by measure. */
+function apartToMarkdown(results) {
+  const rows = results.flatMap(({ isolated, rows }) => rows.map((row) => ({ ...row, isolated })));
+  const lines = rows
+    .filter(({ isolated, threads }) => !isolated && threads > 1)
+    .map((row) => {
+      const same = (other) =>
+        ['model', 'type', 'measure', 'threads'].every((key) => other[key] === row[key]);
+      const shared = rows.find((other) => other.isolated && same(other));
+      const speeds = [shared, row].map(({ tokensPerSecond }) => tokensPerSecond.toFixed(1));
+      const ratio = (row.tokensPerSecond / shared.tokensPerSecond).toFixed(2);
+      return `| ${[row.model, row.type, row.measure, row.threads, ...speeds, `${ratio} x`].join(' | ')} |`;
+    });
+  return [
+    '',
+    '| model | weights | measure | threads | isolated, tokens/s | not isolated | ratio |',
+    '| --- | --- | --- | ---: | ---: | ---: | ---: |',
+    ...lines,
+  ].join('\n');
+}
+
 export async function runModels() {
   const { values } = parseArgs({
     options: {
@@ -59,12 +81,15 @@ export async function runModels() {
       type: { type: 'string', multiple: true, default: ['Q4_0', 'Q8_0'] },
       threads: { type: 'string', default: '1,2' },
       plain: { type: 'boolean', default: false },
+      apart: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
   });
-  const site = await serveIsolated(pathOf('./model-worker.ts'), {
-    '/stream.wasm': { type: 'application/wasm', body: await compileStream() },
-  });
+  const more = { '/stream.wasm': { type: 'application/wasm', body: await compileStream() } };
+  const pages = values.apart ? [true, false] : [true];
+  const sites = await Promise.all(
+    pages.map((isolated) => serveIsolated(pathOf('./model-worker.ts'), more, isolated)),
+  );
   const browser = await chromium.launch({
     executablePath: await ensureChromium(),
     args: ['--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking'],
@@ -73,18 +98,22 @@ export async function runModels() {
     const results = [];
     for (const model of values.model) {
       for (const type of values.type) {
-        const page = await browser.newPage();
-        await page.goto(site.url);
-        const threads = values.threads.split(',').map(Number);
-        results.push(await runInWorker(page, { model, type, threads, plain: values.plain }));
-        await page.close();
+        for (const [index, isolated] of pages.entries()) {
+          const page = await browser.newPage();
+          await page.goto(sites[index].url);
+          const threads = values.threads.split(',').map(Number);
+          const options = { model, type, threads, plain: values.plain, isolated };
+          results.push({ isolated, ...(await runInWorker(page, options)) });
+          await page.close();
+        }
       }
     }
     const machine = `${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown processor'}`;
     const report = { browser: `Chromium ${browser.version()}`, machine, results };
     console.log(values.json ? JSON.stringify(report, null, 2) : toMarkdown(report));
+    if (values.apart && !values.json) console.log(apartToMarkdown(results));
   } finally {
     await browser.close();
-    site.close();
+    for (const site of sites) site.close();
   }
 }

@@ -5,7 +5,7 @@ import { createWasmBackend } from '../../src/engine/backend/wasm/create-wasm-bac
 import type { KernelVariant } from '../../src/engine/backend/wasm/create-wasm-backend.ts';
 import { readGguf } from '../../src/engine/formats/gguf/reader.ts';
 import { loadModel } from '../../src/engine/weights/weight-loader.ts';
-import { fetchKernels, spawnByPath } from '../bench/page-host.ts';
+import { fetchKernels, spawnByPath, spawnShardByPath } from '../bench/page-host.ts';
 import { syntheticLlama } from '../fixtures/synthetic-llama.ts';
 
 export interface ThreadsOutcome {
@@ -45,6 +45,10 @@ async function outcome(variant: KernelVariant): Promise<ThreadsOutcome> {
     isolated: crossOriginIsolated,
     most: 3,
     spawn: spawnByPath(workers),
+    shards: {
+      spawn: spawnShardByPath(workers),
+      limits: { bytes: 0, milliseconds: 0, followingMilliseconds: 0 },
+    },
   });
   const source = new BufferByteSource(bytes);
   const file = await readGguf(source);

@@ -300,6 +300,12 @@ export interface Backend {
   /** @throws AppError `not-supported`, `engine/out-of-memory`, `model-file/missing-tensor` */
   compile(graph: Graph, options: CompileOptions): Executable;
   /**
+   * Copies shares of the executable's weights to threads that share no memory with this one, where there
+   * are such threads and it pays: its steps run on all of them then.
+   * @param spareBytes what they may take
+   */
+  spread?(executable: Executable, spareBytes: number): Promise<void>;
+  /**
    * One forward step. The result (outputs * columns of `Graph.result`, row-major) is a view that is
    * valid until the next call of the backend: copy it to keep it.
    */

@@ -76,6 +76,11 @@ export class GraphLanguageModel implements LanguageModel {
     return this.#parts.lowPlanes;
   }
 
+  /** Has further threads take shares of the weights, where that pays and `spareBytes` suffice. */
+  async spread(spareBytes: number): Promise<void> {
+    await this.#parts.backend.spread?.(this.#executable, spareBytes);
+  }
+
   weightBytesOfToken(precision: Precision): number {
     return this.#traffic.bytes({ tokens: 1, outputs: 1 }, precision);
   }

@@ -59,9 +59,9 @@ export async function loadModel(options: LoadOptions): Promise<LanguageModel> {
   const constants = await readConstants(definition, source, signal);
   const graph = definition.buildGraph(constants, contextOf(definition, options));
   const maxTokens = options.maxTokens ?? defaultMaxTokens;
-  if (options.budgetBytes !== undefined) {
-    checkBudget(planLoad(definition, graph, options), options.budgetBytes);
-  }
+  const plan = planLoad(definition, graph, options);
+  const { budgetBytes = Infinity } = options;
+  checkBudget(plan, budgetBytes);
   const weights = await loadWeights(definition, options);
   try {
     const { cache } = definition;
@@ -72,6 +72,7 @@ export async function loadModel(options: LoadOptions): Promise<LanguageModel> {
     const parts = { info, cache, backend, graph, weights, lowPlanes, maxTokens };
     const model = new GraphLanguageModel(parts);
     await backend.ready();
+    await model.spread(budgetBytes - plan.totalBytes);
     return model;
   } catch (error) {
     for (const weight of weights.values()) backend.releaseWeight(weight);

@@ -27,6 +27,7 @@ export const teamWords = {
   head: 9,
   count: 1,
   threads: 3,
+  from: 4,
   to: 6,
   progress: LINE_WORDS,
   arrived: 2 * LINE_WORDS,

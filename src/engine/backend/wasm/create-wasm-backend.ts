@@ -1,5 +1,6 @@
 import { hasCode } from '../../../common/errors.ts';
 import { chooseKernels, type ChoiceStore, type KernelVariant } from './kernel-choice.ts';
+import type { ShardOptions } from './shards/shard-team.ts';
 import { WasmBackend, type ThreadOptions } from './wasm-backend.ts';
 
 export type { KernelVariant };
@@ -9,6 +10,8 @@ export type MemoryKind = 'private' | 'shared';
 export interface WasmHost extends ThreadOptions {
   /** Whether memory can be shared: cross-origin isolation in browsers. */
   readonly isolated: boolean;
+  /** Threads that need no shared memory; without them there is one thread where none is shared. */
+  readonly shards?: Omit<ShardOptions, 'most'>;
   readonly choices?: ChoiceStore;
 }
 
@@ -18,8 +21,8 @@ export type FetchKernels = (
 ) => Promise<Uint8Array<ArrayBuffer>>;
 
 /**
- * The CPU backend with the fastest kernels that are right on this device, on several threads where
- * memory can be shared.
+ * The CPU backend with the fastest kernels that are right on this device, on several threads: with one
+ * memory where it can be shared, else, for models that gain, with a memory each.
  * @throws AppError `engine/backend-unavailable` without SIMD, `engine/asset-mismatch` for foreign kernels
  */
 export async function createWasmBackend(
@@ -39,5 +42,9 @@ export async function createWasmBackend(
       if (!hasCode(error, 'engine/out-of-memory', 'engine/backend-unavailable')) throw error;
     }
   }
-  return WasmBackend.create(await fetchKernels(variant, 'private'), options);
+  const shards =
+    host?.shards === undefined || host.most < 2
+      ? {}
+      : { shards: { ...host.shards, most: host.most } };
+  return WasmBackend.create(await fetchKernels(variant, 'private'), { ...options, ...shards });
 }

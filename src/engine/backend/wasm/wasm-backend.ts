@@ -37,6 +37,8 @@ import { chooseDotMethod } from './dot-method.ts';
 import { unsupportedReason } from './graph-inputs.ts';
 import { compileKernels, instantiateKernels, type Kernels } from './kernel-module.ts';
 import { agreeingDotMethods } from './relaxed-probe.ts';
+import { ShardTeam, type ShardOptions } from './shards/shard-team.ts';
+import { ShardedRunner } from './shards/sharded-runner.ts';
 import { StepRunner, type StepOptions } from './step-runner.ts';
 import { stepKind } from './threads/thread-governor.ts';
 import type { SpawnKernelThread } from './threads/kernel-thread.ts';
@@ -55,12 +57,21 @@ export interface WasmBackendOptions {
   readonly report?: KernelReport;
   /** Threads beside the caller's. `bytes` must be the build for shared memory then. */
   readonly threads?: ThreadOptions;
+  /** Threads with memories of their own, where memory cannot be shared. */
+  readonly shards?: ShardOptions;
 }
 
 export interface ThreadOptions {
   readonly spawn: SpawnKernelThread;
   /** Most threads to compute with, the caller's included. */
   readonly most: number;
+}
+
+/** The shards that compute one executable along. */
+interface Sharding {
+  readonly executable: WasmExecutable;
+  readonly team: ShardTeam;
+  readonly runner: ShardedRunner;
 }
 
 class WasmExecutable implements Executable {
@@ -110,11 +121,24 @@ export class WasmBackend implements ObservableBackend {
   readonly #weights = new Set<WasmWeight>();
   readonly #caches = new Set<WasmCache>();
   readonly #executables = new Set<WasmExecutable>();
+  readonly #shardOptions: ShardOptions | undefined;
+  readonly #dotMethod: number;
+  #sharding: Sharding | null = null;
+  #lostShards = 0;
+  #threads: ThreadChoice = 'auto';
+  #threadsUsed = 0;
   #parts = { address: 0, bytes: 0 };
   #disposed = false;
 
-  private constructor(kernels: Kernels, team: ThreadTeam, options: WasmBackendOptions) {
+  private constructor(
+    kernels: Kernels,
+    team: ThreadTeam,
+    dotMethod: number,
+    options: WasmBackendOptions,
+  ) {
     this.#kernels = kernels;
+    this.#dotMethod = dotMethod;
+    this.#shardOptions = options.shards;
     this.#team = team;
     this.#runner = new StepRunner(team);
     this.#relaxed = options.relaxed;
@@ -123,7 +147,8 @@ export class WasmBackend implements ObservableBackend {
   }
 
   get description(): string {
-    const threads = this.#runner.threads('decode');
+    const { runner } = this.#sharding ?? { runner: this.#runner };
+    const threads = runner.threads('decode');
     const simd = this.#relaxed ? 'relaxed SIMD' : 'SIMD';
     return `WASM ${simd}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
   }
@@ -147,23 +172,52 @@ export class WasmBackend implements ObservableBackend {
         'The kernels give wrong results in this browser. Update the browser.',
       );
     }
-    chooseDotMethod(kernels, methods);
+    const dotMethod = chooseDotMethod(kernels, methods);
     const team = new ThreadTeam(kernels);
     if (threads !== undefined) await team.grow(threads.most, threads.spawn);
-    return new WasmBackend(kernels, team, options);
+    return new WasmBackend(kernels, team, dotMethod, options);
   }
 
   setThreads(threads: ThreadChoice): void {
     this.#runner.setThreads(threads);
+    this.#threads = threads;
+    this.#sharding?.runner.setThreads(threads);
   }
 
   get threadsUsed(): number {
-    return this.#runner.threadsUsed;
+    return this.#threadsUsed;
   }
 
   /** Threads that died and were done without. */
   get lostThreads(): number {
-    return this.#team.lost;
+    return this.#team.lost + this.#lostShards + (this.#sharding?.team.lost ?? 0);
+  }
+
+  async spread(executable: Executable, spareBytes: number): Promise<void> {
+    this.#checkAlive();
+    if (this.#shardOptions === undefined || !(executable instanceof WasmExecutable)) return;
+    this.#endSharding();
+    const { compiled } = executable;
+    const [kernels, options] = [this.#kernels, this.#shardOptions];
+    const team = await ShardTeam.start(
+      { compiled, kernels, mostRows: executable, dotMethod: this.#dotMethod },
+      options,
+      spareBytes,
+    );
+    if (team === null) return;
+    if (this.#disposed || !this.#executables.has(executable)) {
+      team.end();
+      return;
+    }
+    const runner = new ShardedRunner(kernels, this.#team, team);
+    runner.setThreads(this.#threads);
+    this.#sharding = { executable, team, runner };
+  }
+
+  #endSharding(): void {
+    this.#lostShards += this.#sharding?.team.lost ?? 0;
+    this.#sharding?.team.end();
+    this.#sharding = null;
   }
 
   supports(op: Op): boolean {
@@ -182,7 +236,10 @@ export class WasmBackend implements ObservableBackend {
   }
 
   dropLow(weight: WeightHandle): void {
-    if (weight instanceof WasmWeight && this.#weights.has(weight)) weight.dropLow();
+    if (!(weight instanceof WasmWeight) || !this.#weights.has(weight)) return;
+    weight.dropLow();
+    // Who gives up planes needs memory: that of shards goes back to the system at once.
+    if (this.#sharding?.team.shares(weight) === true) this.#endSharding();
   }
 
   /** The high plane is written over with what it holds: the same rows, the same gain. */
@@ -312,13 +369,41 @@ export class WasmBackend implements ObservableBackend {
         before = save();
       });
     } else if (observer === null) {
-      await this.#runner.run(list, options);
+      await this.#runList(executable, list, input, options);
+      return heap.f32(list.result, outputs * list.resultColumns);
     } else {
       await this.#runObserved(list, input, options, observer, () => {
         before = save();
       });
     }
+    this.#threadsUsed = this.#runner.threadsUsed;
     return heap.f32(list.result, outputs * list.resultColumns);
+  }
+
+  /** The whole list, with shards where there are some for it. */
+  async #runList(
+    executable: Executable,
+    list: CommandList,
+    { tokens, outputs, position, precision, signal }: StepInput,
+    options: StepOptions,
+  ): Promise<void> {
+    const sharding = this.#sharding;
+    if (sharding?.executable !== executable) {
+      await this.#runner.run(list, options);
+      this.#threadsUsed = this.#runner.threadsUsed;
+      return;
+    }
+    await sharding.runner.run(list, {
+      kind: options.kind,
+      tokens: tokens.length,
+      outputs,
+      position,
+      precision: precision === 'mixed' ? 8 : precision,
+      signal,
+      check: options.check,
+      runHere: (first, count) => this.#runner.run(pieceOf(list, first, count), options),
+    });
+    this.#threadsUsed = sharding.runner.threadsUsed;
   }
 
   /** The same commands in pieces, with a look at the inputs of matrices between them. */
@@ -381,11 +466,13 @@ export class WasmBackend implements ObservableBackend {
     let weightBytes = 0;
     for (const weight of this.#weights) weightBytes += weight.bytes;
     const { totalBytes, usedBytes } = this.#kernels.heap;
+    const shardBytes = this.#sharding?.team.bytes ?? 0;
+    weightBytes += shardBytes;
     return {
       weightBytes,
       cacheBytes,
       activationBytes,
-      totalBytes: this.#disposed ? 0 : totalBytes,
+      totalBytes: this.#disposed ? 0 : totalBytes + shardBytes,
       freeBytes: this.#disposed ? 0 : totalBytes - usedBytes,
     };
   }
@@ -393,6 +480,7 @@ export class WasmBackend implements ObservableBackend {
   /** Drops all references; the memory itself goes with the last reference to this object. */
   dispose(): void {
     this.#disposed = true;
+    this.#endSharding();
     void this.#team.end();
     this.#weights.clear();
     this.#caches.clear();
@@ -406,6 +494,7 @@ export class WasmBackend implements ObservableBackend {
     for (const executable of this.#executables) {
       if (!executable.compiled.weights.includes(weight)) continue;
       this.#executables.delete(executable);
+      if (this.#sharding?.executable === executable) this.#endSharding();
       for (const block of executable.compiled.blocks) this.#kernels.heap.free(block);
     }
   }

@@ -131,6 +131,19 @@ export class ThreadTeam {
     return status === 0 ? 'done' : 'stalled';
   }
 
+  /** Runs units [first, last) of one command on the caller's thread alone. */
+  runUnits(
+    { commands, step }: Pick<TeamWork, 'commands' | 'step'>,
+    command: number,
+    first: number,
+    last: number,
+  ): void {
+    this.begin({ commands, commandCount: command + 1, step });
+    this.#words(4, teamWords.from).set([command, first, command, last]);
+    this.#slices++;
+    this.#kernels.call('hermit_run', this.#address, this.#slices);
+  }
+
   /**
    * After a stalled slice: waits until every thread has left it, or is surely gone, and drops those
    * that are. Then the list may be run again from its beginning.
