@@ -14,7 +14,7 @@ export function spawnShard(index: number): ShardThread {
     type: 'module',
     name: lock,
   });
-  let heard = (_: ShardReady | ShardAnswer): void => undefined;
+  let heard: (message: ShardReady | ShardAnswer) => void = () => undefined;
   const ended = new Promise<void>((resolve) => {
     worker.onmessage = ({ data }: MessageEvent<ShardReady | ShardAnswer>) => {
       // The first answer comes with the lock held: whoever gets it next knows that the thread is gone.

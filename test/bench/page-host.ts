@@ -51,7 +51,7 @@ export function spawnShardByPath(started: Worker[] = []): SpawnShardThread {
     const lock = crypto.randomUUID();
     const worker = new Worker('/shard.worker.js', { name: lock });
     started.push(worker);
-    let heard = (_: ShardReady | ShardAnswer): void => undefined;
+    let heard: (message: ShardReady | ShardAnswer) => void = () => undefined;
     const ended = new Promise<void>((resolve) => {
       worker.onmessage = ({ data }: MessageEvent<ShardReady | ShardAnswer>) => {
         if (!('id' in data))
