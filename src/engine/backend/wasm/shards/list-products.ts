@@ -2,10 +2,11 @@
  * Which products of a command list can be computed by rows elsewhere: read back from the commands
  * themselves, whose words `compile-graph.ts` wrote, so that the compiler need not know of shards.
  */
-import { COMMAND_WORDS, commandCodes, MATRIX_WORDS, rowCodes } from '../command-layout.ts';
+import { rowCodes } from '../../operator-words.ts';
+import { COMMAND_WORDS, commandCodes, MATRIX_WORDS } from '../command-layout.ts';
 import type { CommandList } from '../compiled-graph.ts';
 import type { Kernels } from '../kernel-module.ts';
-import { BLOCK_COLUMNS, highBlockBytes, planeFormats } from '../plane-formats.ts';
+import { BLOCK_COLUMNS, highBlockBytes, planeFormats } from '../../plane-formats.ts';
 import type { WasmWeight } from '../wasm-weight.ts';
 import { UNIT_ROWS } from './shard-thread.ts';
 
