@@ -78,6 +78,7 @@ export async function writeAnswer(
         break;
       }
       case 'moved':
+        if (event.cause === 'planned') break;
         notices.add(event.choice.kind === 'webgpu' ? 'gpu-restarted' : 'gpu-given-up');
         break;
       case 'done':

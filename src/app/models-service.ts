@@ -475,7 +475,9 @@ function sourceOf({ origin }: LibraryEntry): { sourceLabel: string; sourceUrl: s
   return { sourceLabel: new URL(origin.url).host, sourceUrl: origin.url };
 }
 
-function backendReason({ kind, reason }: BackendChoice): BackendReasonView {
+function backendReason({ phases, reason }: BackendChoice): BackendReasonView {
   if (reason !== 'measured') return reason;
-  return kind === 'webgpu' ? 'faster-gpu' : 'faster-processor';
+  const { prefill, decode } = phases;
+  if (prefill !== decode) return decode === 'webgpu' ? 'gpu-writes' : 'gpu-reads';
+  return decode === 'webgpu' ? 'faster-gpu' : 'faster-processor';
 }

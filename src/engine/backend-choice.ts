@@ -2,6 +2,7 @@
  * Which backend a model is computed on, and why: decided by what is asked for, what the device has,
  * and by measuring the loaded model on both.
  */
+import { MEBIBYTE } from '../common/bytes.ts';
 import type { Precision } from './backend/backend.ts';
 import type { PrecisionChoice } from './weights/storage-policy.ts';
 import type { LanguageModel, LanguageModelInfo } from './models/language-model.ts';
@@ -31,8 +32,17 @@ export interface Measurement {
   readonly webgpu: Speed;
 }
 
+/** What computes prompts, and what computes answers. */
+export interface PhaseChoice {
+  readonly prefill: ComputeKind;
+  readonly decode: ComputeKind;
+}
+
 export interface BackendChoice {
+  /** What computes now. */
   readonly kind: ComputeKind;
+  /** What each phase is to be computed on unless a plan says otherwise. */
+  readonly phases: PhaseChoice;
   readonly reason: ChoiceReason;
   /** Name of the adapter that was there, null where there was none or nobody looked. */
   readonly adapter: string | null;
@@ -58,6 +68,29 @@ function turnSeconds({ prefill, decode }: Speed): number {
 
 export function fasterBackend({ wasm, webgpu }: Pick<Measurement, 'wasm' | 'webgpu'>): ComputeKind {
   return turnSeconds(webgpu) < turnSeconds(wasm) ? 'webgpu' : 'wasm';
+}
+
+/** Share of the time of a turn that two devices may leave of what one needs: they hold the model twice. */
+const worthTwice = 0.7;
+/** Bytes of a model that no computer minds to hold twice. */
+export const mostBytesTwice = 1024 * MEBIBYTE;
+
+/** The faster device for each phase where that saves enough, else the one that is faster for both. */
+export function fasterPhases(
+  { wasm, webgpu }: Pick<Measurement, 'wasm' | 'webgpu'>,
+  mayHoldTwice: boolean,
+): PhaseChoice {
+  const one = fasterBackend({ wasm, webgpu });
+  const best = turnSeconds(one === 'wasm' ? wasm : webgpu);
+  const both = {
+    prefill: Math.max(wasm.prefill, webgpu.prefill),
+    decode: Math.max(wasm.decode, webgpu.decode),
+  };
+  if (!mayHoldTwice || turnSeconds(both) > worthTwice * best) return { prefill: one, decode: one };
+  return {
+    prefill: webgpu.prefill > wasm.prefill ? 'webgpu' : 'wasm',
+    decode: webgpu.decode > wasm.decode ? 'webgpu' : 'wasm',
+  };
 }
 
 /** What a measurement holds for: this adapter with a model of this shape, read with this many bits. */

@@ -24,7 +24,7 @@ import {
   type PrefillEvent,
   type TokenEvent,
 } from './generation/session.ts';
-import { ModelHost, type BackendFactory } from './model-host.ts';
+import { ModelHost, type BackendFactory, type MoveCause } from './model-host.ts';
 import type { LanguageModel, LanguageModelInfo } from './models/language-model.ts';
 import { defineLanguageModel } from './models/registry.ts';
 import { createTokenizer } from './tokenizer/create-tokenizer.ts';
@@ -124,9 +124,10 @@ export interface TokenReport {
   }[];
 }
 
-/** The graphics card failed in the middle of an answer, which goes on. */
+/** Another device computes from now on, in the middle of an answer too, which goes on. */
 export interface MovedEvent {
   readonly type: 'moved';
+  readonly cause: MoveCause;
   /** What computes now, as in `LoadedModel`. */
   readonly backend: string;
   readonly choice: BackendChoice;
@@ -202,8 +203,8 @@ export class Engine {
       precision,
       load: (backend) => load(backend),
       known: options.measurements ?? [],
-      onMoved: (choice) => {
-        this.#moved.push({ type: 'moved', backend: host.backend.description, choice });
+      onMoved: (choice, cause) => {
+        this.#moved.push({ type: 'moved', cause, backend: host.backend.description, choice });
       },
       signal,
     });

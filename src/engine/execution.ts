@@ -11,7 +11,7 @@ import type { ByteSource } from '../common/byte-source.ts';
 import { AppError, toAppError } from '../common/errors.ts';
 import { yieldToEventLoop } from '../common/yield-to-event-loop.ts';
 import type { Precision } from './backend/backend.ts';
-import type { ComputeKind } from './backend-choice.ts';
+import type { ChoiceReason, ComputeKind } from './backend-choice.ts';
 import {
   type ExecutionCounters,
   type ExecutionPlan,
@@ -40,7 +40,7 @@ export class Execution {
   readonly #parts: ExecutionParts;
   readonly #storeBytesOfLoad: number;
   readonly #loadedFor: StateOptions;
-  readonly #loadedKind: ComputeKind;
+  readonly #loadedReason: ChoiceReason;
   #plan: ExecutionPlan;
   /** The plan that `settle` has dealt with. */
   #settled: ExecutionPlan;
@@ -66,7 +66,7 @@ export class Execution {
     this.#settled = plan;
     this.#settledModel = parts.host.model.active;
     this.#loadedFor = parts.state.options;
-    this.#loadedKind = parts.host.kind;
+    this.#loadedReason = parts.host.choice.reason;
     this.#storeBytesOfLoad = parts.meter.bytes;
   }
 
@@ -177,13 +177,15 @@ export class Execution {
   /** Changes to what the present phase is to be computed on, or has it loaded first. */
   async #settleBackend({ backend }: ExecutionPlan): Promise<void> {
     const { host } = this.#parts;
-    const kindOf = (kind: 'auto' | ComputeKind): ComputeKind =>
-      kind !== 'auto' ? kind : host.choice.reason === 'device-lost' ? 'wasm' : this.#loadedKind;
-    const [prefill, decode] = [kindOf(backend.prefill), kindOf(backend.decode)];
-    const wanted = this.#phase === 'answer' ? decode : prefill;
+    const { phases } = host.choice;
+    const prefill = backend.prefill === 'auto' ? phases.prefill : backend.prefill;
+    const decode = backend.decode === 'auto' ? phases.decode : backend.decode;
+    const isAnswer = this.#phase === 'answer';
+    const wanted = isAnswer ? decode : prefill;
+    const isAsked = (isAnswer ? backend.decode : backend.prefill) !== 'auto';
     if (host.has(wanted)) {
       try {
-        await host.use(wanted);
+        await host.use(wanted, isAsked ? 'asked' : this.#loadedReason);
       } catch (thrown) {
         this.#refuse('backend', thrown);
       }

@@ -7,13 +7,16 @@
 import { AppError, toAppError } from '../common/errors.ts';
 import type { Backend } from './backend/backend.ts';
 import {
-  fasterBackend,
+  fasterPhases,
   measurementKey,
   measureSpeed,
+  mostBytesTwice,
   type BackendChoice,
+  type ChoiceReason,
   type ComputeKind,
   type GpuSummary,
   type Measurement,
+  type PhaseChoice,
 } from './backend-choice.ts';
 import type { LanguageModel } from './models/language-model.ts';
 import { HostedModel } from './models/hosted-model.ts';
@@ -39,10 +42,13 @@ export interface HostOptions {
   /** Loads the model into a backend; called again when a backend has to be replaced. */
   readonly load: (backend: Backend) => Promise<LanguageModel>;
   readonly known: readonly Measurement[];
-  /** Told when the model moved to a new device or to the processor. */
-  readonly onMoved: (choice: BackendChoice) => void;
+  /** Told when the model moved to another device. */
+  readonly onMoved: (choice: BackendChoice, cause: MoveCause) => void;
   readonly signal: AbortSignal;
 }
+
+/** `lost`: the graphics card failed. `planned`: the phase or the plan wants the other device. */
+export type MoveCause = 'lost' | 'planned';
 
 interface Held {
   readonly backend: Backend;
@@ -123,16 +129,17 @@ export class ModelHost {
 
   /**
    * Computes on the other device from the next step on; conversations keep what they hold.
+   * @param reason `asked`, or that of the choice when the model was loaded
    * @throws AppError `engine/out-of-memory`: the device does not change then
    */
-  async use(kind: ComputeKind): Promise<void> {
+  async use(kind: ComputeKind, reason: ChoiceReason): Promise<void> {
     if (this.kind === kind) return;
     const [before, next] = [this.#need(), this.#beside];
     if (next === null) throw new AppError('internal', 'The model is not loaded there.');
     await this.model.use(next.model);
     [this.#held, this.#beside] = [next, before];
-    this.#choice = { ...this.#choice, kind, reason: 'asked' };
-    this.#options.onMoved(this.#choice);
+    this.#choice = { ...this.#choice, kind, reason };
+    this.#options.onMoved(this.#choice, 'planned');
   }
 
   /** Gives up what is loaded beside the device in use. */
@@ -180,6 +187,7 @@ export class ModelHost {
     const key = measurementKey(adapter, gpu.model.info, precision);
     const bits = precision === 4 ? 4 : 8;
     let measurement = known.find((candidate) => candidate.key === key) ?? null;
+    let phases = phasesOf(measurement, gpu);
     if (measurement === null) {
       const webgpu = await measureSpeed(gpu.model, bits, signal);
       this.#held = null;
@@ -194,17 +202,22 @@ export class ModelHost {
           throw error;
         }
       }
-      const processor = this.#held;
-      const takesGpu = measurement === null || fasterBackend(measurement) === 'webgpu';
-      if (takesGpu && processor !== null) release(processor);
-      if (takesGpu) this.#held = gpu;
-      else release(gpu);
-    } else if (fasterBackend(measurement) === 'wasm') {
+      phases = phasesOf(measurement, gpu);
+      this.#keep(phases, gpu, this.#held);
+    } else if (phases.decode === 'wasm') {
+      // What computes prompts then is loaded beside it when a plan is first followed.
       this.#drop();
       await this.#hold('wasm');
     }
-    const kind = this.#need().backend.kind === 'webgpu' ? 'webgpu' : 'wasm';
-    this.#choice = { ...chosen(kind, 'measured'), adapter, measurement };
+    this.#choice = { ...chosen(phases.decode, 'measured'), phases, adapter, measurement };
+  }
+
+  /** Of the model on two devices what the phases need. */
+  #keep({ prefill, decode }: PhaseChoice, gpu: Held, processor: Held | null): void {
+    const [used, other] = decode === 'webgpu' ? [gpu, processor] : [processor, gpu];
+    this.#held = used;
+    if (prefill !== decode) this.#beside = other;
+    else if (other !== null) release(other);
   }
 
   async #useProcessor(choice: BackendChoice): Promise<void> {
@@ -234,7 +247,7 @@ export class ModelHost {
     if (losses < lossesToGiveUp) {
       try {
         await this.#hold('webgpu');
-        this.#options.onMoved(this.#choice);
+        this.#options.onMoved(this.#choice, 'lost');
         return this.#need().model;
       } catch (thrown) {
         if (!gpuFailures.has(toAppError(thrown).code)) throw thrown;
@@ -248,8 +261,8 @@ export class ModelHost {
   #giveUpGpu(error: AppError): LanguageModel {
     const { adapter, measurement } = this.#choice;
     const detail = String(error.details['reason'] ?? error.message);
-    this.#choice = { kind: 'wasm', reason: 'device-lost', adapter, measurement, detail };
-    this.#options.onMoved(this.#choice);
+    this.#choice = { ...chosen('wasm', 'device-lost'), adapter, measurement, detail };
+    this.#options.onMoved(this.#choice, 'lost');
     return this.#need().model;
   }
 
@@ -283,13 +296,24 @@ function kindOf({ backend }: Held): ComputeKind {
   return backend.kind === 'webgpu' ? 'webgpu' : 'wasm';
 }
 
+/** Null: the processor cannot hold the model. */
+function phasesOf(measurement: Measurement | null, { model, backend }: Held): PhaseChoice {
+  if (measurement === null) return { prefill: 'webgpu', decode: 'webgpu' };
+  const state = model.createState({ capacity: 1, kvType: 'f16' });
+  // What cannot be cut cannot be copied from one device to the other.
+  const { cuttable } = state;
+  state.dispose();
+  return fasterPhases(measurement, cuttable && backend.memory().totalBytes <= mostBytesTwice);
+}
+
 function release({ model, backend }: Held): void {
   model.dispose();
   backend.dispose();
 }
 
 function chosen(kind: ComputeKind, reason: BackendChoice['reason']): BackendChoice {
-  return { kind, reason, adapter: null, detail: null, measurement: null };
+  const phases = { prefill: kind, decode: kind };
+  return { kind, reason, phases, adapter: null, detail: null, measurement: null };
 }
 
 function refused(error: AppError): BackendChoice {

@@ -89,6 +89,16 @@ const reasons: Record<BackendReasonView, () => string> = {
     msg('Measured: the processor is faster with this model than the graphics card.', {
       id: 'backend.faster-processor',
     }),
+  'gpu-reads': () =>
+    msg(
+      'Measured: the graphics card reads prompts faster, the processor writes faster; each does its part.',
+      { id: 'backend.gpu-reads' },
+    ),
+  'gpu-writes': () =>
+    msg(
+      'Measured: the processor reads prompts faster, the graphics card writes faster; each does its part.',
+      { id: 'backend.gpu-writes' },
+    ),
   'device-lost': () =>
     msg('The graphics card failed repeatedly, so the processor computes.', {
       id: 'backend.device-lost',

@@ -356,6 +356,8 @@ export type BackendReasonView =
   | 'gpu-refused'
   | 'faster-gpu'
   | 'faster-processor'
+  | 'gpu-reads'
+  | 'gpu-writes'
   | 'device-lost';
 
 export interface AnswerStatsView {

@@ -5,6 +5,7 @@ import { AppError } from '../../src/common/errors.ts';
 import type { Backend } from '../../src/engine/backend/backend.ts';
 import type { Measurement } from '../../src/engine/backend-choice.ts';
 import { Engine, type EngineEvent, type LoadedModel } from '../../src/engine/engine.ts';
+import { fullPlan } from '../../src/engine/execution-plan.ts';
 import { readGguf } from '../../src/engine/formats/gguf/reader.ts';
 import { greedySampling } from '../../src/engine/generation/sampler.ts';
 import type { GpuSummary } from '../../src/engine/backend-choice.ts';
@@ -92,7 +93,7 @@ describe('a lost device', () => {
       await load({ cards: [steps] }, 'webgpu');
       const { tokens, moved } = await write();
       expect(tokens, `${steps} steps`).toEqual(undisturbed);
-      expect(moved.map(({ choice }) => choice.kind)).toEqual(['webgpu']);
+      expect(moved.map(({ choice, cause }) => [choice.kind, cause])).toEqual([['webgpu', 'lost']]);
     }
   });
 
@@ -164,5 +165,31 @@ describe('the choice of a backend', () => {
       kind: 'wasm',
       reason: 'measured',
     });
+  });
+
+  it('takes one device for prompts and one for answers where that was measured to save much', async () => {
+    await load({}, 'wasm');
+    const { tokens: undisturbed } = await write();
+    const { measurement } = (await load({}, 'auto')).choice;
+    const key = measurement?.key ?? '';
+    const wasm = { prefill: 10, decode: 100 };
+    const webgpu = { prefill: 1000, decode: 10 };
+    const { choice } = await load({}, 'auto', [{ key, wasm, webgpu }]);
+    expect(choice).toMatchObject({
+      kind: 'wasm',
+      reason: 'measured',
+      phases: { prefill: 'webgpu', decode: 'wasm' },
+    });
+    // The card is loaded in the background; from then on it reads prompts.
+    engine?.applyPlan({ ...fullPlan });
+    await expect.poll(() => engine?.execution().loadingBackend).toBeNull();
+    for (let turn = 0; turn < 2; turn++) {
+      const { tokens, moved } = await write();
+      expect(tokens).toEqual(undisturbed);
+      expect(moved.map(({ choice: next, cause }) => [next.kind, next.reason, cause])).toEqual([
+        ['webgpu', 'measured', 'planned'],
+        ['wasm', 'measured', 'planned'],
+      ]);
+    }
   });
 });

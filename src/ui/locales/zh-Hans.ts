@@ -582,6 +582,8 @@ export const templates: TemplateMap = {
   'backend.gpu-refused': '显卡容不下或无法计算此模型，因此由处理器计算。',
   'backend.faster-gpu': '实测：显卡运行此模型更快。',
   'backend.faster-processor': '实测：处理器运行此模型比显卡更快。',
+  'backend.gpu-reads': '实测：显卡读取提示更快，处理器书写更快；两者各司其职。',
+  'backend.gpu-writes': '实测：处理器读取提示更快，显卡书写更快；两者各司其职。',
   'backend.device-lost': '显卡多次出现故障，因此由处理器计算。',
 
   // 错误：发生了什么，什么没有受损，接下来怎么做
