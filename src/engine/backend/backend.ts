@@ -251,6 +251,11 @@ export interface Backend {
   readonly kind: BackendKind;
   /** One line for people and reports, for example "WASM relaxed SIMD, 1 thread". */
   readonly description: string;
+  /**
+   * Whether a step of many tokens is cut into parts by what this device is measured to do, between which
+   * a stop is heard; unless given, whoever hands out steps keeps them short.
+   */
+  readonly boundsSteps?: boolean;
   /** What was found out about its kernels, where there is something. */
   readonly kernels?: KernelReport | undefined;
   /** Whether this backend can compute the operator; `compile` throws where this is false. */

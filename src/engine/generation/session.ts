@@ -43,7 +43,7 @@ export interface SessionOptions {
   readonly betweenTokens?: (signal: AbortSignal | undefined) => Promise<void>;
   /** Told of every step. */
   readonly onStep?: (report: StepReport, phase: StepPhase) => void;
-  /** Prompt tokens of one step; absent: chosen by the model's size, see `sliceTokensFor`. */
+  /** Prompt tokens of one step; absent: what the model wants, or chosen by its size (`sliceTokensFor`). */
   readonly sliceTokens?: number;
   readonly now?: Clock;
 }
@@ -124,7 +124,7 @@ export class Session {
   readonly #beforeStep: (phase: StepPhase) => Promise<void>;
   readonly #betweenTokens: (signal: AbortSignal | undefined) => Promise<void>;
   readonly #onStep: (report: StepReport, phase: StepPhase) => void;
-  readonly #sliceTokens: number;
+  readonly #givenSlice: number | undefined;
   readonly #now: Clock;
   readonly #tokens: number[] = [];
   readonly #speculation = new Speculation();
@@ -141,10 +141,7 @@ export class Session {
     this.#betweenTokens = options.betweenTokens ?? (() => yieldToEventLoop());
     this.#onStep = options.onStep ?? (() => undefined);
     this.#now = options.now ?? (() => performance.now());
-    this.#sliceTokens = Math.min(
-      options.sliceTokens ?? sliceTokensFor(model.info.activeParameters, model.maxTokens),
-      model.maxTokens,
-    );
+    this.#givenSlice = options.sliceTokens;
     this.#state.truncate(0);
   }
 
@@ -271,6 +268,13 @@ export class Session {
       });
     }
     this.#truncate(length);
+  }
+
+  /** Of the next step: the device may change. */
+  get #sliceTokens(): number {
+    const { info, maxTokens, promptSlice } = this.#model;
+    const wanted = this.#givenSlice ?? promptSlice;
+    return Math.min(wanted ?? sliceTokensFor(info.activeParameters, maxTokens), maxTokens);
   }
 
   /** What the state takes out and puts in; null where it cannot, and while something is at work. */

@@ -95,6 +95,10 @@ export class GraphLanguageModel implements LanguageModel {
     return state;
   }
 
+  get promptSlice(): number | undefined {
+    return this.#parts.backend.boundsSteps === true ? this.maxTokens : undefined;
+  }
+
   get mostCandidates(): number | undefined {
     return this.#parts.backend.mostCandidates;
   }

@@ -220,6 +220,10 @@ export class HostedModel implements LanguageModel {
     for (const state of this.#states) state.drop(model);
   }
 
+  get promptSlice(): number | undefined {
+    return this.#active.promptSlice;
+  }
+
   get mostCandidates(): number | undefined {
     return this.#active.mostCandidates;
   }

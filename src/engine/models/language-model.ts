@@ -98,6 +98,8 @@ export interface LanguageModel {
   readonly info: LanguageModelInfo;
   /** Largest number of tokens of one `forward` call. */
   readonly maxTokens: number;
+  /** Prompt tokens to compute at a time where the model bounds the time of a step itself. */
+  readonly promptSlice?: number | undefined;
   /** Rows of logits that are computed at once; a call that wants more is worked off in parts. */
   readonly maxOutputs: number;
   /** Absent where weights have none that could be given up. */

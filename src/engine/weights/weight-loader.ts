@@ -29,6 +29,8 @@ import { chooseStorage } from './storage-policy.ts';
 
 /** Tokens of one step: enough rows to make prefill a matrix product, few enough to stay cancellable. */
 const defaultMaxTokens = 128;
+/** Where the backend sees to that itself: weights are read once for as many. */
+const boundedMaxTokens = 512;
 
 export interface LoadOptions {
   readonly source: ByteSource;
@@ -58,8 +60,9 @@ export async function loadModel(options: LoadOptions): Promise<LanguageModel> {
   const definition = defineLanguageModel(options.file);
   const constants = await readConstants(definition, source, signal);
   const graph = definition.buildGraph(constants, contextOf(definition, options));
-  const maxTokens = options.maxTokens ?? defaultMaxTokens;
-  const plan = planLoad(definition, graph, options);
+  const most = backend.boundsSteps === true ? boundedMaxTokens : defaultMaxTokens;
+  const maxTokens = options.maxTokens ?? most;
+  const plan = planLoad(definition, graph, { ...options, maxTokens });
   const { budgetBytes = Infinity } = options;
   checkBudget(plan, budgetBytes);
   const weights = await loadWeights(definition, options);

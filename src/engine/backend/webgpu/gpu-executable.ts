@@ -41,6 +41,11 @@ export class GpuExecutable implements Executable {
     return tokens === 1 ? this.compiled.one : this.compiled.any;
   }
 
+  /** Asks for all pipelines that steps with this cache need: a slice may be one token, whatever the step has. */
+  prepare(cache: GpuCache): void {
+    for (const program of [this.compiled.any, this.compiled.one]) this.dispatches(program, cache);
+  }
+
   /** The dispatches for a type of cache: they differ where it is written and read. Asks for pipelines. */
   dispatches(program: Program, { spec: { type } }: GpuCache): readonly Dispatch[] {
     const key = `${program === this.compiled.one ? 'one' : 'any'} ${type}`;

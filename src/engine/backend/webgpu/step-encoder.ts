@@ -9,7 +9,13 @@ import { splitPositions } from './dispatch.ts';
 import type { GpuCache } from './gpu-cache.ts';
 import type { GpuExecutable } from './gpu-executable.ts';
 import type { GpuProfile } from './gpu-profile.ts';
-import { LONGEST_DISPATCH_MS, SUBMIT_MS, unitsOf, type SubmitPacer } from './submit-pacer.ts';
+import {
+  LONGEST_DISPATCH_MS,
+  SLICE_MS,
+  SUBMIT_MS,
+  unitsOf,
+  type SubmitPacer,
+} from './submit-pacer.ts';
 import type { TopSearch } from './top-candidates.ts';
 
 /** Fewer tokens than this waste most of a tile, whatever the time. */
@@ -40,7 +46,7 @@ export class StepEncoder {
     this.#pacer = pacer;
   }
 
-  /** The step in parts so small that none of their dispatches is estimated to take too long. */
+  /** The step in parts so small that neither they nor one of their dispatches are estimated to take too long. */
   *slices(executable: GpuExecutable, cache: GpuCache, input: StepInput): Generator<StepInput> {
     const { tokens, position, outputs, precision } = input;
     let done = 0;
@@ -48,13 +54,16 @@ export class StepEncoder {
     while (executable.compiled.needs.causal && tokens.length - outputs > done) {
       const count = tokens.length - done;
       const step = { tokens: count, outputs, position, splits: 1, splitPositions: 1 };
-      const longest = executable
-        .dispatches(executable.compiled.any, cache)
-        .reduce((most, { cost, bits }) => Math.max(most, unitsOf(cost(step, bits(precision)))), 0);
-      const milliseconds = this.#pacer.estimate(longest);
-      if (milliseconds <= LONGEST_DISPATCH_MS) break;
-      const share = Math.floor((count * LONGEST_DISPATCH_MS) / milliseconds);
-      const size = Math.min(Math.max(share, LEAST_SLICE), count - outputs);
+      let [longest, all] = [0, 0];
+      for (const { cost, bits, grid } of executable.dispatches(executable.compiled.any, cache)) {
+        if (grid(step) === null) continue;
+        const milliseconds = this.#pacer.estimate(unitsOf(cost(step, bits(precision))));
+        longest = Math.max(longest, milliseconds);
+        all += milliseconds;
+      }
+      const share = Math.min(LONGEST_DISPATCH_MS / longest, SLICE_MS / all);
+      if (share >= 1) break;
+      const size = Math.min(Math.max(Math.floor(count * share), LEAST_SLICE), count - outputs);
       const part = tokens.subarray(done, done + size);
       yield { ...input, tokens: part, position: position + done, outputs: 0 };
       done += size;

@@ -12,6 +12,9 @@ export const SUBMIT_MS = 100;
 /** No dispatch is to take longer: a slice of the prompt is chosen by it. */
 export const LONGEST_DISPATCH_MS = 200;
 
+/** Nor is a slice of the prompt: between two a stop is heard. */
+export const SLICE_MS = 500;
+
 /** Before anything was measured: a slow integrated GPU, 2 GB/s. */
 const FIRST_MS_PER_UNIT = 1000 / 2e9;
 /** Less work than this measures the way to the GPU and back. */

@@ -6,6 +6,7 @@
  * encodes dispatches and reads its result back. When the device is lost, or says that it was asked for
  * something impossible, every further call fails with `engine/device-lost`: make a new backend then.
  */
+import { throwIfAborted } from '../../../common/abort.ts';
 import { MEBIBYTE } from '../../../common/bytes.ts';
 import { AppError } from '../../../common/errors.ts';
 import type { Graph, Op } from '../../graph/ops.ts';
@@ -48,6 +49,7 @@ import { KEPT_CANDIDATES, TopCandidates } from './top-candidates.ts';
 const MOST_UPLOADS_AHEAD = 64 * MEBIBYTE;
 export class WebGpuBackend implements Backend {
   readonly kind = 'webgpu';
+  readonly boundsSteps = true;
   readonly description: string;
   /** What its kernels use. */
   readonly features: GpuFeatures;
@@ -117,6 +119,8 @@ export class WebGpuBackend implements Backend {
     const { maxStorageBufferBindingSize } = device.limits;
     const cache = new GpuCache(this.#memory, device, spec, maxStorageBufferBindingSize);
     this.#caches.add(cache);
+    // Pipelines for its type are compiled while the model is still being loaded, not at the first step.
+    for (const executable of this.#executables) executable.prepare(cache);
     return cache;
   }
 
@@ -279,9 +283,7 @@ export class WebGpuBackend implements Backend {
   /** The step's cache, once everything is ready that the step needs. */
   async #prepare(executable: GpuExecutable, input: StepInput): Promise<GpuCache> {
     const cache = checkStep(executable, this.#memory, input);
-    // A slice may be a single token, whatever the step has.
-    const { any, one } = executable.compiled;
-    for (const program of [any, one]) executable.dispatches(program, cache);
+    executable.prepare(cache);
     await this.ready();
     return cache;
   }
@@ -296,6 +298,7 @@ export class WebGpuBackend implements Backend {
     const cache = await this.#prepare(executable, input);
     this.#ahead.clear();
     for (const slice of this.#encoder.slices(executable, cache, input)) {
+      throwIfAborted(input.signal);
       const profile = this.#profile(
         executable.dispatches(executable.program(slice.tokens.length), cache),
       );
