@@ -12,6 +12,7 @@ import type { ModelReference, SandboxApi } from '../src/rpc/contracts.ts';
 import { exposeApi } from '../src/rpc/expose.ts';
 import { sendOne } from '../src/rpc/stream-channel.ts';
 import { openReference } from './open-reference.ts';
+import { planFolder } from './plan-folder.ts';
 
 async function reading<T>(
   model: ModelReference,
@@ -32,6 +33,9 @@ exposeApi({
     reading(model, async (source) => {
       headerReceived = sendOne(header, headerToMessage(await readModel(source)));
     }),
+  planConversion: async (name, files, plan) => {
+    headerReceived = sendOne(plan, await planFolder(name, files));
+  },
   headerReceived: () => headerReceived,
   readPurpose: (model) => reading(model, async (source) => modelPurpose(await readModel(source))),
   inspect: (model) => reading(model, (source) => inspectModel(source)),

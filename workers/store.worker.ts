@@ -1,10 +1,9 @@
 /** The only thread that may connect elsewhere: downloads, hashes, writes and repairs models. */
 import { browserNetwork } from '../src/download/browser-network.ts';
 import { ModelLibrary } from '../src/download/model-library.ts';
-import { serveByteSource } from '../src/rpc/byte-source-channel.ts';
 import { takeBytes } from '../src/rpc/bytes-channel.ts';
 import type { StoreApi } from '../src/rpc/contracts.ts';
-import { HeaderRequests, serveRemoteModel } from '../src/rpc/header-requests.ts';
+import { HeaderRequests, serveFile, serveRemoteModel } from '../src/rpc/header-requests.ts';
 import { exposeApi } from '../src/rpc/expose.ts';
 import { openModelStore } from '../src/store/open-model-store.ts';
 import { storeThreads } from './store-threads.ts';
@@ -50,11 +49,12 @@ exposeApi({
   openHubRepository: async (repository) => (await opened).library.openHubRepository(repository),
   serveRemote: async (request, port) =>
     serveRemoteModel(await (await opened).library.openRemote(request), port),
+  serveHubFile: async (file, port) => {
+    const { library } = await opened;
+    return serveFile((signal) => library.openHubFile(file, signal), port);
+  },
   serveBytes: async (id, port) => {
-    const source = await (await opened).store.open(id);
-    serveByteSource(port, source, () => {
-      source.close();
-    });
-    return { size: source.size, partSizes: source.partSizes ?? [] };
+    const { store } = await opened;
+    return serveFile(() => store.open(id), port);
   },
 } satisfies StoreApi);

@@ -6,12 +6,14 @@ import { AppError } from '../common/errors.ts';
 import type { HeaderFacts } from '../engine/inspection/inspect-model.ts';
 import type { ModelInspection } from '../engine/inspection/model-inspection.ts';
 import type { ModelPurpose } from '../engine/models/registry.ts';
-import type { ModelReference, SandboxApi, ServedBytes } from '../rpc/contracts.ts';
+import type { FolderFile, ModelReference, SandboxApi, ServedBytes } from '../rpc/contracts.ts';
 import { transfer, type Remote } from '../rpc/transfer.ts';
 import { useOnce } from '../rpc/worker-owner.ts';
 
 /** The largest headers of published models parse in well under a second. */
 const HEADER_DEADLINE_MS = 10_000;
+/** The largest vocabularies take two seconds; a phone may be ten times slower. */
+const FOLDER_DEADLINE_MS = 30_000;
 
 export class HeaderSandbox {
   readonly #create: () => Worker;
@@ -29,6 +31,27 @@ export class HeaderSandbox {
       HEADER_DEADLINE_MS,
       undefined,
       (sandbox) => sandbox.readHeader(movedReference(model), transfer(header, [header])),
+      (sandbox) => sandbox.headerReceived(),
+    );
+  }
+
+  /**
+   * Reads a model's folder and posts on the port how to convert it. Its vocabulary may have 35 MB,
+   * which takes seconds; there is no deadline where the files come over the network.
+   * @throws AppError `model-file/*`, `invalid-argument`, `aborted`, what its files throw
+   */
+  planConversion(
+    name: string,
+    files: readonly FolderFile[],
+    plan: MessagePort,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const remote = files.flatMap((file) => (file.kind === 'remote' ? [file.port] : []));
+    return this.#use(
+      remote.length === 0 ? FOLDER_DEADLINE_MS : null,
+      signal,
+      (sandbox) =>
+        sandbox.planConversion(name, transfer([...files], remote), transfer(plan, [plan])),
       (sandbox) => sandbox.headerReceived(),
     );
   }

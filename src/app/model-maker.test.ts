@@ -1,8 +1,13 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Device, sha256Of } from '../../test/fixtures/library-device.ts';
 import { makerOver } from '../../test/fixtures/model-maker.ts';
-import { fixtureModel, folderFiles } from '../../test/fixtures/safetensors-folder.ts';
+import {
+  fixtureModel,
+  folderFiles,
+  safetensorsFolder,
+} from '../../test/fixtures/safetensors-folder.ts';
 import { fixtureModels } from '../../test/fixtures/shared-models.ts';
+import { startModelServer } from '../../test/fixtures/model-server.ts';
 import { storeOwner } from '../../test/fixtures/store-worker.ts';
 import { syntheticLlama } from '../../test/fixtures/synthetic-llama.ts';
 import { tinyLlama } from '../../test/fixtures/tiny-llama.ts';
@@ -15,17 +20,22 @@ import type { ModelLibrary } from '../download/model-library.ts';
 import type { LibraryEntry } from '../download/library-entry.ts';
 import { readGguf } from '../engine/formats/gguf/reader.ts';
 import { quantizer } from '../engine/formats/quants/registry.ts';
+import { convertFolder } from '../engine/conversion/converted-model.ts';
+import type { StoreApi } from '../rpc/contracts.ts';
+import type { WorkerOwner } from '../rpc/worker-owner.ts';
+import { hubFolder, localFolder } from './model-folders.ts';
 import type { MakingState, ModelMaker } from './model-maker.ts';
 
 let device: Device;
 let library: ModelLibrary;
 let maker: ModelMaker;
+let store: WorkerOwner<StoreApi>;
 let entries: ObservableValue<readonly LibraryEntry[]>;
 const closers: (() => void)[] = [];
 
 async function open(): Promise<void> {
   library = device.open();
-  const store = storeOwner(library);
+  store = storeOwner(library);
   entries = new ObservableValue(await library.list());
   library.observe((now) => {
     entries.set(now);
@@ -243,10 +253,13 @@ describe('a folder of safetensors', () => {
     'becomes an installed model, recipe: %o',
     async (recipe) => {
       const fixture = await fixtureModel('llama.F32');
-      const files = (await folderFiles(fixture)).map(({ name, bytes }) => new File([bytes], name));
+      const files = (await folderFiles(fixture)).map(({ name, bytes }) => ({
+        path: name,
+        file: new File([bytes], name),
+      }));
       const states: MakingState[] = [];
-      const made = await maker.convert(files, {
-        ...{ recipe, name: 'Tiny' },
+      const made = await maker.convert(localFolder(files, 'Tiny'), {
+        recipe,
         onProgress: (state) => states.push(state),
       });
       const entry = await readyEntry(made.id);
@@ -261,10 +274,60 @@ describe('a folder of safetensors', () => {
     },
   );
 
+  it.skipIf(fixtureModels === null)('is read out of a repository, and waits for it', async () => {
+    const commit = 'c'.repeat(40);
+    const folder = await folderFiles(await fixtureModel('llama.F32'));
+    const server = await startModelServer();
+    closers.push(() => void server.close());
+    const api = '/api/models/owner/tiny';
+    const sizes = folder.map(({ name, bytes }) => ({ name, size: bytes.length }));
+    const more = [
+      { name: 'README.md', size: 4 },
+      { name: 'onnx/model.safetensors', size: 4 },
+    ];
+    server.serveJson(`${api}/revision/main`, { sha: commit, cardData: { license: 'mit' } });
+    server.serveJson(
+      `${api}/tree/${commit}`,
+      [...sizes, ...more].map(({ name, size }) => ({ type: 'file', path: name, size })),
+    );
+    server.serveJson(`${api}/revision/${commit}`, {
+      sha: commit,
+      siblings: sizes.map(({ name, size }) => ({ rfilename: name, size })),
+    });
+    for (const { name, bytes } of folder) {
+      server.serve(`/owner/tiny/resolve/${commit}/${name}`, {
+        bytes,
+        // the network goes when the weights are opened for the second time
+        script: ({ count }) =>
+          name.endsWith('.safetensors') && count === 1 ? { kind: 'reset' } : { kind: 'normal' },
+      });
+    }
+    library.useHub(server.origin);
+    const source = await hubFolder(store, 'owner/tiny');
+    const made = await maker.convert(source, { recipe: null });
+    const entry = await readyEntry(made.id);
+    expect(entry).toMatchObject({ name: 'tiny', licence: 'mit' });
+    const stored = await device.store.open(made.id);
+    const written = await stored.read(0, stored.size);
+    stored.close();
+    const expected = await convertFolder({
+      ...(await safetensorsFolder(await fixtureModel('llama.F32'))),
+      name: 'tiny',
+    });
+    expect(sha256Of(written)).toBe(sha256Of(await expected.read(0, expected.size)));
+    const paths = server.requests.map(({ path }) => path);
+    expect(paths.filter((path) => /README|onnx/.test(path))).toEqual([]);
+    const [weights] = folder.filter(({ name }) => name.endsWith('.safetensors'));
+    expect(paths.filter((path) => path.endsWith(weights?.name ?? '')).length).toBeGreaterThan(2);
+  });
+
   it('says which file is missing, and leaves nothing behind', async () => {
     const before = (await library.list()).length;
-    const files = [new File(['{}'], 'config.json'), new File(['x'], 'model.safetensors')];
-    await expect(maker.convert(files, { recipe: null })).rejects.toMatchObject({
+    const files = ['config.json', 'model.safetensors'].map((path) => ({
+      path,
+      file: new File(['{}'], path),
+    }));
+    await expect(maker.convert(localFolder(files), { recipe: null })).rejects.toMatchObject({
       code: 'invalid-argument',
       details: { fileName: 'tokenizer.json' },
     });

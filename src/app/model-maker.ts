@@ -15,6 +15,7 @@ import type { QuantisePhase } from '../engine/quantise/quantise-job.ts';
 import { recipeLabel, type Recipe } from '../engine/quantise/recipe.ts';
 import type {
   EstimateEvent,
+  FolderFile,
   ModelReference,
   QuantiseApi,
   QuantiseCalibration,
@@ -24,6 +25,8 @@ import type {
 import { consumeStream } from '../rpc/stream-channel.ts';
 import { transfer } from '../rpc/transfer.ts';
 import { WorkerOwner } from '../rpc/worker-owner.ts';
+import type { HeaderSandbox } from './header-sandbox.ts';
+import type { FolderSource } from './model-folders.ts';
 import { TimeLeft } from './time-left.ts';
 import { Turns } from './turns.ts';
 import { untilReady } from './until-ready.ts';
@@ -33,6 +36,8 @@ export interface ModelMakerOptions {
   readonly createWorker: () => Worker;
   readonly refer: (modelId: string) => Promise<ModelReference>;
   readonly readHeader: (model: ModelReference, header: MessagePort) => Promise<void>;
+  /** Has the sandbox read a folder and post on the port how to convert it. */
+  readonly planConversion: HeaderSandbox['planConversion'];
   /** The text to measure on when the person has none. */
   readonly calibrationText: () => Promise<string>;
   /** Memory a model may use in all, in bytes. */
@@ -75,8 +80,6 @@ export interface MakeOptions {
 export interface ConvertOptions extends Pick<MakeOptions, 'signal' | 'onProgress'> {
   /** Null: every tensor keeps its type. */
   readonly recipe: Recipe | null;
-  /** What it is called; the name of the files' folder unless given. */
-  readonly name?: string | undefined;
 }
 
 /** What is made, and how its worker is asked for it. */
@@ -153,16 +156,21 @@ export class ModelMaker {
   }
 
   /**
-   * Makes a model of the files of a folder: config.json, tokenizer.json and safetensors. Else as `make`.
-   * @throws AppError also `invalid-argument` where a file is missing
+   * Makes a model of a folder: config.json, tokenizer.json and safetensors. Its files are read in the
+   * sandbox, which says what to do; the weights are read a second time by who does it. Else as `make`.
+   * @throws AppError also `invalid-argument` where a file is missing, `download/*`
    */
-  convert(files: readonly File[], options: ConvertOptions): Promise<MadeResult> {
+  convert(folder: FolderSource, options: ConvertOptions): Promise<MadeResult> {
     return this.#turns.run(async () => {
-      const { recipe, name = folderName(files) } = options;
-      const named = files.map((file) => ({ name: file.name, content: file }));
+      const { recipe, signal } = options;
+      const { name, licence } = folder;
       const label = recipe === null ? null : recipeLabel(recipe);
+      const plan = new MessageChannel();
       const worker = this.#worker();
       try {
+        const read = await folder.open();
+        await this.#options.planConversion(name, read, plan.port1, signal);
+        const files = await folder.open((path) => path.endsWith('.safetensors'));
         return await this.#store(worker, {
           ...options,
           recipe: label,
@@ -170,12 +178,17 @@ export class ModelMaker {
           made: {
             name: label === null ? name : `${name} ${label}`,
             fileName: `${[name, ...(label === null ? [] : [label])].join('-').replaceAll(' ', '-')}.gguf`,
-            licence: null,
+            licence,
             from: name,
             recipe: label ?? 'GGUF',
           },
           ask: (remote, bytes, events) =>
-            remote.convert({ name, files: named, recipe }, bytes, events),
+            remote.convert(
+              transfer({ files, recipe }, portsOf(files)),
+              transfer(plan.port2, [plan.port2]),
+              bytes,
+              events,
+            ),
         });
       } finally {
         worker.terminate();
@@ -342,10 +355,8 @@ function describe(source: LibraryEntry, recipe: Recipe): Omit<MadeModel, 'sizeBy
   };
 }
 
-/** The name of the folder that files were chosen from; "model" where they came without one. */
-function folderName(files: readonly File[]): string {
-  const path = files.find((file) => file.webkitRelativePath !== '')?.webkitRelativePath ?? '';
-  return /^([^/]+)\//u.exec(path)?.[1] ?? 'model';
+function portsOf(files: readonly FolderFile[]): MessagePort[] {
+  return files.flatMap((file) => (file.kind === 'remote' ? [file.port] : []));
 }
 
 /** The names of types that files of models end with. */

@@ -35,6 +35,7 @@ import { errorView } from './error-view.ts';
 import type { MakingState, ModelMaker } from './model-maker.ts';
 import type { CatalogUpdates } from './catalog-updates.ts';
 import type { EmbeddingRuntime } from './embedding-runtime.ts';
+import { type FolderSource, hubFolder, localFolder, type PathFile } from './model-folders.ts';
 import type { ModelPurposes } from './model-purposes.ts';
 import type { InspectionSource, ModelInspector } from './model-inspector.ts';
 import { guideModel } from './guide.ts';
@@ -230,7 +231,14 @@ export class LibraryModelsService implements ModelsService {
     }));
     // The largest that fits well answers best.
     const recommended = models.findLast(({ fit }) => fit === 'fits')?.file ?? null;
-    return { ...opened, models, recommended };
+    const { folder } = opened;
+    return {
+      ...{ ...opened, models, recommended },
+      folder: folder && {
+        bytes: folder.bytes,
+        fit: fitOf(folder.bytes, this.#options.budgetBytes),
+      },
+    };
   }
 
   #installedFromHub(repository: string, file: string): string | null {
@@ -307,9 +315,17 @@ export class LibraryModelsService implements ModelsService {
     return made.id;
   }
 
-  async convertFolder(files: readonly File[], name?: string): Promise<string> {
+  async convertFolder(files: readonly (File | PathFile)[], name?: string): Promise<string> {
+    return this.#convert(localFolder(files, name));
+  }
+
+  async convertRepository(repository: string): Promise<string> {
+    return this.#convert(await hubFolder(this.#options.store, repository));
+  }
+
+  async #convert(folder: FolderSource): Promise<string> {
     const { signal } = this.#stopMaking;
-    const made = await this.#options.maker.convert(files, { recipe: null, name, signal });
+    const made = await this.#options.maker.convert(folder, { recipe: null, signal });
     return made.id;
   }
 

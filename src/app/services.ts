@@ -207,6 +207,7 @@ export async function createApplication(
     createWorker: createQuantiseWorker,
     refer,
     readHeader,
+    planConversion: (...folder) => headers.planConversion(...folder),
     calibrationText: readCalibrationText,
     budgetBytes: memoryBudget(memoryHints()),
     entries: () => models.entries,

@@ -134,7 +134,26 @@ describe('a repository', () => {
         { file: 'tiny-Q4_K_M.gguf', quantization: 'Q4_K_M', bytes: 500, files: 1, hashed: true },
         { file: parts[0], quantization: 'Q8_0', bytes: 3000, files: 3, hashed: true },
       ],
+      folder: null,
     });
+  });
+
+  test('names the files that a GGUF file can be made of', async () => {
+    const texts = ['config.json', 'tokenizer.json', '1_Pooling/config.json'];
+    const weights = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'];
+    const others = [
+      'adapter.safetensors',
+      'onnx/model.safetensors',
+      'onnx/config.json',
+      'vocab.json',
+    ];
+    serve([...texts, ...weights, ...others].map((path) => file(path, 100)));
+    const { folder, models } = await hub.open('owner/tiny', signal);
+    expect(folder?.files.toSorted()).toEqual([...texts, ...weights].toSorted());
+    expect(folder?.bytes).toBe(200);
+    expect(models).toEqual([]);
+    serve([...texts.slice(1), ...weights].map((path) => file(path, 100)));
+    expect((await hub.open('owner/tiny', signal)).folder).toBeNull();
   });
 
   test('leaves out divided models that lack a file, and paths that lead elsewhere', async () => {

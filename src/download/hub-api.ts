@@ -49,6 +49,16 @@ export interface HubRepository {
   readonly contextLength: number | null;
   /** The smallest first. */
   readonly models: readonly HubModelFile[];
+  /** The files that a GGUF file could be made of; null where they are not all there. */
+  readonly folder: HubFolder | null;
+}
+
+/** A model as its publisher trained it: configuration, vocabulary, weights in safetensors. */
+export interface HubFolder {
+  /** Paths of the files that a conversion reads. */
+  readonly files: readonly string[];
+  /** Of the weights. */
+  readonly bytes: number;
 }
 
 const resultsPerSearch = 30;
@@ -101,13 +111,15 @@ export class HubApi {
     const tree = new URL(`${path}/tree/${commit}?recursive=1`, this.#base);
     const listed = await this.#json(tree, signal);
     if (!Array.isArray(listed)) throw notUnderstood(tree);
+    const files = (listed as readonly unknown[]).slice(0, mostFiles).flatMap(listedFile);
     return {
       repository,
       commit,
       gate: gateOf(info['gated']),
       licence: licenceIn(info),
       ...headerFacts(info['gguf']),
-      models: modelsIn((listed as readonly unknown[]).slice(0, mostFiles)),
+      models: modelsIn(files.filter(({ path }) => isModel(path))),
+      folder: folderIn(files),
     };
   }
 
@@ -179,8 +191,8 @@ interface ListedFile {
 }
 
 /** Files that can be models; the parts of a divided one together, and only when all are there. */
-function modelsIn(listed: readonly unknown[]): HubModelFile[] {
-  const files = new Map(listed.flatMap(listedFile).map((file) => [file.path, file]));
+function modelsIn(listed: readonly ListedFile[]): HubModelFile[] {
+  const files = new Map(listed.map((file) => [file.path, file]));
   const models: HubModelFile[] = [];
   for (const { path } of files.values()) {
     const name = path.slice(path.lastIndexOf('/') + 1);
@@ -201,13 +213,32 @@ function modelsIn(listed: readonly unknown[]): HubModelFile[] {
 /** Projectors of images and tables of importance end in .gguf too. */
 const noModel = /mmproj|imatrix/iu;
 
+function isModel(path: string): boolean {
+  return /\.gguf$/iu.test(path) && !noModel.test(path);
+}
+
+const texts =
+  /^(?:config|tokenizer|tokenizer_config|generation_config|1_Pooling\/config)\.json$|^chat_template\.jinja$/u;
+/** The model's own, and layers behind it; adapters and other forms of the same weights are none. */
+const weights = /^(?:model[^/]*|\d_Dense\/model)\.safetensors$/u;
+
+function folderIn(files: readonly ListedFile[]): HubFolder | null {
+  const parts = files.filter(({ path }) => weights.test(path));
+  const named = files.filter(({ path }) => texts.test(path));
+  const has = (name: string): boolean => named.some(({ path }) => path === name);
+  const whole = parts.some(({ path }) => !path.includes('/'));
+  if (!whole || !has('config.json') || !has('tokenizer.json')) return null;
+  return {
+    files: [...named, ...parts].map(({ path }) => path),
+    bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
+  };
+}
+
 function listedFile(entry: unknown): ListedFile[] {
   if (!isRecord(entry) || entry['type'] !== 'file') return [];
   const { path } = entry;
-  if (typeof path !== 'string' || !/^[^\\\p{Cc}]{1,400}\.gguf$/iu.test(path)) return [];
-  if (noModel.test(path) || path.split('/').some((part) => ['', '.', '..'].includes(part))) {
-    return [];
-  }
+  if (typeof path !== 'string' || !/^[^\\\p{Cc}]{1,400}$/u.test(path)) return [];
+  if (path.split('/').some((part) => ['', '.', '..'].includes(part))) return [];
   const lfs = isRecord(entry['lfs']) ? entry['lfs'] : {};
   const bytes = asSize(lfs['size']) ?? asSize(entry['size']);
   if (bytes === null) return [];

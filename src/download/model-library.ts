@@ -5,6 +5,7 @@
  * over when the holder dies. A model that is neither complete nor worked on is "interrupted" and
  * waits for `resume`. Entries are plain data.
  */
+import type { ByteSource } from '../common/byte-source.ts';
 import { AppError } from '../common/errors.ts';
 import { Emitter } from '../common/events.ts';
 import { modelLockName, modelUseLockName } from '../store/locks.ts';
@@ -25,12 +26,14 @@ import {
   sourceOf,
   toDrafts,
 } from './model-request.ts';
-import { hubUrl } from './hub-source.ts';
+import { type HubFile, HubSource, hubUrl } from './hub-source.ts';
 import { HubApi, type HubRepository, type HubSearchResult } from './hub-api.ts';
 import { type Fetch, RangeFetcher } from './range-fetcher.ts';
 import { parseModelUrl } from './safe-url.ts';
 import { ProducedSource } from './produced-source.ts';
 import type { ModelSource } from './model-source.ts';
+import { patiently, PatientByteSource } from './patient-byte-source.ts';
+import { openRemoteFile, type RemoteFile } from './remote-byte-source.ts';
 import { openRemoteModel, type RemoteModel } from './remote-model.ts';
 import { type Clock, systemClock } from './retry.ts';
 
@@ -157,6 +160,30 @@ export class ModelLibrary {
       this.#clock,
       signal,
     );
+  }
+
+  /**
+   * Opens one file of a hub repository that is going to be read to its end; nothing is stored.
+   * @throws AppError `invalid-argument`, `download/*`, `aborted`
+   */
+  async openHubFile(file: HubFile, signal: AbortSignal): Promise<ByteSource & { close(): void }> {
+    const { fetch, network } = this.#options;
+    const isOnline = (): boolean => network.online();
+    const fetcher = new RangeFetcher({ fetch, isOnline, compareValidators: false });
+    const source = new HubSource(file, null, fetcher, this.#hubUrl);
+    const open = async (): Promise<RemoteFile> => {
+      const { size } = await source.resolve(signal);
+      return openRemoteFile(source, size, this.#clock, signal);
+    };
+    const opened = await patiently(open, this.#clock, signal);
+    const patient = new PatientByteSource(opened, this.#clock, signal);
+    return {
+      size: patient.size,
+      read: (offset, length) => patient.read(offset, length),
+      close: () => {
+        opened.close();
+      },
+    };
   }
 
   /** Where hub repositories are looked for and fetched from, from now on. */

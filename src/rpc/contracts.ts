@@ -19,8 +19,10 @@ import type { GgufHeaderMessage } from '../engine/formats/gguf/header-message.ts
 import type { HeaderFacts } from '../engine/inspection/inspect-model.ts';
 import type { ModelInspection } from '../engine/inspection/model-inspection.ts';
 import type { HubRepository, HubSearchResult } from '../download/hub-api.ts';
+import type { HubFile } from '../download/hub-source.ts';
 import type { LibraryEntry } from '../download/library-entry.ts';
 import type { AddModelRequest, MadeModel } from '../download/model-request.ts';
+import type { ConversionPlan } from '../engine/conversion/conversion-plan.ts';
 import type { Recipe } from '../engine/quantise/recipe.ts';
 import type { QuantiseJobEvent } from '../engine/quantise/quantise-job.ts';
 import type { QuantiseReport } from '../engine/quantise/quantise-model.ts';
@@ -134,6 +136,8 @@ export interface StoreApi {
   openHubRepository(repository: string): Promise<HubRepository>;
   /** Opens a model elsewhere and answers reads of it on the port, until that is closed. */
   serveRemote(request: AddModelRequest, port: MessagePort): Promise<RemoteModelInfo>;
+  /** The same for one file of a repository that is read to its end: with patience, and ahead. */
+  serveHubFile(file: HubFile, port: MessagePort): Promise<{ readonly size: number }>;
   /** Answers reads of a ready model on the port. */
   serveBytes(id: string, port: MessagePort): Promise<ServedBytes>;
 }
@@ -144,16 +148,24 @@ export interface QuantiseRequest {
   readonly calibration: QuantiseCalibration | null;
 }
 
-/** A file by its name, which not every place keeps when files are handed over. */
-export interface NamedFile {
-  readonly name: string;
-  readonly content: Blob;
+/**
+ * A file of a model's folder by its path in it: one of the person's, or one elsewhere behind a port to
+ * the store worker.
+ */
+export type FolderFile = { readonly path: string } & (
+  | { readonly kind: 'local'; readonly content: Blob }
+  | { readonly kind: 'remote'; readonly port: MessagePort; readonly size: number }
+);
+
+/** What the sandbox says of a folder: how to convert it, and the header of what comes out. */
+export interface ConversionMessage {
+  readonly plan: ConversionPlan;
+  readonly header: GgufHeaderMessage;
 }
 
-/** A model's folder in safetensors; without a recipe its tensors keep their types. */
+/** The weights of a folder in safetensors; without a recipe its tensors keep their types. */
 export interface ConversionRequest {
-  readonly name: string;
-  readonly files: readonly NamedFile[];
+  readonly files: readonly FolderFile[];
   readonly recipe: Recipe | null;
 }
 
@@ -185,14 +197,21 @@ export interface QuantiseApi {
     bytes: MessagePort,
     events: MessagePort,
   ): Promise<void>;
-  /** The same from a folder that is no GGUF file yet. */
-  convert(request: ConversionRequest, bytes: MessagePort, events: MessagePort): Promise<void>;
+  /** The same from a folder that is no GGUF file yet; `plan` delivers one `ConversionMessage`. */
+  convert(
+    request: ConversionRequest,
+    plan: MessagePort,
+    bytes: MessagePort,
+    events: MessagePort,
+  ): Promise<void>;
 }
 
 /** `workers/sandbox.worker.ts`: made for one call, ended after it, cannot connect anywhere. */
 export interface SandboxApi {
   /** Parses the header of a stored model and posts one `GgufHeaderMessage` on `header`. */
   readHeader(model: ModelReference, header: MessagePort): Promise<void>;
+  /** Reads the files of a model's folder and posts one `ConversionMessage` on `plan`. */
+  planConversion(name: string, files: readonly FolderFile[], plan: MessagePort): Promise<void>;
   /** Resolves when the header that was read has been received, until when the worker must live. */
   headerReceived(): Promise<void>;
   /** What the header of a stored model says it is for. */

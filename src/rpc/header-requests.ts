@@ -3,7 +3,7 @@ import type { ByteSource } from '../common/byte-source.ts';
 import type { RemoteModel } from '../download/remote-model.ts';
 import type { HeaderFacts } from '../engine/inspection/inspect-model.ts';
 import { serveByteSource } from './byte-source-channel.ts';
-import type { RemoteModelInfo, StoreApi } from './contracts.ts';
+import type { RemoteModelInfo, ServedBytes, StoreApi } from './contracts.ts';
 import { transfer } from './transfer.ts';
 
 type ReadHeaders = Parameters<StoreApi['readHeadersWith']>[0];
@@ -24,6 +24,20 @@ export class HeaderRequests {
     const { size, partSizes = [] } = source;
     return this.#read({ size, partSizes }, transfer(port2, [port2]));
   }
+}
+
+/** Answers reads on the port, of a stored model or one file elsewhere, until the other side closes it. */
+export async function serveFile(
+  open: (signal: AbortSignal) => Promise<ByteSource & { close(): void }>,
+  port: MessagePort,
+): Promise<ServedBytes> {
+  const stop = new AbortController();
+  const source = await open(stop.signal);
+  serveByteSource(port, source, () => {
+    stop.abort();
+    source.close();
+  });
+  return { size: source.size, partSizes: source.partSizes ?? [] };
 }
 
 /** Answers reads of a model elsewhere on the port, until the other side closes it. */

@@ -1,7 +1,14 @@
 import type { ReactiveController, ReactiveControllerHost } from 'lit';
+import type { FolderFileView } from './services.ts';
 
-/** What was dropped; `folder` is the name of the folder, where it was one. */
-type OnFiles = (files: readonly File[], folder?: string) => void;
+/** A folder that was dropped, with the files in it and in its own folders. */
+export interface DroppedFolder {
+  readonly name: string;
+  readonly files: readonly FolderFileView[];
+}
+
+/** What was dropped: files, or a folder. */
+type OnFiles = (files: readonly File[], folder?: DroppedFolder) => void;
 
 /**
  * Takes files dropped anywhere on the page.
@@ -71,24 +78,35 @@ export class FileDrop implements ReactiveController {
   };
 }
 
-/** The files that were dropped; of a folder those that lie in it, and not in folders of its own. */
+/** The files that were dropped, and those in the first folder among them. */
 async function filesOf(
   transfer: DataTransfer | null,
-): Promise<{ readonly files: readonly File[]; readonly folder?: string | undefined }> {
+): Promise<{ readonly files: readonly File[]; readonly folder?: DroppedFolder }> {
   // both lists are empty once the event is over
   const files = [...(transfer?.files ?? [])];
   const entries = [...(transfer?.items ?? [])].map((item) => item.webkitGetAsEntry());
   const folders = entries.filter((entry) => entry instanceof FileSystemDirectoryEntry);
-  if (folders.length === 0) return { files };
-  const inside = await Promise.all(folders.map(filesInside));
+  const [folder] = folders;
+  if (folder === undefined) return { files };
+  const inside = await filesInside(folder, deepest);
   const names = new Set(folders.map(({ name }) => name));
   const apart = files.filter(({ name }) => !names.has(name));
-  return { files: [...apart, ...inside.flat()], folder: folders[0]?.name };
+  return {
+    files: [...apart, ...inside.map(({ file }) => file)],
+    folder: { name: folder.name, files: inside },
+  };
 }
 
-async function filesInside(folder: FileSystemDirectoryEntry): Promise<readonly File[]> {
+/** Models that make vectors keep what follows them in folders inside theirs, not deeper. */
+const deepest = 1;
+
+async function filesInside(
+  folder: FileSystemDirectoryEntry,
+  depth: number,
+  prefix = '',
+): Promise<readonly FolderFileView[]> {
   const reader = folder.createReader();
-  const files: File[] = [];
+  const files: FolderFileView[] = [];
   for (;;) {
     // at most a hundred at a time
     const entries = await new Promise<FileSystemEntry[]>((resolve, reject) => {
@@ -96,12 +114,15 @@ async function filesInside(folder: FileSystemDirectoryEntry): Promise<readonly F
     });
     if (entries.length === 0) return files;
     for (const entry of entries) {
+      const path = `${prefix}${entry.name}`;
+      if (entry instanceof FileSystemDirectoryEntry && depth > 0) {
+        files.push(...(await filesInside(entry, depth - 1, `${path}/`)));
+      }
       if (!(entry instanceof FileSystemFileEntry)) continue;
-      files.push(
-        await new Promise<File>((resolve, reject) => {
-          entry.file(resolve, reject);
-        }),
-      );
+      const file = await new Promise<File>((resolve, reject) => {
+        entry.file(resolve, reject);
+      });
+      files.push({ path, file });
     }
   }
 }

@@ -201,7 +201,12 @@ export function makeServices(): TestServices {
       estimateSmaller: (id) => does('estimateSmaller', smaller)(id),
       makeSmaller: (id, recipe, calibration) =>
         does('makeSmaller', 'm2')(id, JSON.stringify(recipe), calibration),
-      convertFolder: (files) => does('convertFolder', 'm3')(files.map(({ name }) => name).join()),
+      convertFolder: (files) =>
+        does(
+          'convertFolder',
+          'm3',
+        )(files.map((each) => ('path' in each ? each.path : each.name)).join()),
+      convertRepository: does('convertRepository', 'm3'),
       stopMaking: () => calls.push('stopMaking'),
       exportFiles: does('exportFiles', [new File(['GGUF'], 'small.gguf')]),
     },

@@ -195,19 +195,27 @@ export interface ModelsService {
     onProgress: (fraction: number) => void,
   ): Promise<readonly SmallerModelView[]>;
   /**
-   * Makes a smaller model and resolves with its id when it can be used. `calibration`: a text is run
-   * through the model first, which needs the memory of using it.
-   */
-  /**
    * Makes one file of a model's folder in safetensors, and resolves with the model's id when it is
    * stored. It is called as the folder is, or `name`.
    */
-  convertFolder(files: readonly File[], name?: string): Promise<string>;
+  convertFolder(files: readonly (File | FolderFileView)[], name?: string): Promise<string>;
+  /** The same from a repository of the hub, read as it is converted. */
+  convertRepository(repository: string): Promise<string>;
+  /**
+   * Makes a smaller model and resolves with its id when it can be used. `calibration`: a text is run
+   * through the model first, which needs the memory of using it.
+   */
   makeSmaller(id: string, recipe: RecipeView, calibration: boolean): Promise<string>;
   /** Gives up what is being made; nothing of it is kept. */
   stopMaking(): void;
   /** The model's files, checked, to be saved. */
   exportFiles(id: string): Promise<readonly File[]>;
+}
+
+/** A file by its path in its folder, where the browser does not keep that with the file. */
+export interface FolderFileView {
+  readonly path: string;
+  readonly file: File;
 }
 
 // The hub
@@ -246,6 +254,11 @@ export interface HubRepositoryView {
   readonly models: readonly HubModelView[];
   /** The file proposed for this device; null where none fits. */
   readonly recommended: string | null;
+  /** What a GGUF file can be made of; null where it is not all there. */
+  readonly folder: {
+    readonly bytes: number;
+    readonly fit: HubModelView['fit'];
+  } | null;
 }
 
 // Looking into models

@@ -15,6 +15,7 @@ import type { PolicySignals } from '../../policy/policy-types.ts';
 import type { StoreApi } from '../../rpc/contracts.ts';
 import type { WorkerOwner } from '../../rpc/worker-owner.ts';
 import type { CalibrationChoice, MadeResult, MakingState, ModelMaker } from '../model-maker.ts';
+import { hubFolder, localFolder } from '../model-folders.ts';
 import { wrongPurpose, type EmbeddingRuntime } from '../embedding-runtime.ts';
 import type { ModelPurposes } from '../model-purposes.ts';
 import type { InspectionReport, InspectionSource, ModelInspector } from '../model-inspector.ts';
@@ -66,6 +67,18 @@ export interface QuantiseOptions extends CallOptions {
   readonly calibration?: CalibrationChoice;
   readonly onProgress?: (state: MakingState) => void;
 }
+
+/** The files of a model's folder (config.json, tokenizer.json, safetensors), or a repository of the hub that has them. */
+export type ConvertSource = readonly File[] | { readonly repository: string };
+
+export interface ConvertOptions extends CallOptions {
+  /** Makes it smaller on the way; without one every tensor keeps its type. */
+  readonly recipe?: Recipe;
+  /** What it is called; as its folder or repository is, unless given. */
+  readonly name?: string;
+  readonly onProgress?: (state: MakingState) => void;
+}
+
 /** What `inspect` looks into: as for `install`, and an installed model by its id or a file of the hub. */
 export type InspectSource =
   | InstallSource
@@ -298,6 +311,24 @@ class HermitModels {
   }
 
   /**
+   * Makes a model of a folder or repository in safetensors and resolves with its id once it is stored.
+   * A repository is read as it is converted, and nothing else of it is kept. Stopping by the signal
+   * leaves nothing behind.
+   * @throws AppError `invalid-argument`, `model-file/*`, `download/*`, `store/*`, `aborted`
+   */
+  async convert(source: ConvertSource, options: ConvertOptions = {}): Promise<MadeResult> {
+    requireRequest(options);
+    const { signal, onProgress, name } = options;
+    if (name !== undefined) requireText(name, 'name');
+    const recipe = options.recipe === undefined ? null : recipeOf(options.recipe);
+    const { store, maker } = this.#dependencies;
+    const folder = isFiles(source)
+      ? localFolder(source, name)
+      : await hubFolder(store, requireText(requireRequest(source).repository, 'repository'), name);
+    return maker.convert(folder, { recipe, signal, onProgress });
+  }
+
+  /**
    * The files of an installed model (several where it was published in several), checked, to save.
    * @throws AppError `store/*`
    */
@@ -386,6 +417,12 @@ function inspectionOf(source: InspectSource): InspectionSource {
     file: requireText(file, 'file'),
     ...(revision === undefined ? {} : { revision: requireText(revision, 'revision') }),
   };
+}
+
+function isFiles(source: ConvertSource): source is readonly File[] {
+  if (!Array.isArray(source)) return false;
+  if (source.length > 0 && source.every((each) => each instanceof File)) return true;
+  throw invalidField('source', 'a list of files or a repository');
 }
 
 /** `Array.isArray` does not know of read-only lists. */

@@ -1,20 +1,20 @@
-/** One folder made a GGUF file, from its configuration to the last byte: as it is, or quantised on the way. */
+/** One folder made a GGUF file: as it is, or quantised on the way. */
 import { throwIfAborted } from '../../common/abort.ts';
+import type { ByteSource } from '../../common/byte-source.ts';
 import { MEBIBYTE } from '../../common/bytes.ts';
 import type { ObservableBackend } from '../backend/backend.ts';
-import { readGguf } from '../formats/gguf/reader.ts';
-import { defineModel } from '../models/registry.ts';
+import type { GgufFile } from '../formats/gguf/gguf-file.ts';
 import { runQuantiseJob, type QuantiseJobEvent } from '../quantise/quantise-job.ts';
 import type { QuantiseReport } from '../quantise/quantise-model.ts';
 import type { Recipe } from '../quantise/recipe.ts';
 import type { RowCodec } from '../quantise/row-codec.ts';
-import type { ModelFolder } from './conversion-plan.ts';
-import { convertFolder } from './converted-model.ts';
 
 const pieceBytes = 2 * MEBIBYTE;
 
 export interface ConversionJob {
-  readonly folder: ModelFolder;
+  /** The folder as the file that it becomes, and its header. */
+  readonly source: ByteSource;
+  readonly file: GgufFile;
   /** Null: every tensor keeps its type. */
   readonly recipe: Recipe | null;
   readonly createCodec: () => Promise<RowCodec>;
@@ -24,16 +24,12 @@ export interface ConversionJob {
   readonly write: (bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
 }
 
-/** @throws ModelFileError as `convertFolder` and `defineModel`; as `runQuantiseJob` */
+/** @throws as `runQuantiseJob`; as reading the folder's files */
 export async function runConversionJob(job: ConversionJob): Promise<QuantiseReport> {
-  const { folder, recipe, signal, emit, write } = job;
-  const source = await convertFolder(folder, signal);
-  const file = await readGguf(source);
-  // a model that could not be run is refused before it is written
-  defineModel(file);
+  const { source, recipe, signal, emit, write } = job;
   if (recipe !== null) {
     const codec = await job.createCodec();
-    return runQuantiseJob({ ...job, source, file, recipe, codec, calibration: null });
+    return runQuantiseJob({ ...job, recipe, codec, calibration: null });
   }
   emit({ kind: 'planned', sizeBytes: source.size, fromQuantised: false });
   for (let offset = 0; offset < source.size; offset += pieceBytes) {

@@ -7,7 +7,7 @@ import '../chat-sidebar/chat-sidebar.ts';
 import type { ChatView } from '../chat-view/chat-view.ts';
 import '../confirm-dialog/confirm-dialog.ts';
 import { servicesContext } from '../context.ts';
-import { FileDrop } from '../file-drop.ts';
+import { type DroppedFolder, FileDrop } from '../file-drop.ts';
 import { formatPercent } from '../format.ts';
 import { fileIcon, menuIcon, newChatIcon } from '../icons.ts';
 import { applyLanguage } from '../localization.ts';
@@ -451,11 +451,14 @@ export class HermitApp extends LitElement {
   };
 
   /** Adds the models among files that were chosen, dropped, or opened with the app. */
-  async addFiles(files: readonly File[], folder?: string): Promise<void> {
+  async addFiles(files: readonly File[], folder?: DroppedFolder): Promise<void> {
     const { services } = this;
     if (services === undefined) return;
     if (files.some(({ name }) => name.endsWith('.safetensors'))) {
-      const id = await perform(this, services.models.convertFolder(files, folder));
+      const id = await perform(
+        this,
+        services.models.convertFolder(folder?.files ?? files, folder?.name),
+      );
       if (id !== undefined) modelAdded(this, id);
       return;
     }

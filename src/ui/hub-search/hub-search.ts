@@ -162,7 +162,48 @@ export class HubSearch extends HermitElement {
                 (model) => html`<li class="file">${this.#file(opened, model)}</li>`,
               )}
             </ul>`
-      }`;
+      }
+      ${opened.folder === null ? nothing : this.#folder(opened, opened.folder)}`;
+  }
+
+  #folder(opened: HubRepositoryView, folder: NonNullable<HubRepositoryView['folder']>): unknown {
+    const { repository } = opened;
+    return html`<ul class="list">
+      <li class="file">
+        <div>
+          <span class="name">${msg('As it was trained', { id: 'hub.folder' })}</span>
+          <span class="badge ${folder.fit}">${fitText(folder.fit)}</span>
+          <div class="facts">
+            ${formatBytes(folder.bytes)} ·
+            ${msg('safetensors; becomes a GGUF file here as it is downloaded', {
+              id: 'hub.folderHint',
+            })}
+          </div>
+        </div>
+        <div class="actions">
+          <button
+            type="button"
+            class="button small ${opened.models.length === 0 ? 'primary' : ''}"
+            aria-label=${msg(str`Download and convert ${repository}`, { id: 'hub.convertOf' })}
+            ?disabled=${opened.gate !== 'none' || this.busy.has(repository)}
+            @click=${() => {
+              void this.#convert(repository);
+            }}
+          >
+            ${this.busy.has(repository) ? spinnerIcon : downloadIcon}${msg('Convert', {
+              id: 'hub.convert',
+            })}
+          </button>
+        </div>
+      </li>
+    </ul>`;
+  }
+
+  async #convert(repository: string): Promise<void> {
+    this.busy = new Set([...this.busy, repository]);
+    const id = await perform(this, this.services.models.convertRepository(repository));
+    this.busy = new Set([...this.busy].filter((other) => other !== repository));
+    if (id !== undefined) modelAdded(this, id);
   }
 
   #file(opened: HubRepositoryView, model: HubModelView): unknown {
@@ -257,7 +298,11 @@ export class HubSearch extends HermitElement {
     const query = this.renderRoot.querySelector('input')?.value.trim() ?? '';
     if (query === '') return;
     void this.#ask(async () => {
-      this.#results = await this.services.models.searchHub(query);
+      const found = await this.services.models.searchHub(query);
+      // repositories without GGUF files are not found by words, but can be opened by their name
+      const isName = /^[\w.-]+\/[\w.-]+$/.test(query);
+      const isThere = found.some(({ repository }) => repository === query);
+      this.#results = isName && !isThere ? [named(query), ...found] : found;
       return { kind: 'found', results: this.#results };
     });
   };
@@ -266,6 +311,12 @@ export class HubSearch extends HermitElement {
     this.#asked++;
     this.state = { kind: 'found', results: this.#results };
   };
+}
+
+/** A repository of which nothing but its name is known. */
+function named(repository: string): HubResultView {
+  const unknown = { downloads: null, likes: null, licence: null, architecture: null };
+  return { ...unknown, repository, parameters: null, gate: 'none' };
 }
 
 function parametersText(parameters: number): string {
