@@ -1,6 +1,7 @@
 /**
- * Trained models through `hermit.completions` in a real Chromium, with its relaxed SIMD, against the
- * float32 references beside them. Prints the error of every file in every precision.
+ * A sample of what `test/integration` measures in Node, through `hermit.completions` in a real Chromium
+ * with its relaxed SIMD: trained models of each kind of weights, and random ones of other families,
+ * against the float32 references beside them. Prints the error of every file.
  */
 import { readFileSync } from 'node:fs';
 import type { Page } from 'playwright-core';
@@ -9,27 +10,23 @@ import { BufferByteSource } from '../../src/common/byte-source.ts';
 import { readGguf } from '../../src/engine/formats/gguf/reader.ts';
 import { createTokenizer } from '../../src/engine/tokenizer/create-tokenizer.ts';
 import { startModelServer, type ModelServer } from '../fixtures/model-server.ts';
-import { sharedModelPath, sharedModels } from '../fixtures/shared-models.ts';
-import { readJson, type StoryReference } from '../integration/reference-files.ts';
+import { fixtureModels, sharedModelPath, sharedModels } from '../fixtures/shared-models.ts';
+import {
+  fixtureLogits,
+  type FixtureReference,
+  readJson,
+  type StoryReference,
+} from '../integration/reference-files.ts';
 import { launchBrowser, type TestBrowser } from './browser-harness.ts';
 
-const files = [
-  'stories260K',
-  'TinyStories-656K-F16',
-  'TinyStories-656K-BF16',
-  'TinyStories-656K-Q8_0',
-  'TinyStories-656K-Q5_1',
-  'TinyStories-656K-Q4_0',
-] as const;
+const files = ['stories260K', 'TinyStories-656K-Q8_0', 'TinyStories-656K-Q4_0'] as const;
+/** A mixture, a recurrent model, sliding windows, and a mix of two block formats. */
+const families = ['mixtral.F32', 'mamba.F32', 'gemma3.Q8_0', 'llama-k.Q4_K_M'] as const;
 type File = (typeof files)[number];
-type Precision = 'auto' | 8 | 4;
+type Precision = 'auto' | 4;
 
 /** Files whose weights `auto` keeps in float32: the cache in f16 is then all that is rounded. */
-const floatFiles: ReadonlySet<File> = new Set([
-  'stories260K',
-  'TinyStories-656K-F16',
-  'TinyStories-656K-BF16',
-]);
+const floatFiles: ReadonlySet<string> = new Set(['stories260K', 'mixtral.F32', 'mamba.F32']);
 /**
  * A greedy choice may differ from the reference's where the reference's own token is within this
  * many nats of the likeliest: rounding decides there.
@@ -70,10 +67,8 @@ function complete(page: Page, prompt: readonly number[], count: number, top: num
 }
 
 /** The text the page shows for each token id, from the file itself. */
-async function tokenTexts(file: File): Promise<string[]> {
-  const { metadata } = await readGguf(
-    new BufferByteSource(readFileSync(sharedModelPath('gguf', `${file}.gguf`))),
-  );
+async function tokenTexts(path: string): Promise<string[]> {
+  const { metadata } = await readGguf(new BufferByteSource(readFileSync(path)));
   const tokenizer = createTokenizer(metadata);
   return Array.from({ length: tokenizer.vocabularySize }, (_, id) =>
     tokenizer.decode([id], { showSpecial: true, continuation: true }),
@@ -246,10 +241,36 @@ describe.skipIf(sharedModels === null)('trained models in the page', () => {
     }
   });
 
-  describe.each(['auto', 8, 4] as const)('precision %s', (precision) => {
+  it.skipIf(fixtureModels === null).each(families)('%s', async (file) => {
+    const path = sharedModelPath('fixtures', 'models', `${file}.gguf`);
+    const texts = await tokenTexts(path);
+    const reference = readJson<FixtureReference>('fixtures', 'models', `${file}.reference.json`);
+    server.serve(`/${file}.gguf`, { filePath: path });
+    await page.evaluate(
+      async ({ url, contextLength }) => {
+        const id = await hermit.models.install(url);
+        await hermit.models.load(id, { contextLength });
+      },
+      { url: server.url(`/${file}.gguf`), contextLength: reference.n_ctx },
+    );
+    let [largest, divergence] = [0, 0];
+    for (const example of reference.cases) {
+      const [step] = await complete(page, example.tokens, 1, alternatives);
+      const last = fixtureLogits(reference, example).slice(-example.logits.cols);
+      const error = compare(step?.top ?? {}, byText(logSoftmax([...last]), texts));
+      largest = Math.max(largest, error.largest);
+      divergence = Math.max(divergence, error.divergence);
+    }
+    table.push([file.padEnd(22), largest.toExponential(1), divergence.toExponential(1)].join(' '));
+    const limit = floatFiles.has(file) ? 'float' : 'eightBit';
+    expect(divergence).toBeLessThan(divergenceLimit[limit]);
+    expect(largest).toBeLessThan(differenceLimit[limit]);
+  });
+
+  describe.each(['auto', 4] as const)('precision %s', (precision) => {
     it.each(files)('%s', async (file) => {
       const reference = readJson<StoryReference>('gguf', `${file}.gguf.reference.json`);
-      const texts = await tokenTexts(file);
+      const texts = await tokenTexts(sharedModelPath('gguf', `${file}.gguf`));
       await load(file, precision);
       let [largest, divergence, steps, ties, widest, strangers] = [0, 0, 0, 0, 0, 0];
       for (const { prompt, input_ids, output_ids, first_step_logits } of reference.cases) {
