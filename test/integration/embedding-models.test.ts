@@ -53,7 +53,7 @@ describe.skipIf(sharedModels === null)('embedding models', () => {
     console.info(['', 'encoder           backend   mode     NMSE', ...table].join('\n'));
   });
 
-  describe.each(Object.keys(backends))('%s', (kind) => {
+  describe.skipIf(fixtures.length === 0).each(Object.keys(backends))('%s', (kind) => {
     const modes = kind === 'WASM' ? (['auto', 8, 4] as const) : (['auto'] as const);
     describe.each(modes)('precision %s', (mode) => {
       it.each(fixtures)('%s', async (name) => {
