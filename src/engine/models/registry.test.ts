@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { BufferByteSource } from '../../common/byte-source.ts';
 import { equalLayers } from '../backend/backend.ts';
+import type { MetadataValue } from '../formats/gguf/metadata.ts';
 import { readGguf } from '../formats/gguf/reader.ts';
 import type { TinyLlamaOptions } from '../../../test/fixtures/tiny-llama.ts';
 import { tinyLlama } from '../../../test/fixtures/tiny-llama.ts';
@@ -19,6 +20,8 @@ function failure(code: string, text: string): Error {
 }
 
 const u32 = (value: number) => ({ type: 'u32', value }) as const;
+const f32 = (value: number) => ({ type: 'f32', value }) as const;
+type Keys = Readonly<Record<string, MetadataValue>>;
 
 describe('defineModel', () => {
   it('knows the model from its header', async () => {
@@ -121,5 +124,64 @@ describe('defineModel', () => {
     const experts = key === 'expert_used_count' && { 'llama.expert_count': u32(8) };
     const metadata = { ...experts, [field]: value };
     await expect(define({ metadata })).rejects.toMatchObject({ code, field });
+  });
+});
+
+describe('what newer architectures refuse', () => {
+  /** As `llama`, under another name and with other keys and tensors. */
+  const as = (name: string, keys: Keys = {}) => {
+    const usual = Object.entries({
+      ...{ context_length: 128, embedding_length: 64, block_count: 2, feed_forward_length: 96 },
+      ...{ 'attention.head_count': 4, 'attention.head_count_kv': 2, vocab_size: 48 },
+    }).map(([key, value]) => [`${name}.${key}`, u32(value)] as const);
+    const own = Object.entries(keys).map(([key, value]) => [`${name}.${key}`, value] as const);
+    return define({
+      metadata: {
+        'general.architecture': { type: 'string', value: name },
+        [`${name}.attention.layer_norm_rms_epsilon`]: f32(1e-5),
+        [`${name}.attention.layer_norm_epsilon`]: f32(1e-5),
+        ...Object.fromEntries(usual),
+        ...Object.fromEntries(own),
+      },
+    });
+  };
+
+  it.each([
+    ['qwen3moe', {}, 'expert_count'],
+    ['qwen2moe', { expert_count: u32(4) }, 'expert_used_count'],
+    ['olmoe', { expert_count: u32(4), expert_used_count: u32(5) }, 'expert_used_count'],
+    ['deepseek', { expert_count: u32(4), expert_used_count: u32(9) }, 'expert_used_count'],
+    ['granitemoe', { expert_count: u32(4), expert_used_count: u32(8) }, 'expert_used_count'],
+    ['granite', { residual_scale: f32(-1) }, 'residual_scale'],
+    ['gemma2', { attn_logit_softcapping: f32(0) }, 'attn_logit_softcapping'],
+    ['gemma3', { 'rope.freq_base_swa': f32(0) }, 'rope.freq_base_swa'],
+    ['cohere2', { logit_scale: f32(0) }, 'logit_scale'],
+    ['lfm2', { 'shortconv.l_cache': u32(1) }, 'shortconv.l_cache'],
+    ['mamba', { 'ssm.conv_kernel': u32(1) }, 'ssm.conv_kernel'],
+    ['bert', { pooling_type: u32(9) }, 'pooling_type'],
+    ['nomic-bert', { 'attention.causal': { type: 'bool', value: true } }, 'attention.causal'],
+    ['gemma-embedding', { pooling_type: u32(0) }, 'pooling_type'],
+    [
+      'phi3',
+      { 'rope.dimension_count': u32(6), 'attention.key_length': u32(4) },
+      'rope.dimension_count',
+    ],
+    ['deepseek2', { 'attention.key_length': u32(16) }, 'rope.dimension_count'],
+  ] as const)('%s %o', async (name, keys, key) => {
+    await expect(as(name, keys)).rejects.toMatchObject({ field: `${name}.${key}` });
+  });
+
+  it.each([
+    ['qwen3', 'blk.0.attn_q_norm.weight'],
+    ['gemma3', 'blk.0.post_attention_norm.weight'],
+    ['olmo2', 'blk.0.attn_q_norm.weight'],
+    ['gpt2', 'position_embd.weight'],
+    ['bert', 'token_embd_norm.weight'],
+    ['glm4', 'blk.0.post_attention_norm.weight'],
+  ])('%s without %s', async (name, tensor) => {
+    await expect(as(name)).rejects.toMatchObject({
+      code: 'model-file/missing-tensor',
+      field: tensor,
+    });
   });
 });
