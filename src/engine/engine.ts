@@ -57,6 +57,8 @@ export interface LoadedModel {
   readonly contextLength: number;
   /** One line about what computes, for people. */
   readonly backend: string;
+  /** Most threads of the processor that compute it; null where the graphics card does. */
+  readonly mostThreads: number | null;
   /** Why that and nothing else computes. */
   readonly choice: BackendChoice;
   /** What was found out about its kernels on this device. */
@@ -421,6 +423,7 @@ function describe({ host, session, tokenizer }: Loaded, file: GgufFile): LoadedM
     info: model.info,
     contextLength: session.capacity,
     backend: backend.description,
+    mostThreads: backend.mostThreads ?? null,
     choice: host.choice,
     kernels: backend.kernels ?? null,
     memoryBytes: backend.memory().totalBytes,

@@ -234,8 +234,7 @@ export class PolicyController implements PowerService {
     const model = state.value.kind === 'ready' ? state.value.model : null;
     if (model !== this.#model) {
       this.#model = model;
-      const { fullThreads } = this.#options;
-      this.#profile = model === null ? null : profileOf(model, fullThreads, null);
+      this.#profile = model === null ? null : profileOf(model, this.#fullThreads(), null);
       if (model !== null) {
         const { settings } = this.#options;
         const { precision, threads } = loadOptions ?? settings.value;
@@ -248,9 +247,15 @@ export class PolicyController implements PowerService {
     this.refresh();
   }
 
+  /** Of the device, or as many of them as compute the model: a small one that is not shared has one. */
+  #fullThreads(): number {
+    return Math.min(this.#options.fullThreads, this.#model?.mostThreads ?? Infinity);
+  }
+
   /** What we do ourselves; the same object as long as it is the same. */
   #load(): OwnLoad {
-    const { runtime, fullThreads, cores } = this.#options;
+    const { runtime, cores } = this.#options;
+    const fullThreads = this.#fullThreads();
     const working = runtime.busy.value;
     const { threads: planned } = this.#applied;
     const most = planned === 'auto' ? fullThreads : Math.min(planned, fullThreads);
@@ -265,11 +270,11 @@ export class PolicyController implements PowerService {
 
   /** What the engine counts for a token takes the place of what was estimated. */
   async #measure(model: LoadedModel): Promise<void> {
-    const { runtime, fullThreads } = this.#options;
+    const { runtime } = this.#options;
     // Where the engine was lost meanwhile, the next model is measured.
     const status = await runtime.execution().catch(() => null);
     if (status === null || this.#model !== model) return;
-    this.#profile = profileOf(model, fullThreads, status.weightBytesOfToken);
+    this.#profile = profileOf(model, this.#fullThreads(), status.weightBytesOfToken);
     this.refresh();
   }
 
@@ -341,7 +346,7 @@ export class PolicyController implements PowerService {
       plan,
       reasons,
       signals: this.signals,
-      fullThreads: this.#options.fullThreads,
+      fullThreads: this.#fullThreads(),
       ownPressure: this.#state.attribution.own,
       onePrecision: profile !== null && profile.tokenBytes[4] >= profile.tokenBytes[8],
     };

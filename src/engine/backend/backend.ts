@@ -325,6 +325,8 @@ export interface Backend {
   memory(): BackendMemory;
   /** Gets what the parts of every step took; computing is somewhat slower while there is one. */
   profiler?: StepProfiler | null;
+  /** Most threads of the processor that can compute a step now; absent where it computes none. */
+  readonly mostThreads?: number;
   /** Threads of the processor that computed the last step; 0 before the first, and unless given. */
   readonly threadsUsed?: number;
   /**

@@ -75,7 +75,8 @@ export async function loadModel(options: LoadOptions): Promise<LanguageModel> {
     const parts = { info, cache, backend, graph, weights, lowPlanes, maxTokens };
     const model = new GraphLanguageModel(parts);
     await backend.ready();
-    await model.spread(budgetBytes - plan.totalBytes);
+    // The other half is left to what else may be loaded: a model that makes vectors, a longer context.
+    await model.spread((budgetBytes - plan.totalBytes) / 2);
     return model;
   } catch (error) {
     for (const weight of weights.values()) backend.releaseWeight(weight);

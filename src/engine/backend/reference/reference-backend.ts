@@ -41,6 +41,7 @@ import * as operators from './operators.ts';
 export class ReferenceBackend implements Backend {
   readonly kind = 'reference';
   readonly description = 'Reference: TypeScript in double precision, 1 thread';
+  readonly mostThreads = 1;
   readonly threadsUsed = 1;
   readonly segments: CacheSegments = {
     read: (cache, start, positions) => {

@@ -184,6 +184,10 @@ export class WasmBackend implements ObservableBackend {
     this.#sharding?.runner.setThreads(threads);
   }
 
+  get mostThreads(): number {
+    return (this.#sharding?.team ?? this.#team).size;
+  }
+
   get threadsUsed(): number {
     return this.#threadsUsed;
   }

@@ -194,6 +194,7 @@ describe('shards', { timeout: kernelBuildTimeoutMs }, () => {
     const needed = planModel(file, { precision: 8, kvType: 'f16' }).totalBytes + 65536;
     const tight = await loadSharded(2, shards, dense, { budgetBytes: needed });
     expect(tight.backend.memory().weightBytes).toBe(one.backend.memory().weightBytes);
+    expect(tight.backend.mostThreads).toBe(1);
     expect(await wholeRun(tight)).toEqual(alone);
   });
 
