@@ -22,3 +22,8 @@ export function serveIsolated(
 
 /** Starts the page's worker, sends it `data` and waits for its one answer. */
 export function runInWorker(page: Page, data: unknown): Promise<unknown>;
+
+/** Starts the page's worker, which answers each message. */
+export function startWorker(
+  page: Page,
+): Promise<{ ask(data: unknown): Promise<unknown>; end(): Promise<void> }>;

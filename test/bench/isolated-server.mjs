@@ -58,19 +58,34 @@ export async function serveIsolated(worker, more = {}, isolated = true) {
  * @param {unknown} data
  * @returns {Promise<any>}
  */
-export function runInWorker(page, data) {
-  return page.evaluate(
-    (message) =>
-      new Promise((resolve, reject) => {
-        const worker = new Worker('/worker.js');
-        worker.onmessage = ({ data: { result, error } }) => {
-          worker.terminate();
-          if (error === undefined) resolve(result);
-          else reject(new Error(error));
-        };
-        worker.onerror = (event) => reject(new Error(event.message));
-        worker.postMessage(message);
-      }),
-    data,
-  );
+export async function runInWorker(page, data) {
+  const worker = await startWorker(page);
+  try {
+    return await worker.ask(data);
+  } finally {
+    await worker.end();
+  }
+}
+
+/**
+ * Starts the page's worker, which answers each message with `{ result }` or `{ error }`.
+ * @param {import('playwright-core').Page} page
+ * @returns {Promise<{ ask: (data: unknown) => Promise<any>, end: () => Promise<void> }>}
+ */
+export async function startWorker(page) {
+  const worker = await page.evaluateHandle(() => new Worker('/worker.js'));
+  const ask = (data) =>
+    worker.evaluate(
+      (target, message) =>
+        new Promise((resolve, reject) => {
+          target.onmessage = ({ data: { result, error } }) => {
+            if (error === undefined) resolve(result);
+            else reject(new Error(error));
+          };
+          target.onerror = (event) => reject(new Error(event.message));
+          target.postMessage(message);
+        }),
+      data,
+    );
+  return { ask, end: () => worker.evaluate((target) => target.terminate()) };
 }

@@ -59,7 +59,6 @@ export interface BenchHost {
   readonly stream: Uint8Array<ArrayBuffer>;
 }
 
-const ROUNDS = 5;
 const PREFILL_TOKENS = 128;
 const DECODE_TOKENS = 12;
 const CONTEXT = 1200;
@@ -155,11 +154,21 @@ function measures(model: LanguageModel): Measure[] {
   ];
 }
 
+/** A model that is loaded and can be timed, round by round. */
+export interface OpenBench {
+  readonly error: number;
+  readonly ceiling: number;
+  /** Milliseconds a token: of each measure, with each number of threads. */
+  round(): Promise<number[][]>;
+  /** @param rounds what `round` gave */
+  rows(rounds: readonly (readonly (readonly number[])[])[]): ModelBenchRow[];
+}
+
 /** @throws Error when the results are wrong */
-export async function runModelBench(
+export async function openModelBench(
   host: BenchHost,
   options: ModelBenchOptions,
-): Promise<{ readonly error: number; readonly ceiling: number; readonly rows: ModelBenchRow[] }> {
+): Promise<OpenBench> {
   const error = await referenceError(host, options);
   if (!(error < NMSE_LIMIT))
     throw new Error(`The logits are off by ${error}: nothing is measured.`);
@@ -168,40 +177,41 @@ export async function runModelBench(
   const backend = await makeBackend(host, options);
   const model = await openModel(bytes, backend);
   const all = measures(model);
-  const times = all.map(() => options.threads.map((): number[] => []));
-  for (let round = -1; round < ROUNDS; round++) {
+  const round = async (): Promise<number[][]> => {
+    const times = all.map((): number[] => []);
     for (const [m, measure] of all.entries()) {
-      for (const [t, threads] of options.threads.entries()) {
+      for (const threads of options.threads) {
         backend.setThreads?.(threads);
         const start = performance.now();
         await measure.run();
-        // The first round lets the engine compile.
-        if (round >= 0) times[m]?.[t]?.push((performance.now() - start) / measure.tokens);
+        times[m]?.push((performance.now() - start) / measure.tokens);
       }
     }
-  }
-  const { weightBytes } = backend.memory();
-  const rows = all.flatMap((measure, m) =>
-    options.threads.map((threads, t): ModelBenchRow => {
-      const own = times[m]?.[t] as number[];
-      const first = times[m]?.[0] as number[];
-      const gigabytes = measure.decode ? weightBytes / median(own) / 1e6 : null;
-      backend.setThreads?.(threads);
-      return {
-        model: options.model,
-        type: options.type,
-        backend: backend.description,
-        threads,
-        measure: measure.name,
-        tokensPerSecond: 1000 / median(own),
-        lowest: 1000 / Math.max(...own),
-        highest: 1000 / Math.min(...own),
-        timesFirst: median(own.map((time, i) => (first[i] as number) / time)),
-        gigabytesPerSecond: gigabytes,
-        ceilingShare: gigabytes === null ? null : gigabytes / ceiling,
-      };
-    }),
-  );
-  backend.dispose();
-  return { error, ceiling, rows };
+    return times;
+  };
+  await round(); // lets the browser compile
+  const weightBytes = model.weightBytesOfToken(8);
+  const rows = (rounds: readonly (readonly (readonly number[])[])[]): ModelBenchRow[] =>
+    all.flatMap((measure, m) =>
+      options.threads.map((threads, t): ModelBenchRow => {
+        const own = rounds.map((times) => times[m]?.[t] as number);
+        const first = rounds.map((times) => times[m]?.[0] as number);
+        const gigabytes = measure.decode ? weightBytes / median(own) / 1e6 : null;
+        backend.setThreads?.(threads);
+        return {
+          model: options.model,
+          type: options.type,
+          backend: backend.description,
+          threads,
+          measure: measure.name,
+          tokensPerSecond: 1000 / median(own),
+          lowest: 1000 / Math.max(...own),
+          highest: 1000 / Math.min(...own),
+          timesFirst: median(own.map((time, i) => (first[i] as number) / time)),
+          gigabytesPerSecond: gigabytes,
+          ceilingShare: gigabytes === null ? null : gigabytes / ceiling,
+        };
+      }),
+    );
+  return { error, ceiling, round, rows };
 }

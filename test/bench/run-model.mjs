@@ -1,7 +1,7 @@
 /**
- * `npm run bench -- --models [--model NAME] [--type Q4_0] [--plain] [--threads 1,2] [--apart] [--json]`:
- * whole models in headless Chromium, on an isolated page; with `--apart` also on one that is not, where
- * threads have a memory each, and the ratio of both.
+ * `npm run bench -- --models [--model NAME] [--type Q4_0] [--plain] [--threads 1,2] [--rounds 5] [--apart]
+ * [--json]`: whole models in headless Chromium, on an isolated page; with `--apart` also on one that is
+ * not, where threads have a memory each, round by round in turn, and the ratio of both.
  */
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
 import { ensureChromium } from '../../scripts/find-chromium.mjs';
 import { compileC } from '../../wasm/build.mjs';
-import { runInWorker, serveIsolated } from './isolated-server.mjs';
+import { serveIsolated, startWorker } from './isolated-server.mjs';
 
 const pathOf = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 
@@ -61,16 +61,39 @@ function apartToMarkdown(results) {
       const same = (other) =>
         ['model', 'type', 'measure', 'threads'].every((key) => other[key] === row[key]);
       const shared = rows.find((other) => other.isolated && same(other));
+      const ratio = (speed) => `${(row[speed] / shared[speed]).toFixed(2)} x`;
       const speeds = [shared, row].map(({ tokensPerSecond }) => tokensPerSecond.toFixed(1));
-      const ratio = (row.tokensPerSecond / shared.tokensPerSecond).toFixed(2);
-      return `| ${[row.model, row.type, row.measure, row.threads, ...speeds, `${ratio} x`].join(' | ')} |`;
+      const what = [row.model, row.type, row.measure, row.threads];
+      return `| ${[...what, ...speeds, ratio('tokensPerSecond'), ratio('highest')].join(' | ')} |`;
     });
   return [
     '',
-    '| model | weights | measure | threads | isolated, tokens/s | not isolated | ratio |',
-    '| --- | --- | --- | ---: | ---: | ---: | ---: |',
+    '| model | weights | measure | threads | isolated, tokens/s | not isolated | ratio | of the best rounds |',
+    '| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |',
     ...lines,
   ].join('\n');
+}
+
+/** Loads the model on each page and times it there in turn. The first page is the isolated one. */
+async function interleaved(browser, sites, options, count) {
+  const benches = [];
+  for (const [index, { url }] of sites.entries()) {
+    const page = await browser.newPage();
+    await page.goto(url);
+    const worker = await startWorker(page);
+    const isolated = index === 0;
+    const opened = await worker.ask({ open: { ...options, isolated } });
+    benches.push({ page, worker, isolated, opened, rounds: [] });
+  }
+  for (let round = 0; round < count; round++) {
+    for (const { worker, rounds } of benches) rounds.push(await worker.ask({ round: true }));
+  }
+  const results = [];
+  for (const { page, worker, isolated, opened, rounds } of benches) {
+    results.push({ ...opened, isolated, rows: await worker.ask({ rows: rounds }) });
+    await page.close();
+  }
+  return results;
 }
 
 export async function runModels() {
@@ -81,6 +104,7 @@ export async function runModels() {
       type: { type: 'string', multiple: true, default: ['Q4_0', 'Q8_0'] },
       threads: { type: 'string', default: '1,2' },
       plain: { type: 'boolean', default: false },
+      rounds: { type: 'string', default: '5' },
       apart: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
@@ -98,14 +122,9 @@ export async function runModels() {
     const results = [];
     for (const model of values.model) {
       for (const type of values.type) {
-        for (const [index, isolated] of pages.entries()) {
-          const page = await browser.newPage();
-          await page.goto(sites[index].url);
-          const threads = values.threads.split(',').map(Number);
-          const options = { model, type, threads, plain: values.plain, isolated };
-          results.push({ isolated, ...(await runInWorker(page, options)) });
-          await page.close();
-        }
+        const threads = values.threads.split(',').map(Number);
+        const options = { model, type, threads, plain: values.plain };
+        results.push(...(await interleaved(browser, sites, options, Number(values.rounds))));
       }
     }
     const machine = `${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown processor'}`;
