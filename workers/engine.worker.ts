@@ -44,6 +44,7 @@ exposeApi({
     engine.applyPlan(plan);
   },
   execution: () => engine.execution(),
+  profile: () => engine.profile(),
   promptTokens: (prompt) => engine.promptTokens(prompt),
   score: (tokens, topLogprobs) => engine.score(tokens, topLogprobs),
   tokenize: (text, options) => engine.tokenize(text, options),

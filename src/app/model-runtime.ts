@@ -16,6 +16,7 @@ import type {
   LoadedModel,
   TokenReport,
 } from '../engine/engine.ts';
+import type { StepProfile } from '../engine/step-profile.ts';
 import { checkPlan, type ExecutionPlan, type ExecutionStatus } from '../engine/execution-plan.ts';
 import type { Measurement } from '../engine/backend-choice.ts';
 import type { EngineApi, EngineLoadRequest } from '../rpc/contracts.ts';
@@ -342,6 +343,11 @@ export class ModelRuntime {
   async execution(): Promise<ExecutionStatus | null> {
     if (this.#state.value.kind !== 'ready') return null;
     return this.#options.engine.use((engine) => engine.execution());
+  }
+
+  /** What the parts of a token take; waits for its turn. @throws AppError `engine/*` */
+  profile(signal?: AbortSignal): Promise<StepProfile> {
+    return this.#turns.run(() => this.#options.engine.use((engine) => engine.profile()), signal);
   }
 
   tokenize(text: string, options: { special: boolean; boundary: boolean }): Promise<number[]> {

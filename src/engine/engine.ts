@@ -27,6 +27,7 @@ import {
 import { ModelHost, type BackendFactory, type MoveCause } from './model-host.ts';
 import type { LanguageModel, LanguageModelInfo } from './models/language-model.ts';
 import { defineLanguageModel } from './models/registry.ts';
+import { profileSteps, type StepProfile } from './step-profile.ts';
 import { createTokenizer } from './tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
 import { noticeableLoss } from './weights/four-bit-loss.ts';
@@ -266,6 +267,17 @@ export class Engine {
    */
   execution(): ExecutionStatus {
     return this.#need().execution.status();
+  }
+
+  /**
+   * What the parts of a token take, with the model as it computes now.
+   * @throws AppError `engine/not-loaded`, `engine/busy`, `engine/out-of-memory`, `engine/device-lost`
+   */
+  async profile(): Promise<StepProfile> {
+    const { session, host, execution } = this.#need();
+    if (session.busy)
+      throw new AppError('engine/busy', 'The model is at work. Measure afterwards.');
+    return profileSteps(host.model.active, host.backend, execution.precision());
   }
 
   /** Reads the prompt and writes what follows it; see `Session.generate`. */

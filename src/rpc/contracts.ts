@@ -13,6 +13,7 @@ import type {
   TokenReport,
 } from '../engine/engine.ts';
 import type { ExecutionPlan, ExecutionStatus } from '../engine/execution-plan.ts';
+import type { StepProfile } from '../engine/step-profile.ts';
 import type { EmbedderLoadOptions, EmbeddingRequest, LoadedEmbedder } from '../engine/embedder.ts';
 import type { ModelPurpose } from '../engine/models/registry.ts';
 import type { GgufHeaderMessage } from '../engine/formats/gguf/header-message.ts';
@@ -71,6 +72,8 @@ export interface EngineApi {
   /** How to compute from the next token on, in the middle of an answer too. */
   applyPlan(plan: ExecutionPlan): void;
   execution(): ExecutionStatus;
+  /** Watches a few tokens of the loaded model part by part. */
+  profile(): Promise<StepProfile>;
   tokenize(
     text: string,
     options: { readonly special: boolean; readonly boundary: boolean },

@@ -8,6 +8,7 @@ import type {
   ModelView,
   ModelViewState,
   PlanChangeView,
+  PowerService,
   PowerView,
   Services,
   Settings,
@@ -29,6 +30,7 @@ export interface TestServices {
   readonly storage: ObservableValue<StorageView>;
   readonly power: ObservableValue<PowerView>;
   readonly changes: ObservableValue<readonly PlanChangeView[]>;
+  profile: PowerService['profile'];
 }
 
 export const emptyChat: ChatView = {
@@ -259,9 +261,9 @@ export function makeServices(): TestServices {
       dismissNotice: () => calls.push('dismissNotice'),
       reload: () => calls.push('reload'),
     },
-    power: { power, changes },
+    power: { power, changes, profile: () => made.profile() },
   };
-  return {
+  const made: TestServices = {
     services,
     calls,
     models,
@@ -273,5 +275,7 @@ export function makeServices(): TestServices {
     storage,
     power,
     changes,
+    profile: () => Promise.reject(new Error('nothing to measure')),
   };
+  return made;
 }

@@ -613,10 +613,22 @@ export interface PlanChangeView {
   readonly milliseconds: number;
 }
 
+/** What the parts of one token take. */
+export interface StepProfileView {
+  readonly backend: 'wasm' | 'webgpu';
+  readonly precision: 8 | 4 | 'mixed';
+  /** By the device's clock, else estimated. */
+  readonly measured: boolean;
+  /** Operators with the weights they read, alike in all layers; the longest first. */
+  readonly parts: readonly { readonly label: string; readonly milliseconds: number }[];
+}
+
 export interface PowerService {
   readonly power: Observable<PowerView>;
   /** The newest first. */
   readonly changes: Observable<readonly PlanChangeView[]>;
+  /** Watches a few tokens of the loaded model, in its turn. @throws AppError `engine/*` */
+  profile(): Promise<StepProfileView>;
 }
 
 // The application itself

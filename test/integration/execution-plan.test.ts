@@ -299,6 +299,26 @@ describe('the memory of a conversation', () => {
   });
 });
 
+describe('the profile of a token', () => {
+  it('tells the parts, and changes nothing of the conversation', async () => {
+    const engine = await load();
+    const expected = await write(engine);
+    const { backend, precision, measured, parts } = await engine.profile();
+    expect({ backend, precision, measured }).toEqual({
+      backend: 'wasm',
+      precision: 8,
+      measured: true,
+    });
+    expect(parts.some(({ label }) => label.includes('blk.N.ffn_down.weight'))).toBe(true);
+    expect(parts.every(({ milliseconds }) => milliseconds >= 0)).toBe(true);
+    const sorted = parts.toSorted((a, b) => b.milliseconds - a.milliseconds);
+    expect(parts).toEqual(sorted);
+    const again = await write(engine);
+    expect(again.tokens).toEqual(expected.tokens);
+    expect(again.stats.reusedTokens).toBe(prompt.length - 1);
+  });
+});
+
 describe('another backend', () => {
   /** A card that computes as the processor does, so that a move shows in nothing but the counters. */
   const withCard = (steps = Infinity): BackendFactory => ({

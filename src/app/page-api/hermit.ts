@@ -9,6 +9,7 @@ import type { AddModelRequest } from '../../download/model-request.ts';
 import type { LoadedEmbedder } from '../../engine/embedder.ts';
 import type { LoadedModel } from '../../engine/engine.ts';
 import { recipeOf, type Recipe } from '../../engine/quantise/recipe.ts';
+import type { StepProfile } from '../../engine/step-profile.ts';
 import type { Capabilities } from '../../platform/capabilities.ts';
 import type { Signal } from '../../platform/signals/signal.ts';
 import type { PolicySignals } from '../../policy/policy-types.ts';
@@ -111,7 +112,14 @@ export class Hermit {
   readonly completions: Completions;
   readonly embeddings: Embeddings;
   readonly policy: HermitPolicy;
-  readonly device: { report(): Promise<DeviceReport> };
+  readonly device: {
+    report(): Promise<DeviceReport>;
+    /**
+     * What the parts of a token take with the loaded model, measured now; waits for its turn.
+     * @throws AppError `engine/*`
+     */
+    profile(): Promise<StepProfile>;
+  };
   readonly #dependencies: HermitDependencies;
 
   constructor(dependencies: HermitDependencies) {
@@ -130,7 +138,13 @@ export class Hermit {
       findEmbedder: (id) => this.models.findEmbedder(id),
     });
     this.policy = new HermitPolicy(dependencies);
-    this.device = { report: () => this.#report() };
+    this.device = {
+      report: () => this.#report(),
+      profile: async () => {
+        await ensureModel(undefined);
+        return dependencies.runtime.profile();
+      },
+    };
   }
 
   /** Token ids of a text; `special` turns control spellings into their tokens, `boundary` adds BOS and EOS. */

@@ -9,6 +9,7 @@ import { AppError, toAppError } from '../../common/errors.ts';
 import { ObservableValue, type Observable } from '../../common/observable.ts';
 import type { EngineEvent, LoadedModel } from '../../engine/engine.ts';
 import type { ExecutionPlan } from '../../engine/execution-plan.ts';
+import type { StepProfile } from '../../engine/step-profile.ts';
 import type { DeviceSignals } from '../../platform/signals/device-signals.ts';
 import { known, missing } from '../../platform/signals/signal.ts';
 import { decide, fullPlan, initialState } from '../../policy/decide.ts';
@@ -50,7 +51,7 @@ export interface PolicyControllerOptions {
   readonly device: Observable<DeviceSignals>;
   readonly runtime: Pick<
     ModelRuntime,
-    'state' | 'busy' | 'applyPlan' | 'execution' | 'loadOptions'
+    'state' | 'busy' | 'applyPlan' | 'execution' | 'loadOptions' | 'profile'
   >;
   readonly settings: Observable<Settings>;
   readonly budgetBytes: number;
@@ -126,6 +127,10 @@ export class PolicyController implements PowerService {
 
   get changes(): Observable<readonly PlanChange[]> {
     return this.#log.changes;
+  }
+
+  profile(): Promise<StepProfile> {
+    return this.#options.runtime.profile();
   }
 
   get mode(): PowerMode {

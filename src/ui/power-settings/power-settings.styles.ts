@@ -50,6 +50,9 @@ export const powerSettingsStyles = css`
   .changes p {
     grid-column: 2;
   }
+  hermit-step-profile {
+    padding: 0 var(--space-5) var(--space-4);
+  }
   .signals dd {
     display: grid;
     font-variant-numeric: tabular-nums;
@@ -63,7 +66,8 @@ export const powerSettingsStyles = css`
   }
   @media (max-width: 36rem) {
     .rules,
-    .changes {
+    .changes,
+    hermit-step-profile {
       padding-inline: var(--space-4);
     }
     dl.signals .setting {

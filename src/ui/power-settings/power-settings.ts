@@ -8,6 +8,7 @@ import { segments } from '../settings-view/segments.ts';
 import { settingsViewStyles } from '../settings-view/settings-view.styles.ts';
 import { baseStyles, fieldStyles } from '../shared.styles.ts';
 import { powerSettingsStyles } from './power-settings.styles.ts';
+import '../step-profile/step-profile.ts';
 import { signalRows } from './signal-text.ts';
 
 /** Names of settings that are numbers of the rules. */
@@ -42,7 +43,7 @@ export class PowerSettings extends HermitElement {
       <div class="card">
         ${this.#mode(settings)} ${this.#threads(settings)}
         ${followsDevice ? this.#numbers() : nothing} ${this.#rules(settings)} ${this.#signals()}
-        ${this.#timeline()}
+        ${this.#timeline()} ${this.#profile()}
       </div>
     </section>`;
   }
@@ -237,6 +238,13 @@ export class PowerSettings extends HermitElement {
               </ol>`
         }
       </div>
+    </details>`;
+  }
+
+  #profile(): unknown {
+    return html`<details>
+      <summary>${msg('Where the time of a word goes', { id: 'profile.heading' })}</summary>
+      <hermit-step-profile></hermit-step-profile>
     </details>`;
   }
 
