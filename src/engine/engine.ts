@@ -104,6 +104,8 @@ export interface GenerationRequest {
   readonly speculate?: boolean;
   /** Of whose text may be kept what the model has read; absent: nothing is kept. */
   readonly conversation?: string;
+  /** Tokens of this answer from before it was cut off; see `GenerateOptions` of the session. */
+  readonly written?: readonly number[];
 }
 
 /** Where the engine keeps what models have read, and the version of what computes it. */
@@ -286,7 +288,8 @@ export class Engine {
     const { topLogprobs, grammar, conversation } = request;
     const [startedAt, since] = [performance.now(), Date.now()];
     const prompt = promptTokens(tokenizer, request.prompt);
-    if (conversation !== undefined) await segments?.restore(prompt, signal);
+    const written = request.written ?? [];
+    if (conversation !== undefined) await segments?.restore([...prompt, ...written], signal);
     const events = session.generate(prompt, {
       startedAt,
       speculate: request.speculate ?? true,
@@ -296,6 +299,7 @@ export class Engine {
       stop: request.stop,
       continuation: request.continuation ?? false,
       markedTokens: markedTokens(tokenizer, request.markedTokens ?? []),
+      written,
       signal,
       ...(topLogprobs === undefined ? {} : { topLogprobs }),
       ...(grammar === undefined ? {} : { grammar: new GrammarConstraint(grammar, tokenizer) }),

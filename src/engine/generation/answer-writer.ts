@@ -95,6 +95,15 @@ export class AnswerWriter {
     return this.#accept(this.#choose(logits), (token) => this.#logprobs(logits, token));
   }
 
+  /**
+   * Takes a token that was written before, by a writer that is gone: text, limits and later choices
+   * are as if this one had written it.
+   */
+  again(token: number): WriterStep {
+    this.#sampler.skip();
+    return this.#accept(token, () => ({}));
+  }
+
   /** How many of the likeliest tokens `nextOf` needs; Infinity where nothing less than all logits do. */
   get candidates(): number {
     const needsAll = this.#processors.length > 0 || this.#options.topLogprobs !== undefined;

@@ -100,6 +100,12 @@ export class Sampler {
     return this.#drawFromCandidates(logits, maximum, candidates, temperature);
   }
 
+  /** Leaves out the random number of a token that was chosen before. */
+  skip(): void {
+    const { temperature, topK } = this.#options;
+    if (temperature !== 0 && topK !== 1) this.#random.nextDouble();
+  }
+
   /** Of how many of the likeliest tokens the choice is made; Infinity where all count. */
   get candidates(): number {
     const { temperature, topK } = this.#options;

@@ -485,6 +485,32 @@ describe('tokens computed ahead', () => {
     expect(ahead.done.stats.guessedTokens).toBeGreaterThan(0);
   });
 
+  it.each(mixtures)('and a cut anywhere change nothing about %s', async (_name, options) => {
+    const all = { maxTokens: 120, ...options };
+    const whole = await collect(
+      timed(wilful, { capacity: 200 }).session.generate(bytes(poem + poem), all),
+    );
+    const tokens = whole.events.flatMap((event) => (event.type === 'token' ? [event.token] : []));
+    expect(tokens.length).toBeGreaterThan(20);
+    for (const cut of [1, 17, tokens.length - 1, tokens.length]) {
+      const { session } = timed(wilful, { capacity: 200 });
+      const written = tokens.slice(0, cut);
+      const again = await collect(session.generate(bytes(poem + poem), { ...all, written }));
+      const ids = again.events.flatMap((event) => (event.type === 'token' ? [event.token] : []));
+      expect(ids).toEqual(tokens);
+      expect(again.text).toBe(whole.text);
+      expect(again.done.reason).toBe(whole.done.reason);
+    }
+  });
+
+  it('of another vocabulary are refused', async () => {
+    const { session } = timed(wilful, { capacity: 200 });
+    const written = [byteVocabularySize];
+    await expect(
+      collect(session.generate(bytes(poem), { ...greedy, written })),
+    ).rejects.toMatchObject({ code: 'invalid-argument' });
+  });
+
   it('change nothing about a text that must follow a schema', async () => {
     const schema = {
       type: 'array',

@@ -54,6 +54,11 @@ export interface GenerateOptions extends AnswerOptions {
   readonly speculate?: boolean;
   /** When the wait for the answer began, on the session's clock; now unless given. */
   readonly startedAt?: number;
+  /**
+   * Tokens of this answer that were written before, perhaps by another session: they are told again,
+   * and the answer goes on as it would have then.
+   */
+  readonly written?: readonly number[];
 }
 
 /** `context`: the answer reached the end of the context, of which the user is to be told. */
@@ -192,7 +197,10 @@ export class Session {
     options: GenerateOptions,
   ): AsyncGenerator<GenerationEvent, void, undefined> {
     const startedAt = options.startedAt ?? this.#now();
+    const written = options.written ?? [];
+    const text = written.length === 0 ? prompt : [...prompt, ...written];
     this.#checkFits(prompt);
+    this.#checkIds(written);
     if (prompt.length === 0) {
       throw new AppError('invalid-argument', 'There is no text to continue: the prompt is empty.');
     }
@@ -203,12 +211,16 @@ export class Session {
       // What is being done to the memory is done before it is cut.
       await this.#beforeStep('prompt');
       // The last prompt token is always computed: its logits choose the first token.
-      const reused = this.#keepCommonPrefix(prompt, prompt.length - 1);
-      const stats = new StatsRecorder(this.#now, startedAt, prompt.length, reused);
-      let reason: FinishReason;
+      const reused = this.#keepCommonPrefix(text, text.length - 1);
+      const stats = new StatsRecorder(this.#now, startedAt, text.length, reused);
+      let reason: FinishReason | null;
       try {
-        const logits = yield* this.#readPrompt(prompt, stats, options.signal);
-        reason = yield* this.#writeAnswer(writer, logits, stats, options);
+        reason = yield* this.#tellAgain(writer, written);
+        if (reason === null && text.length > this.#state.capacity) reason = 'context';
+        if (reason === null) {
+          const logits = yield* this.#readPrompt(text, stats, options.signal);
+          reason = yield* this.#writeAnswer(writer, logits, stats, options);
+        }
       } catch (error) {
         if (!isAbortError(error) || options.signal?.aborted !== true) throw error;
         reason = 'aborted';
@@ -321,6 +333,19 @@ export class Session {
       await yieldToEventLoop();
     }
     return logits;
+  }
+
+  /** Tells what was written before; the reason when that was all. */
+  *#tellAgain(
+    writer: AnswerWriter,
+    tokens: readonly number[],
+  ): Generator<TokenEvent, FinishReason | null, undefined> {
+    for (const token of tokens) {
+      const { written, finish } = writer.again(token);
+      if (written !== null) yield { type: 'token', ...written };
+      if (finish !== null) return finish;
+    }
+    return null;
   }
 
   async *#writeAnswer(
@@ -508,6 +533,18 @@ export class Session {
       'engine/context-overflow',
       `The text has ${tokens.length} tokens, but the context holds ${capacity}. Shorten it, start a new chat, or choose a larger context in the settings.`,
       { details: { tokens: tokens.length, capacity } },
+    );
+  }
+
+  /** Answers that were cut off come from storage: their ids may be anything. */
+  #checkIds(tokens: readonly number[]): void {
+    const { vocabularySize } = this.#model.info;
+    const wrong = tokens.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize);
+    if (wrong === undefined) return;
+    throw new AppError(
+      'invalid-argument',
+      'This answer was begun by another model. Have it written again.',
+      { details: { token: wrong, vocabularySize } },
     );
   }
 
