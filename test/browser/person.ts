@@ -23,6 +23,8 @@ export const slowShape = {
   feedForward: 2048,
   contextLength: 2048,
 } as const;
+/** The same, with a context that no test fills: what it writes goes on until it is stopped. */
+export const endlessShape = { ...slowShape, kvHeads: 2, contextLength: 32_768 } as const;
 export const soundModel = syntheticLlama(shape);
 export const BLOCK_BYTES = 8 * 1024 * 1024;
 export const MEGABYTE = 1e6;
@@ -190,11 +192,12 @@ export class Person {
 
   /** A model of random weights does not end by itself. */
   async limitAnswers(maxAnswerTokens: number): Promise<void> {
+    const room = maxAnswerTokens > 1000 ? { contextLength: 32_768 } : {};
     await this.page.evaluate(
       (settings) => {
         localStorage.setItem('hermit.settings', JSON.stringify(settings));
       },
-      { maxAnswerTokens },
+      { maxAnswerTokens, ...room },
     );
     await this.page.reload();
   }

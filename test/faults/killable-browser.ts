@@ -69,8 +69,14 @@ export async function startBrowser(
       await page.goto(url, { waitUntil: 'load' });
       return page;
     },
-    kill: () => end(child, browser, 'SIGKILL'),
-    close: () => end(child, browser, 'SIGTERM'),
+    kill: () => end(child, browser, () => process.kill(-(child.pid ?? 0), 'SIGKILL')),
+    // Told by a signal it may leave out what of localStorage it has not written yet.
+    close: () =>
+      end(child, browser, async () => {
+        const session = await browser.newBrowserCDPSession();
+        // The connection may end before the answer.
+        session.send('Browser.close').catch(() => undefined);
+      }),
   };
 }
 
@@ -89,14 +95,10 @@ function debuggingAddress(child: ChildProcess): Promise<string> {
   });
 }
 
-async function end(
-  child: ChildProcess,
-  browser: Browser,
-  signal: 'SIGKILL' | 'SIGTERM',
-): Promise<void> {
+async function end(child: ChildProcess, browser: Browser, tell: () => unknown): Promise<void> {
   const gone = new Promise((resolve) => child.once('exit', resolve));
   if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
-    process.kill(signal === 'SIGKILL' ? -child.pid : child.pid, signal);
+    await tell();
     await gone;
   }
   await browser.close();

@@ -1,5 +1,8 @@
-/** Servers that misbehave and networks that break: no wrong byte is ever used, and none is lost. */
+/** Servers that misbehave, networks that break, files that change: no wrong byte is ever used, and none is lost. */
 import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, inject } from 'vitest';
 import { launchBrowser, type PageLog, type TestBrowser } from '../browser/browser-harness.ts';
@@ -275,6 +278,67 @@ faultTest('F28', async () => {
   const later = server.requests.slice(before).filter(({ path }) => path === '/offline.gguf');
   expect(Math.min(...later.map(({ start }) => start))).toBeGreaterThanOrEqual(BLOCK_BYTES);
   await person.removeModel('offline');
+});
+
+/** Holds back in the store worker what is read of files, behind the first block, until released. */
+async function holdBackFiles(): Promise<() => Promise<void>> {
+  const store = page.workers().find((worker) => worker.url().includes('store.worker'));
+  if (store === undefined) throw new Error('no store worker');
+  await store.evaluate((freeBytes) => {
+    const stream = Reflect.get<Blob, 'stream'>(Blob.prototype, 'stream');
+    let goOn = (): void => undefined;
+    const released = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    Object.assign(globalThis, { releaseFiles: goOn });
+    Blob.prototype.stream = function () {
+      let bytes = 0;
+      const gate = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+        transform: async (chunk, controller) => {
+          bytes += chunk.length;
+          if (bytes > freeBytes) await released;
+          controller.enqueue(chunk);
+        },
+      });
+      return stream.call(this).pipeThrough(gate);
+    };
+  }, BLOCK_BYTES + MEGABYTE);
+  return () =>
+    store.evaluate(() => {
+      (globalThis as unknown as { releaseFiles: () => void }).releaseFiles();
+    });
+}
+
+faultTest('F30', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'hermit-import-'));
+  try {
+    const path = join(folder, 'rewritten.gguf');
+    await writeFile(path, large);
+    const release = await holdBackFiles();
+    await page.goto(`${baseUrl}/#/models`);
+    await person.dismissMessages();
+    const chooser = page.waitForEvent('filechooser');
+    await page.getByRole('button', { name: 'From this device' }).click();
+    await (await chooser).setFiles(path);
+    const added = person.row('rewritten');
+    const bytesDone = (): Promise<number> =>
+      page.evaluate(async () => {
+        const entry = (await hermit.models.list()).find(({ name }) => name === 'rewritten');
+        return entry !== undefined && 'bytesDone' in entry.state ? entry.state.bytesDone : 0;
+      });
+    await expect.poll(bytesDone, { timeout: 20_000 }).toBeGreaterThanOrEqual(BLOCK_BYTES);
+    await writeFile(path, large.subarray(0, large.length - 1));
+    await release();
+    await expect
+      .poll(() => sentence(problem(added)), { timeout: 20_000 })
+      .toBe(
+        'The file on this device changed or was moved while it was read. Add it again.',
+      );
+    await person.expectNothingLost();
+    await person.removeModel('rewritten');
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 faultTest('F29', async () => {

@@ -167,6 +167,12 @@ faultTest('F12', async () => {
   expect(log.uncaught).toEqual([]);
 });
 
+/** What F13 does to the page, and the way around it. */
+interface LostConnections {
+  failures: number;
+  readonly transaction: IDBDatabase['transaction'];
+}
+
 /** The states of all messages that are on the disk, whatever happens to the connection of the page. */
 const storedMessages = (): Promise<string[]> =>
   page.evaluate(
@@ -178,7 +184,12 @@ const storedMessages = (): Promise<string[]> =>
         };
         opening.onsuccess = () => {
           const database = opening.result;
-          const reading = database.transaction('messages').objectStore('messages').getAll();
+          const { lostConnections } = globalThis as unknown as { lostConnections: LostConnections };
+          const transaction = lostConnections.transaction.call(database, 'messages');
+          const reading = transaction.objectStore('messages').getAll();
+          reading.onerror = () => {
+            reject(new Error(reading.error?.message));
+          };
           reading.onsuccess = () => {
             database.close();
             resolve((reading.result as { status: string }[]).map(({ status }) => status));
@@ -197,7 +208,7 @@ faultTest('F13', async () => {
       IDBDatabase.prototype,
       'transaction',
     );
-    const state = { failures: 2 };
+    const state: LostConnections = { failures: 2, transaction };
     Object.assign(globalThis, { lostConnections: state });
     IDBDatabase.prototype.transaction = function (...args) {
       if (state.failures-- > 0) {
@@ -211,9 +222,8 @@ faultTest('F13', async () => {
   });
   const fail = (failures: number): Promise<void> =>
     page.evaluate((count) => {
-      (
-        globalThis as unknown as { lostConnections: { failures: number } }
-      ).lostConnections.failures = count;
+      (globalThis as unknown as { lostConnections: LostConnections }).lostConnections.failures =
+        count;
     }, failures);
   await person.send('Lost twice');
   await person.answerDone();

@@ -9,7 +9,7 @@ import {
   waitForServiceWorker,
 } from '../browser/browser-harness.ts';
 import { checkForUpdate, Deployment } from '../browser/deployment.ts';
-import { Person, slowShape, textOf } from '../browser/person.ts';
+import { endlessShape, Person, slowShape, textOf } from '../browser/person.ts';
 import { startModelServer, type ModelServer } from '../fixtures/model-server.ts';
 import { syntheticLlama } from '../fixtures/synthetic-llama.ts';
 import { faultTest } from './fault-test.ts';
@@ -59,9 +59,9 @@ const assetOf = (folder: string, name: RegExp): string => {
 
 faultTest('F81', async () => {
   await settle();
-  const added = await person.addModel('/slow.gguf', { bytes: syntheticLlama(slowShape) });
+  const added = await person.addModel('/slow.gguf', { bytes: syntheticLlama(endlessShape) });
   await added.getByRole('button', { name: 'Use', exact: true }).waitFor();
-  await person.limitAnswers(1800);
+  await person.limitAnswers(30_000);
   await page.goto(`${url}/#/models`);
   await person.row('slow').getByRole('button', { name: 'Use', exact: true }).click();
   await person.row('slow').getByText('In use', { exact: true }).waitFor();
