@@ -10,7 +10,7 @@ import type { ToolDefinition } from '../conversation/tool-definitions.ts';
 import { takesTools } from '../conversation/tool-messages.ts';
 import type { EngineEvent, LoadedModel } from '../engine/engine.ts';
 import type { ActivityView, NoticeCode, Settings } from '../ui/services.ts';
-import type { ModelRuntime } from './model-runtime.ts';
+import type { AnsweringModel } from './model-runtime.ts';
 import { randomSeed } from './page-api/generation-params.ts';
 import type { PromptRenderer, RenderedPrompt } from './prompt-renderer.ts';
 
@@ -38,7 +38,7 @@ export interface Answer {
 
 /** @throws AppError `engine/*`, `template/refused`, `model-file/invalid-numbers` */
 export async function writeAnswer(
-  runtime: ModelRuntime,
+  runtime: AnsweringModel,
   prompts: PromptRenderer,
   request: AnswerRequest,
 ): Promise<Answer> {
@@ -99,7 +99,7 @@ interface PreparedPrompt extends Pick<RenderedPrompt, 'stop' | 'format'> {
 
 /** Renders and counts; the oldest turns are left out until the rest and an answer fit. */
 async function preparePrompt(
-  runtime: ModelRuntime,
+  runtime: AnsweringModel,
   prompts: PromptRenderer,
   { model, messages, settings, signal, tools = [] }: AnswerRequest,
 ): Promise<PreparedPrompt> {

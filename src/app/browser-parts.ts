@@ -4,6 +4,8 @@ import { ChatTabs } from './chat-tabs.ts';
 import type { TabLocks } from './crash-journal.ts';
 import type { DownloadSignals } from './download-watch.ts';
 import type { KeyValueStorage } from './settings.ts';
+import type { TabLineOptions } from './shared-model/tab-line.ts';
+import { connectPortBroker } from './workers.ts';
 
 /** Null outside secure contexts and where storage is denied, whatever the type library says. */
 export async function usableLocks(): Promise<LockManager | null> {
@@ -54,4 +56,19 @@ export function tabWideLocks(locks: LockManager | null): Locks {
 export function chatTabs(locks: LockManager | null): ChatTabs {
   const channel = locks === null ? null : new BroadcastChannel('hermit-chats');
   return new ChatTabs(tabWideLocks(locks), channel);
+}
+
+/**
+ * The line of tabs that share one model; null where they cannot reach each other, as in Chrome on
+ * Android, which has no shared workers. `build`: tabs of another build speak another language.
+ */
+export function modelLine(locks: LockManager | null, build: string): TabLineOptions | null {
+  if (locks === null || !('SharedWorker' in globalThis)) return null;
+  const name = `hermit-model-line:${build}`;
+  return {
+    name,
+    locks: { request: (lock, how, work) => locks.request(lock, how, work) },
+    channel: new BroadcastChannel(name),
+    connectBroker: connectPortBroker,
+  };
 }

@@ -37,14 +37,14 @@ import { type Answer, type AnswerRequest, writeAnswer } from './answer.ts';
 import { type ChatTabs, inUseElsewhere } from './chat-tabs.ts';
 import type { CrashJournal } from './crash-journal.ts';
 import { errorView } from './error-view.ts';
-import type { ModelRuntime, RuntimeState } from './model-runtime.ts';
+import type { AnsweringModel, RuntimeState } from './model-runtime.ts';
 import { messageStats } from './power/answer-cost.ts';
 import type { PromptRenderer } from './prompt-renderer.ts';
 import { MOST_CALLS_A_TURN, runCalls, type ChatTools } from './tool-calls.ts';
 
 export interface ChatsServiceOptions {
   readonly store: ConversationStore;
-  readonly runtime: ModelRuntime;
+  readonly runtime: AnsweringModel;
   readonly prompts: PromptRenderer;
   readonly settings: Observable<Settings>;
   /** Other tabs with the same chats; without them everything is as if there was one tab. */

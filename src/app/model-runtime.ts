@@ -89,7 +89,12 @@ export interface GenerateOptions {
   readonly modelId?: string;
   /** The person's chat goes before what scripts ask. */
   readonly urgency?: Urgency;
+  /** Another tab that asks: its plan is followed while it has its turn. */
+  readonly asker?: object;
 }
+
+/** The model that answers, as everybody sees it who does not own its worker. */
+export type AnsweringModel = Omit<Pick<ModelRuntime, keyof ModelRuntime>, 'lost'>;
 
 type ReadyState = Extract<RuntimeState, { kind: 'ready' }>;
 
@@ -111,8 +116,10 @@ export class ModelRuntime {
   /** What the engine holds; the state is ahead of it while a load waits for its turn. */
   #held: ReadyState | null = null;
   readonly #turns = new Turns();
-  /** Holds for models loaded later too. */
-  #plan: ExecutionPlan | null = null;
+  /** Of this tab (`this`) and of others that ask; they hold for models loaded later too. */
+  readonly #plans = new WeakMap<object, ExecutionPlan>();
+  /** Whose plan is in force: who had the last turn. */
+  #asker: object = this;
   /** Stops all answers, those that wait for their turn too. */
   #answers = new AbortController();
 
@@ -259,7 +266,7 @@ export class ModelRuntime {
    */
   async *generate(
     request: GenerationRequest,
-    { signal, modelId, urgency }: GenerateOptions = {},
+    { signal, modelId, urgency, asker = this }: GenerateOptions = {},
   ): AsyncGenerator<EngineEvent> {
     const signals = [this.#answers.signal, ...(signal === undefined ? [] : [signal])];
     const stop = AbortSignal.any(signals);
@@ -268,6 +275,7 @@ export class ModelRuntime {
     const work = async (port: MessagePort): Promise<void> => {
       try {
         if (modelId !== undefined) this.#requireModel(modelId);
+        await this.#followPlanOf(asker);
         await this.#options.engine.use((engine) =>
           engine.generate(request, transfer(port, [port])),
         );
@@ -275,7 +283,8 @@ export class ModelRuntime {
         finish();
       }
     };
-    const stream = consumeStream<EngineEvent>(stop, this.#options.observer);
+    const observer = asker === this ? this.#options.observer : undefined;
+    const stream = consumeStream<EngineEvent>(stop, observer);
     const ended = work(stream.producerPort).catch((error: unknown) => {
       // A worker that dies cannot end its stream: the stream ends with the death of the call.
       stream.fail(toAppError(error));
@@ -329,13 +338,22 @@ export class ModelRuntime {
 
   /**
    * How models compute from the next token on: the one that is loaded, in the middle of an answer
-   * too, and those that are loaded later.
+   * too, and those that are loaded later. The plan of another tab (`asker`) holds for what it asks.
    * @throws AppError `invalid-argument`
    */
-  async applyPlan(plan: ExecutionPlan): Promise<void> {
+  async applyPlan(plan: ExecutionPlan, asker: object = this): Promise<void> {
     checkPlan(plan);
-    this.#plan = plan;
-    if (this.#state.value.kind !== 'ready') return;
+    this.#plans.set(asker, plan);
+    // A hidden tab that holds the model must not slow down the one that is looked at.
+    if (this.#state.value.kind !== 'ready' || asker !== this.#asker) return;
+    await this.#options.engine.use((engine) => engine.applyPlan(plan));
+  }
+
+  async #followPlanOf(asker: object): Promise<void> {
+    if (asker === this.#asker) return;
+    this.#asker = asker;
+    const plan = this.#plans.get(asker);
+    if (plan === undefined || this.#held === null) return;
     await this.#options.engine.use((engine) => engine.applyPlan(plan));
   }
 
@@ -435,8 +453,8 @@ export class ModelRuntime {
         onProgress,
         signal,
       );
-      const plan = this.#plan;
-      if (plan !== null) await this.#options.engine.use((engine) => engine.applyPlan(plan));
+      const plan = this.#plans.get(this.#asker);
+      if (plan !== undefined) await this.#options.engine.use((engine) => engine.applyPlan(plan));
       const { measurement } = loaded.choice;
       if (measurement !== null) store?.remember(measurement);
       return loaded;

@@ -39,11 +39,11 @@ import { type FolderSource, hubFolder, localFolder, type PathFile } from './mode
 import type { ModelPurposes } from './model-purposes.ts';
 import type { InspectionSource, ModelInspector } from './model-inspector.ts';
 import { guideModel } from './guide.ts';
-import type { ModelRuntime } from './model-runtime.ts';
+import type { AnsweringModel } from './model-runtime.ts';
 
 export interface ModelsServiceOptions {
   readonly store: WorkerOwner<StoreApi>;
-  readonly runtime: ModelRuntime;
+  readonly runtime: AnsweringModel;
   readonly embeddings: EmbeddingRuntime;
   readonly purposes: ModelPurposes;
   readonly language: () => 'en' | 'zh-Hans';
@@ -390,7 +390,7 @@ export class LibraryModelsService implements ModelsService {
     };
   }
 
-  #activeView(state: ModelRuntime['state']['value']): ActiveModelView {
+  #activeView(state: AnsweringModel['state']['value']): ActiveModelView {
     switch (state.kind) {
       case 'none':
         return state;

@@ -11,7 +11,7 @@ import type { ToolDefinition } from '../conversation/tool-definitions.ts';
 import type { EnginePrompt } from '../engine/engine.ts';
 import type { SandboxApi } from '../rpc/contracts.ts';
 import { useOnce } from '../rpc/worker-owner.ts';
-import type { ModelRuntime } from './model-runtime.ts';
+import type { AnsweringModel } from './model-runtime.ts';
 
 export interface RenderedPrompt {
   readonly prompt: EnginePrompt;
@@ -34,10 +34,10 @@ export interface PromptOptions {
 const TEMPLATE_DEADLINE_MS = 2000;
 
 export class PromptRenderer {
-  readonly #runtime: ModelRuntime;
+  readonly #runtime: AnsweringModel;
   readonly #createSandbox: () => Worker;
 
-  constructor(runtime: ModelRuntime, createSandbox: () => Worker) {
+  constructor(runtime: AnsweringModel, createSandbox: () => Worker) {
     this.#runtime = runtime;
     this.#createSandbox = createSandbox;
   }

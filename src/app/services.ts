@@ -5,6 +5,7 @@
 import { AppError, toAppError } from '../common/errors.ts';
 import { ObservableValue } from '../common/observable.ts';
 import { openConversationStore } from '../conversation/conversation-store.ts';
+import type { EngineEvent } from '../engine/engine.ts';
 import { kernelThreads } from '../platform/kernel-threads.ts';
 import { memoryBudget, memoryHints } from '../platform/memory-budget.ts';
 import { observeDevice } from '../platform/signals/device-signals.ts';
@@ -24,6 +25,7 @@ import {
   askOnce,
   chatTabs,
   downloadSignals,
+  modelLine,
   tabLocks,
   tabWideLocks,
   usableLocks,
@@ -44,6 +46,7 @@ import { Hermit } from './page-api/hermit.ts';
 import { PolicyController } from './power/policy-controller.ts';
 import { PromptRenderer } from './prompt-renderer.ts';
 import { createRepair } from './repair-model.ts';
+import { TabModel } from './shared-model/tab-model.ts';
 import { Safety } from './safety.ts';
 import { shorterContext } from './shorter-context.ts';
 import { browserStorage, StoredSettings } from './settings.ts';
@@ -111,7 +114,7 @@ export async function createApplication(
     create: createEngineWorker,
     silenceLimitMs: SILENCE_LIMIT_MS,
     onDeath: (error) => {
-      runtime.lost(error);
+      local.lost(error);
     },
   });
   let keeping: Promise<boolean> | null = null;
@@ -144,15 +147,16 @@ export async function createApplication(
       return budgetBytes - (value.kind === 'ready' ? value.model.memoryBytes : 0);
     },
   });
-  const runtime = new ModelRuntime({
+  const observer = (event: EngineEvent): void => {
+    policy.note(event);
+  };
+  const local = new ModelRuntime({
     engine,
     refer,
     readHeader,
     budgetBytes,
     measurements: new StoredMeasurements(storage, version),
-    observer: (event) => {
-      policy.note(event);
-    },
+    observer,
     repair: (id, onProgress, signal) => {
       const repair = createRepair({
         store,
@@ -165,6 +169,16 @@ export async function createApplication(
       memoryBytes: () => embeddings.memoryBytes,
       release: () => embeddings.unload(),
     },
+  });
+  const runtime = new TabModel({
+    local,
+    endLocal: () => {
+      engine.terminate();
+      local.lost(new AppError('engine/worker-died', 'Another tab holds the model now.'));
+    },
+    line: modelLine(locks, import.meta.url),
+    journal: safety.journal,
+    observer,
   });
   const policy = new PolicyController({
     device: observeDevice(),
@@ -404,6 +418,8 @@ export async function createApplication(
     const { id } = lastModel;
     // What took the tab down would do so again, and one visit would end after the other.
     if (crashed || id === null || safety.journal.isFeared(id)) return;
+    // Another tab may have loaded it.
+    await runtime.settled();
     const ready = models.entries.value.some(
       (entry) => entry.id === id && entry.state.kind === 'ready',
     );

@@ -38,3 +38,11 @@ export function createSandboxWorker(): Worker {
     name: 'hermit-sandbox',
   });
 }
+
+/** A connection to the one that all tabs share. */
+export function connectPortBroker(): MessagePort {
+  return new SharedWorker(new URL('../../workers/port-broker.worker.ts', import.meta.url), {
+    type: 'module',
+    name: 'hermit-port-broker',
+  }).port;
+}

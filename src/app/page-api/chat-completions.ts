@@ -5,7 +5,7 @@ import { forcedCall, forcedText } from '../../conversation/answer-format/forced-
 import type { ToolDefinition } from '../../conversation/tool-definitions.ts';
 import type { GrammarSpec } from '../../engine/generation/grammar/json-schema.ts';
 import type { GenerationStats } from '../../engine/generation/stats.ts';
-import type { ModelRuntime } from '../model-runtime.ts';
+import type { AnsweringModel } from '../model-runtime.ts';
 import type { PromptRenderer, RenderedPrompt } from '../prompt-renderer.ts';
 import type { Turns, Urgency } from '../turns.ts';
 import { addedUsage, ChoiceWriter, collectChat, type ChatChoice } from './chat-choices.ts';
@@ -29,7 +29,7 @@ export interface CallOptions {
 }
 
 export interface CompletionDependencies {
-  readonly runtime: ModelRuntime;
+  readonly runtime: AnsweringModel;
   readonly prompts: PromptRenderer;
   /** Makes the named model the loaded one; resolves with the id of the model that answers. */
   readonly ensureModel: (id: string | undefined) => Promise<string>;

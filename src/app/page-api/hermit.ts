@@ -21,7 +21,7 @@ import { wrongPurpose, type EmbeddingRuntime } from '../embedding-runtime.ts';
 import type { ModelPurposes } from '../model-purposes.ts';
 import type { InspectionReport, InspectionSource, ModelInspector } from '../model-inspector.ts';
 import type { PolicyController } from '../power/policy-controller.ts';
-import type { ModelRuntime, RuntimeLoadOptions } from '../model-runtime.ts';
+import type { AnsweringModel, RuntimeLoadOptions } from '../model-runtime.ts';
 import { Turns } from '../turns.ts';
 import { untilReady } from '../until-ready.ts';
 import {
@@ -92,7 +92,7 @@ export interface HermitDependencies extends Omit<CompletionDependencies, 'turns'
   /** The library's entries, as they change. */
   readonly entries: Observable<readonly LibraryEntry[]>;
   readonly maker: ModelMaker;
-  readonly runtime: ModelRuntime;
+  readonly runtime: AnsweringModel;
   readonly embeddings: EmbeddingRuntime;
   readonly purposes: ModelPurposes;
   readonly loadDefaults: () => RuntimeLoadOptions;

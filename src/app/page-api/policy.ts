@@ -2,7 +2,7 @@
 import type { ExecutionPlan, ExecutionStatus } from '../../engine/execution-plan.ts';
 import { policyModes, type PolicyMode, type PolicyReason } from '../../policy/policy-types.ts';
 import type { SettingsService } from '../../ui/services.ts';
-import type { ModelRuntime } from '../model-runtime.ts';
+import type { AnsweringModel } from '../model-runtime.ts';
 import type { PlanChange } from '../power/plan-log.ts';
 import type { PolicyController } from '../power/policy-controller.ts';
 import { invalidField } from './request-checks.ts';
@@ -20,7 +20,7 @@ export interface PolicyReport {
 export interface PolicyDependencies {
   readonly policy: Pick<PolicyController, 'mode' | 'plan' | 'reasons' | 'changes' | 'power'>;
   readonly settings: Pick<SettingsService, 'update'>;
-  readonly runtime: Pick<ModelRuntime, 'execution'>;
+  readonly runtime: Pick<AnsweringModel, 'execution'>;
 }
 
 export class HermitPolicy {

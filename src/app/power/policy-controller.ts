@@ -24,7 +24,7 @@ import { PowerMeter } from '../../policy/power-meter.ts';
 import { noLoad, type OwnLoad } from '../../policy/own-load.ts';
 import { SpeedTracker } from '../../policy/speed-tracker.ts';
 import type { PowerMode, PowerService, PowerView, Settings } from '../../ui/services.ts';
-import type { ModelRuntime } from '../model-runtime.ts';
+import type { AnsweringModel } from '../model-runtime.ts';
 import { profileOf } from './model-profile.ts';
 import { PlanLog, type PlanChange } from './plan-log.ts';
 import { PolicyChoice, type AskedFor } from './policy-settings.ts';
@@ -50,7 +50,7 @@ export const browserClock: PolicyClock = {
 export interface PolicyControllerOptions {
   readonly device: Observable<DeviceSignals>;
   readonly runtime: Pick<
-    ModelRuntime,
+    AnsweringModel,
     'state' | 'busy' | 'applyPlan' | 'execution' | 'loadOptions' | 'profile'
   >;
   readonly settings: Observable<Settings>;
