@@ -24,7 +24,11 @@ export interface AnswerRequest {
   readonly conversation?: string | undefined;
   /** Given to models whose template knows tools; put into words they would confuse the others. */
   readonly tools?: readonly ToolDefinition[];
+  /** Tokens of this answer from before it was cut off: they come again as parts, then the rest. */
+  readonly written?: readonly number[];
   readonly signal: AbortSignal;
+  /** Every token as it is written, those from before too. */
+  readonly onToken?: (token: number) => void;
   readonly onActivity: (activity: ActivityView) => void;
   readonly onPart: (part: AnswerPart) => void;
   /** Asked at every token: why its words are less exact than they could be, where they are. */
@@ -45,6 +49,7 @@ export async function writeAnswer(
   const { modelId, model, settings, signal, onActivity, onPart } = request;
   onActivity({ kind: 'reading-prompt', done: 0, total: 0 });
   const prepared = await preparePrompt(runtime, prompts, request);
+  const written = request.written ?? [];
   const notices = new Set<NoticeCode>(prepared.notices);
   const events = runtime.generate(
     {
@@ -57,7 +62,8 @@ export async function writeAnswer(
         seed: settings.seed ?? randomSeed(),
       },
       penalties: { repetitionPenalty: settings.repetitionPenalty },
-      maxTokens: Math.min(settings.maxAnswerTokens, model.contextLength),
+      maxTokens: Math.min(settings.maxAnswerTokens + written.length, model.contextLength),
+      ...(written.length === 0 ? {} : { written }),
       stop: prepared.stop,
       markedTokens: prepared.format.markedTokens,
       ...(request.conversation === undefined ? {} : { conversation: request.conversation }),
@@ -73,6 +79,7 @@ export async function writeAnswer(
       case 'token': {
         const reduction = request.reduction();
         if (reduction !== null) notices.add(reduction);
+        request.onToken?.(event.token);
         onActivity({ kind: 'answering' });
         for (const part of parser.push(event.text)) onPart(part);
         break;
@@ -101,7 +108,7 @@ interface PreparedPrompt extends Pick<RenderedPrompt, 'stop' | 'format'> {
 async function preparePrompt(
   runtime: AnsweringModel,
   prompts: PromptRenderer,
-  { model, messages, settings, signal, tools = [] }: AnswerRequest,
+  { model, messages, settings, signal, tools = [], written = [] }: AnswerRequest,
 ): Promise<PreparedPrompt> {
   const system = settings.systemPrompt.trim();
   const whole: readonly PromptMessage[] =
@@ -121,7 +128,7 @@ async function preparePrompt(
   };
   const fitting = await fitToContext({
     messages: whole,
-    contextTokens: model.contextLength,
+    contextTokens: model.contextLength - written.length,
     answerTokens: settings.maxAnswerTokens,
     countTokens: async (part) => (await render(part)).tokens.length,
   });

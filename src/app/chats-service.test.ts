@@ -128,6 +128,60 @@ describe('an answer', () => {
     expect(last(later)).toMatchObject({ text: 'Once ', status: 'stopped', notices: [] });
   });
 
+  it('that was cut off goes on with one press, also for the next visitor', async () => {
+    const { engine, chats, reopened } = await setUp();
+    const answer = engine.nextAnswer();
+    const sent = chats.send('Count');
+    answer.write('One, ');
+    answer.write('two');
+    await shows(chats, 'One, two');
+    chats.stop();
+    await sent;
+    expect(last(chats)).toMatchObject({ status: 'stopped', continuable: true });
+    const visitor = reopened();
+    await visitor.open(chats.current.value.id ?? '');
+    const whole = engine.nextAnswer();
+    const goneOn = visitor.continueAnswer(last(visitor).id);
+    // The engine tells again what was written, and goes on.
+    whole.write('One, ');
+    await vi.waitFor(() => expect(engine.requests).toHaveLength(2));
+    expect(last(visitor).text).toBe('One, two');
+    whole.write('two');
+    whole.write(', three.');
+    whole.end();
+    await goneOn;
+    expect(engine.requests[1]?.written).toEqual([1, 1]);
+    expect(engine.requests[1]?.prompt).toEqual(engine.requests[0]?.prompt);
+    expect(visitor.current.value.messages).toHaveLength(2);
+    expect(last(visitor)).toMatchObject({
+      text: 'One, two, three.',
+      status: 'complete',
+      continuable: false,
+      version: { index: 0, count: 1 },
+    });
+  });
+
+  it('that was cut off keeps its text where it cannot go on', async () => {
+    const { engine, runtime, chats } = await setUp();
+    const answer = engine.nextAnswer();
+    const sent = chats.send('Count');
+    answer.write('One');
+    await shows(chats, 'One');
+    chats.stop();
+    await sent;
+    await runtime.load('another', loading);
+    await chats.continueAnswer(last(chats).id);
+    expect(last(chats)).toMatchObject({
+      text: 'One',
+      status: 'failed',
+      error: { code: 'engine/other-model' },
+      continuable: true,
+    });
+    await runtime.load('m', loading);
+    await chats.continueAnswer(last(chats).id);
+    expect(last(chats)).toMatchObject({ status: 'complete', error: null });
+  });
+
   it('that is stopped while its model loads ends at once, and the load goes on', async () => {
     const { engine, runtime, chats } = await setUp();
     let finishLoading = (): void => undefined;

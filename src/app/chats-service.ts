@@ -72,6 +72,17 @@ const SAVE_EVERY_MS = 1500;
 
 type ReadyModel = Extract<RuntimeState, { kind: 'ready' }>;
 
+/** An answer in the making. */
+interface Begun {
+  readonly messageId: string;
+  readonly parentId: string;
+  /** As it was cut off; undefined for a new one. */
+  readonly begun: Message | undefined;
+  /** Its token ids so far. */
+  readonly written: number[];
+  readonly draft: AnswerDraft;
+}
+
 interface Running {
   readonly conversationId: string;
   readonly controller: AbortController;
@@ -169,6 +180,15 @@ export class StoredChatsService implements ChatsService {
     await this.#writing(id, async () => {
       const { parentId } = getMessage(this.#need(id), messageId);
       if (parentId !== null) await this.#answer(id, parentId);
+    });
+  }
+
+  async continueAnswer(messageId: string): Promise<void> {
+    const { id } = this.#needOpen();
+    await this.#writing(id, async () => {
+      const message = getMessage(this.#need(id), messageId);
+      if (message.parentId === null || !isContinuable(message)) return;
+      await this.#answer(id, message.parentId, message);
     });
   }
 
@@ -326,14 +346,21 @@ export class StoredChatsService implements ChatsService {
     if (this.#openId === id) this.#show(null);
   }
 
-  /** Writes an answer below `parentId`, and as many more as there are results of tools to answer to. */
-  async #answer(conversationId: string, parentId: string): Promise<void> {
+  /**
+   * Writes an answer below `parentId`, or goes on with one that was `begun`, and writes as many more as
+   * there are results of tools to answer to.
+   */
+  async #answer(conversationId: string, parentId: string, begun?: Message): Promise<void> {
     const running: Running = { conversationId, controller: new AbortController() };
     this.#running = running;
     this.#busy.set(true);
     let parent: string | null = parentId;
     for (let calls = 0; parent !== null;) {
-      const answerId = await this.#answerTo(running, parent);
+      const answerId: string = await this.#answerTo(
+        running,
+        parent,
+        calls === 0 ? begun : undefined,
+      );
       const made = this.#callsOf(conversationId, answerId);
       calls += made.length;
       parent = calls > MOST_CALLS_A_TURN ? null : await this.#runTools(running, answerId, made);
@@ -348,38 +375,55 @@ export class StoredChatsService implements ChatsService {
   }
 
   /** One answer, with its id; failures become part of its message. */
-  async #answerTo(running: Running, parentId: string): Promise<string> {
+  async #answerTo(running: Running, parentId: string, begun?: Message): Promise<string> {
     const { conversationId } = running;
-    const messageId = crypto.randomUUID();
-    this.#change(conversationId, (conversation) =>
-      addMessage(conversation, {
-        id: messageId,
-        parentId,
-        role: 'assistant',
-        text: '',
-        createdAt: Date.now(),
-        status: 'streaming',
-      }),
-    );
+    const messageId = begun?.id ?? crypto.randomUUID();
+    if (begun === undefined) {
+      this.#change(conversationId, (conversation) =>
+        addMessage(conversation, {
+          id: messageId,
+          parentId,
+          role: 'assistant',
+          text: '',
+          createdAt: Date.now(),
+          status: 'streaming',
+        }),
+      );
+    } else {
+      this.#errors.delete(messageId);
+      const notices = begun.notices.filter((notice) => notice !== 'interrupted');
+      const change = { status: 'streaming', finishReason: null, error: null, notices } as const;
+      this.#changeMessage(conversationId, messageId, change);
+    }
     await this.#save(conversationId);
     // The list is read again at the end; what it cannot do here must not cost the answer.
     this.#refreshSummaries().catch(() => undefined);
+    const written: number[] = [];
     const draft = new AnswerDraft((content) => {
+      // While what was written before is told again, the message has more of it.
+      if (written.length < (begun?.written?.length ?? 0)) return;
       this.#changeMessage(conversationId, messageId, content);
     });
     const savingTimer = setInterval(() => {
+      if (written.length > (begun?.written?.length ?? 0)) {
+        this.#changeMessage(conversationId, messageId, { written: [...written] });
+      }
       void this.#save(conversationId);
     }, SAVE_EVERY_MS);
     let change: MessageChange;
     try {
-      change = await this.#write(running, messageId, parentId, draft);
+      change = await this.#write(running, { messageId, parentId, begun, written, draft });
     } catch (thrown) {
       change = this.#failure(messageId, thrown);
     } finally {
       clearInterval(savingTimer);
       draft.finish();
     }
-    this.#changeMessage(conversationId, messageId, change);
+    const cutOff = change.status !== 'complete' || change.finishReason === 'length';
+    this.#changeMessage(conversationId, messageId, {
+      ...change,
+      written: cutOff ? longer(written, begun?.written ?? []) : [],
+    });
     return messageId;
   }
 
@@ -417,24 +461,19 @@ export class StoredChatsService implements ChatsService {
   }
 
   /** Where another model is chosen before the answer has begun, that one writes it. */
-  async #write(
-    running: Running,
-    messageId: string,
-    parentId: string,
-    draft: AnswerDraft,
-  ): Promise<MessageChange> {
+  async #write(running: Running, answer: Begun): Promise<MessageChange> {
     let tried: string | null = null;
     for (;;) {
       try {
         const ready = await this.#readyModel(running.controller.signal);
         tried = ready.id;
-        return await this.#writeWith(ready, running, messageId, parentId, draft);
+        return await this.#writeWith(ready, running, answer);
       } catch (error) {
         const now = this.#options.runtime.state.value;
         const replaced = (now.kind === 'loading' || now.kind === 'ready') && now.id !== tried;
         const goOn =
           replaced &&
-          !draft.begun &&
+          !answer.draft.begun &&
           !running.controller.signal.aborted &&
           hasCode(error, 'aborted', 'engine/not-loaded');
         if (!goOn) throw error;
@@ -445,10 +484,9 @@ export class StoredChatsService implements ChatsService {
   async #writeWith(
     { id: modelId, name: modelName, model }: ReadyModel,
     { conversationId, controller }: Running,
-    messageId: string,
-    parentId: string,
-    draft: AnswerDraft,
+    { messageId, parentId, begun, written, draft }: Begun,
   ): Promise<MessageChange> {
+    if (begun !== undefined && begun.modelId !== modelId) throw begunByAnother(begun.modelName);
     this.#changeMessage(conversationId, messageId, { modelId, modelName });
     const conversation = this.#conversations.get(conversationId);
     if (conversation === undefined) throw new AppError('aborted', 'The chat was removed.');
@@ -462,6 +500,10 @@ export class StoredChatsService implements ChatsService {
       conversation: this.#keepsReading ? conversationId : undefined,
       tools: this.#options.tools?.definitions() ?? [],
       signal: controller.signal,
+      written: begun?.written ?? [],
+      onToken: (token) => {
+        written.push(token);
+      },
       reduction: this.#options.reduction ?? (() => null),
       onActivity: (activity) => {
         this.#setActivity(activity);
@@ -605,6 +647,7 @@ export class StoredChatsService implements ChatsService {
       notices: message.notices as readonly NoticeCode[],
       stats: message.stats,
       modelName: message.modelName,
+      continuable: last && isContinuable(message),
       version: { index, count: messages.length },
     };
   }
@@ -654,4 +697,21 @@ function withoutRepeated(notices: readonly NoticeCode[], path: readonly Message[
   const told = new Set(path.flatMap((message) => message.notices));
   const once: ReadonlySet<NoticeCode> = new Set(['default-template', 'template-refused-system']);
   return notices.filter((notice) => !once.has(notice) || !told.has(notice));
+}
+
+/** An answer that was cut off, and of which is known where. */
+function isContinuable({ status, finishReason, written = [] }: Message): boolean {
+  if (written.length === 0) return false;
+  return status === 'stopped' || status === 'failed' || finishReason === 'length';
+}
+
+function longer(a: readonly number[], b: readonly number[]): readonly number[] {
+  return a.length >= b.length ? a : b;
+}
+
+function begunByAnother(modelName: string | null): AppError {
+  return new AppError(
+    'engine/other-model',
+    `This answer was begun by ${modelName ?? 'another model'}. Choose that model to go on with it, or have it written again.`,
+  );
 }

@@ -29,6 +29,7 @@ export const errorCodes = [
   'engine/out-of-memory',
   'engine/context-overflow',
   'engine/not-loaded',
+  'engine/other-model',
   'engine/busy',
   'engine/worker-died',
   'engine/worker-silent',

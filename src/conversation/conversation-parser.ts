@@ -25,6 +25,7 @@ const maxNoticeLength = 100;
 const maxErrorLength = 10_000;
 const maxCalls = 1000;
 const maxStretches = 50;
+const maxWritten = 1_048_576;
 
 /** The reason names the field and never quotes the content, which may be private or huge. */
 function invalid(field: string, expected: string): AppError {
@@ -145,6 +146,16 @@ function parseNotices(value: unknown): readonly string[] {
   });
 }
 
+function parseWritten(value: unknown): readonly number[] {
+  if (!Array.isArray(value) || value.length > maxWritten) {
+    throw invalid('written', `a list of at most ${maxWritten}`);
+  }
+  return value.map((token: unknown) => {
+    if (!Number.isSafeInteger(token) || (token as number) < 0) throw invalid('written', 'ids');
+    return token as number;
+  });
+}
+
 function parseReasoning(value: unknown): MessageReasoning {
   const source = fields(value, 'reasoning');
   return {
@@ -208,6 +219,7 @@ function parseFields(source: Fields): Message {
     ),
     error: optional(source, 'error', () => parseError(source['error'])),
     notices: optional(source, 'notices', () => parseNotices(source['notices'])) ?? [],
+    ...(source['written'] === undefined ? {} : { written: parseWritten(source['written']) }),
   };
 }
 

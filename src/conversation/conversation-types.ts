@@ -84,6 +84,8 @@ export interface Message {
   readonly error: MessageError | null;
   /** Codes of things worth telling beside the message. */
   readonly notices: readonly string[];
+  /** Token ids of an answer that is not complete, with which its model goes on; absent in others. */
+  readonly written?: readonly number[];
 }
 
 export interface Conversation {

@@ -144,6 +144,11 @@ const sentences: Record<ErrorCode, Sentence> = {
     msg('No model is loaded. Choose one at the top of the page, then try again.', {
       id: 'error.engine/not-loaded',
     }),
+  'engine/other-model': () =>
+    msg(
+      'Another model began this answer. Choose that one to go on with it, or have it answered again.',
+      { id: 'error.engine/other-model' },
+    ),
   'engine/busy': () =>
     msg('The model is still at work on something else. Wait for it to finish, or stop it first.', {
       id: 'error.engine/busy',

@@ -26,9 +26,7 @@ const sentences: Record<NoticeCode, () => string> = {
       id: 'notice.older-messages-dropped',
     }),
   interrupted: () =>
-    msg('The page was closed while this was being written. Regenerate to get a whole answer.', {
-      id: 'notice.interrupted',
-    }),
+    msg('The page was closed while this was being written.', { id: 'notice.interrupted' }),
   'unknown-pre-tokenizer': () =>
     msg('Hermit does not know exactly how this model splits text; answers may be less good.', {
       id: 'notice.unknown-pre-tokenizer',

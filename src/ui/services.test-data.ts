@@ -226,6 +226,7 @@ export function makeServices(): TestServices {
       send: does('send', undefined),
       stop: () => calls.push('stop'),
       regenerate: does('regenerate', undefined),
+      continueAnswer: does('continueAnswer', undefined),
       edit: does('edit', undefined),
       showVersion: does('showVersion', undefined),
       rename: does('rename', undefined),

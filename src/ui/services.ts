@@ -424,6 +424,8 @@ export interface MessageView {
   readonly stats: AnswerStatsView | null;
   /** Name of the model that wrote it. */
   readonly modelName: string | null;
+  /** Whether `continueAnswer` can go on where it was cut off. */
+  readonly continuable?: boolean;
   /** Position among the versions of this message (regenerated answers, edited questions). */
   readonly version: { readonly index: number; readonly count: number };
 }
@@ -459,6 +461,8 @@ export interface ChatsService {
   send(text: string): Promise<void>;
   stop(): void;
   regenerate(messageId: string): Promise<void>;
+  /** Goes on with an answer that was cut off, as if it had not been. */
+  continueAnswer(messageId: string): Promise<void>;
   /** Writes the question anew as a sibling and answers it. */
   edit(messageId: string, text: string): Promise<void>;
   showVersion(messageId: string, index: number): Promise<void>;

@@ -88,9 +88,7 @@ async function expectOffer(model: string, written: string): Promise<void> {
   expect(written.startsWith(kept.slice(0, 20))).toBe(true);
   await person
     .lastMessage()
-    .getByText(
-      'The page was closed while this was being written. Regenerate to get a whole answer.',
-    )
+    .getByText('The page was closed while this was being written.')
     .waitFor();
   await expect(page.getByRole('button', { name: `Model: ${model}` }).count()).resolves.toBe(0);
   await person.limitAnswers(24);

@@ -57,6 +57,9 @@ export const chatMessageStyles = css`
     height: 1.125rem;
     margin-top: 0.1rem;
   }
+  .continue {
+    margin-top: var(--space-3);
+  }
   .failure {
     display: flex;
     flex-wrap: wrap;

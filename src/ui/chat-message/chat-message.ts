@@ -111,7 +111,9 @@ export class ChatMessage extends HermitElement {
         ${message.notices.map(
           (notice) => html`<p class="notice">${infoIcon}<span>${noticeText(notice)}</span></p>`,
         )}
-        ${this.#failure(message)} ${streaming ? nothing : this.#actions(message)}
+        ${this.#failure(message)}
+        ${message.continuable === true ? this.#continue(message) : nothing}
+        ${streaming ? nothing : this.#actions(message)}
       </div>
     </article>`;
   }
@@ -152,6 +154,20 @@ export class ChatMessage extends HermitElement {
         ${msg('Try again', { id: 'common.retry' })}
       </button>
     </div>`;
+  }
+
+  /** Goes on where an answer was cut off, with one press. */
+  #continue(message: MessageView): unknown {
+    const goOn = (): Promise<unknown> =>
+      perform(this, this.services.chats.continueAnswer(message.id));
+    return html`<button
+      type="button"
+      class="button small continue"
+      ?disabled=${this.locked}
+      @click=${goOn}
+    >
+      ${msg('Continue this answer', { id: 'message.continue' })}
+    </button>`;
   }
 
   #actions(message: MessageView): unknown {

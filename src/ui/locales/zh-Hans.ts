@@ -454,6 +454,7 @@ export const templates: TemplateMap = {
   'message.model': str`${0} 说`,
   'message.next': '下一个版本',
   'message.previous': '上一个版本',
+  'message.continue': '继续这个回答',
   'message.regenerate': '重新回答',
   'message.stopped': '到此停止。',
   'message.you': '您说',
@@ -574,7 +575,7 @@ export const templates: TemplateMap = {
   // 说明
   'notice.context-full': '上下文已满，回答到此为止。请开始新对话，或在设置中增大上下文长度。',
   'notice.default-template': '模型文件没有可用的对话格式，已改用通用格式。',
-  'notice.interrupted': '写到这里时页面被关闭。重新回答即可得到完整的回答。',
+  'notice.interrupted': '写到这里时页面被关闭。',
   'notice.older-messages-dropped': '对话较长，模型已看不到最早的消息。',
   'notice.template-refused-system': '此模型不支持系统提示词，已把它放在您的第一条消息之前。',
   'notice.tools-in-words': '此模型的对话格式不支持工具，已改用文字向它说明。',
@@ -703,6 +704,7 @@ export const templates: TemplateMap = {
   'error.engine/context-overflow':
     '这个对话超出了模型能记住的长度。请缩短消息、开始新对话，或在设置中增大上下文长度。',
   'error.engine/not-loaded': '尚未载入模型。请在页面顶部选择一个，然后重试。',
+  'error.engine/other-model': '这个回答是由另一个模型开始写的。请选择那个模型继续，或重新回答。',
   'error.engine/busy': '模型正在处理其他任务。请等它完成，或先停止它。',
   'error.engine/worker-died':
     '模型意外停止，可能是内存不足。已写出的内容都已保留。请重试；如再次出现，请选择更小的模型。',
