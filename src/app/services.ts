@@ -94,6 +94,9 @@ export async function createApplication(
 ): Promise<Application> {
   const storage = browserStorage();
   const settings = new StoredSettings(storage);
+  addEventListener('storage', ({ key }) => {
+    settings.noteStored(key);
+  });
   const lastModel = new LastModel(storage);
   const locks = await usableLocks();
   const safety = new Safety(storage, tabLocks(locks));

@@ -122,6 +122,11 @@ export class StoredSettings implements SettingsService {
     this.#write();
   }
 
+  /** Another tab stored something under `key`; settings are the same in all tabs. */
+  noteStored(key: string | null): void {
+    if (key === STORAGE_KEY) this.#settings.set(this.#read());
+  }
+
   reset(): void {
     this.#settings.set(defaultSettings);
     this.#write();

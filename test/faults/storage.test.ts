@@ -242,6 +242,8 @@ faultTest('F13', async () => {
   await fail(0);
   await person.send('And now?');
   await person.answerDone();
+  // The end of an answer is on the screen before it is on the disk.
+  await expect.poll(storedMessages, { timeout: 30_000 }).toEqual(Array(8).fill('complete'));
   await page.reload();
   await page.locator('hermit-chat-message').nth(7).waitFor();
   await page.getByText('Lost for good').first().waitFor();
