@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { startModelServer, type ModelServer } from '../fixtures/model-server.ts';
 import { syntheticLlama } from '../fixtures/synthetic-llama.ts';
 import { launchBrowser, type TestBrowser } from './browser-harness.ts';
-import { endlessShape, Person, textOf } from './person.ts';
+import { slowShape, Person, textOf } from './person.ts';
 
 const baseUrl = inject('baseUrl');
 let server: ModelServer;
@@ -38,10 +38,10 @@ const enginesOf = (page: Page): number =>
   page.workers().filter((worker) => worker.url().includes('engine.worker')).length;
 
 it('both tabs see the same chat, and one writes at a time', async () => {
-  const added = await one.addModel('/slow.gguf', { bytes: syntheticLlama(endlessShape) });
+  const added = await one.addModel('/slow.gguf', { bytes: syntheticLlama(slowShape) });
   await added.getByRole('button', { name: 'Use', exact: true }).click();
   await added.getByText('In use', { exact: true }).waitFor();
-  await one.limitAnswers(30_000);
+  await one.limitAnswers(1800);
   await one.page.getByRole('button', { name: 'Model: slow' }).waitFor();
   await one.startChat('From the first tab');
   await one
