@@ -26,7 +26,14 @@ const catalog = {
       parameters: '1M',
       quantization: 'Q8_0',
       contextLength: 2048,
-      licence: { spdx: 'MIT', name: 'MIT', url: 'https://mit.example/', gated: false },
+      dialect: { chat: 'chatml', tools: 'json' },
+      licence: {
+        spdx: 'MIT',
+        name: 'MIT',
+        url: 'https://mit.example/',
+        gated: false,
+        useLimits: { en: 'Not for robots.', 'zh-Hans': '机器人不得使用。' },
+      },
       languages: ['en'],
       memoryBytes: null,
       verified: false,
@@ -185,11 +192,14 @@ describe('the catalogue', () => {
       description: 'A small one.',
       repositoryUrl: 'https://huggingface.co/owner/small-GGUF',
       checked: false,
+      dialect: { chat: 'chatml', tools: 'json' },
+      licence: { useLimits: 'Not for robots.' },
       installedAs: null,
     });
     language.value = 'zh-Hans';
     service.refreshCatalog();
     expect(shown()?.description).toBe('小模型。');
+    expect(shown()?.licence.useLimits).toBe('机器人不得使用。');
     await expect(service.addFromCatalog('large')).rejects.toMatchObject({
       code: 'store/not-found',
     });

@@ -381,7 +381,11 @@ export class LibraryModelsService implements ModelsService {
       approximateBytes: entry.approximateBytes,
       memoryBytes: entry.memoryBytes,
       contextLength: entry.contextLength,
-      licence: entry.licence,
+      licence: {
+        ...entry.licence,
+        useLimits: entry.licence.useLimits?.[this.#options.language()] ?? null,
+      },
+      dialect: entry.dialect,
       languages: entry.languages,
       repository,
       repositoryUrl: `https://huggingface.co/${repository}`,

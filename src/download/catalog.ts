@@ -13,12 +13,28 @@ export interface CatalogLicence {
   readonly url: string;
   /** Whether the publisher asks for an account or consent before the download. */
   readonly gated: boolean;
+  /** In short what it forbids or demands beyond notices of authorship; null: nothing. */
+  readonly useLimits: CatalogText | null;
+}
+
+/** For people, in every language of the app. */
+export interface CatalogText {
+  readonly en: string;
+  readonly 'zh-Hans': string;
+}
+
+/** How a model wants to be talked to, as its template does it. */
+export interface CatalogDialect {
+  /** The form of its turns, as `chatml`; null for models that only go on with a text. */
+  readonly chat: string | null;
+  /** The form of its calls of tools, as `json`; null for models that were not trained for tools. */
+  readonly tools: string | null;
 }
 
 export interface CatalogEntry {
   readonly id: string;
   readonly name: string;
-  readonly description: { readonly en: string; readonly 'zh-Hans': string };
+  readonly description: CatalogText;
   /** `owner/name` on Hugging Face. */
   readonly repository: string;
   /** The pinned commit; null: the newest when it is added. */
@@ -34,6 +50,7 @@ export interface CatalogEntry {
   readonly parameters: string;
   readonly quantization: string;
   readonly contextLength: number;
+  readonly dialect: CatalogDialect;
   readonly licence: CatalogLicence;
   /** BCP 47 tags. */
   readonly languages: readonly string[];
@@ -77,6 +94,7 @@ const entryKeys = [
   'parameters',
   'quantization',
   'contextLength',
+  'dialect',
   'licence',
   'languages',
   'memoryBytes',
@@ -92,7 +110,7 @@ export function parseCatalogEntry(value: unknown, path = 'entry'): CatalogEntry 
   const entry: CatalogEntry = {
     id: text('id', /^[a-z0-9][a-z0-9._-]{0,63}$/u),
     name: text('name'),
-    description: parseDescription(record['description'], at('description')),
+    description: parseText(record['description'], at('description')),
     repository: text('repository', /^[\w.-]{1,96}\/[\w.-]{1,96}$/u),
     revision: orNull(record['revision'], (given) =>
       textAt(given, at('revision'), /^[0-9a-f]{40}$/u),
@@ -105,6 +123,7 @@ export function parseCatalogEntry(value: unknown, path = 'entry'): CatalogEntry 
     parameters: text('parameters', /^\d+(?:\.\d+)?[KMB]$/u),
     quantization: text('quantization', /^[A-Z0-9_]{2,16}$/u),
     contextLength: countAt(record['contextLength'], at('contextLength')),
+    dialect: parseDialect(record['dialect'], at('dialect')),
     licence: parseLicence(record['licence'], at('licence')),
     languages: listAt(record['languages'], at('languages')).map((language, index) =>
       textAt(language, `${at('languages')}[${index}]`, /^[a-zA-Z]{2,3}(?:-[a-zA-Z0-9]{2,8})*$/u),
@@ -119,7 +138,14 @@ export function parseCatalogEntry(value: unknown, path = 'entry'): CatalogEntry 
   return entry;
 }
 
-function parseDescription(value: unknown, path: string): CatalogEntry['description'] {
+function parseDialect(value: unknown, path: string): CatalogDialect {
+  const record = recordAt(value, path, ['chat', 'tools']);
+  const form = (key: 'chat' | 'tools'): string | null =>
+    orNull(record[key], (given) => textAt(given, `${path}.${key}`, /^[a-z0-9][a-z0-9-]{0,31}$/u));
+  return { chat: form('chat'), tools: form('tools') };
+}
+
+function parseText(value: unknown, path: string): CatalogText {
   const record = recordAt(value, path, ['en', 'zh-Hans']);
   return {
     en: textAt(record['en'], `${path}.en`, anyText),
@@ -128,7 +154,7 @@ function parseDescription(value: unknown, path: string): CatalogEntry['descripti
 }
 
 function parseLicence(value: unknown, path: string): CatalogLicence {
-  const record = recordAt(value, path, ['spdx', 'name', 'url', 'gated']);
+  const record = recordAt(value, path, ['spdx', 'name', 'url', 'gated', 'useLimits']);
   return {
     spdx: orNull(record['spdx'], (given) =>
       textAt(given, `${path}.spdx`, /^[A-Za-z0-9.+-]{1,64}$/u),
@@ -136,6 +162,7 @@ function parseLicence(value: unknown, path: string): CatalogLicence {
     name: textAt(record['name'], `${path}.name`, anyText),
     url: textAt(record['url'], `${path}.url`, /^https:\/\/[^\s"<>]+$/u),
     gated: flagAt(record['gated'], `${path}.gated`),
+    useLimits: orNull(record['useLimits'], (given) => parseText(given, `${path}.useLimits`)),
   };
 }
 

@@ -80,7 +80,15 @@ export interface CatalogModelView {
   readonly approximateBytes: number;
   readonly memoryBytes: number | null;
   readonly contextLength: number;
-  readonly licence: { readonly name: string; readonly url: string; readonly gated: boolean };
+  readonly licence: {
+    readonly name: string;
+    readonly url: string;
+    readonly gated: boolean;
+    /** What it forbids or demands, in short. */
+    readonly useLimits?: string | null;
+  };
+  /** Forms of its chat and of its calls of tools; null where it has none. */
+  readonly dialect?: { readonly chat: string | null; readonly tools: string | null };
   readonly languages: readonly string[];
   readonly repository: string;
   readonly repositoryUrl: string;

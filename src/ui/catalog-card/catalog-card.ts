@@ -83,6 +83,7 @@ export class CatalogCard extends HermitElement {
           msg(str`${formatTokens(model.contextLength)} tokens`, { id: 'catalog.tokens' }),
         )}
         ${fact(msg('Languages', { id: 'catalog.languages' }), languages(model.languages))}
+        ${model.dialect === undefined ? nothing : fact(msg('Format', { id: 'catalog.dialect' }), dialect(model.dialect))}
         ${fact(
           msg('Licence', { id: 'catalog.licence' }),
           html`<a href=${model.licence.url} target="_blank" rel="noopener noreferrer"
@@ -90,6 +91,11 @@ export class CatalogCard extends HermitElement {
           >`,
         )}
       </dl>
+      ${
+        (model.licence.useLimits ?? null) === null
+          ? nothing
+          : html`<p class="gated">${infoIcon}<span>${model.licence.useLimits}</span></p>`
+      }
       ${
         model.licence.gated
           ? html`<p class="gated">
@@ -175,6 +181,12 @@ function languages(tags: readonly string[]): string {
   const named = formatList(tags.slice(0, languagesNamed).map(formatLanguage));
   const more = tags.length - languagesNamed;
   return more > 0 ? msg(str`${named} and ${more} more`, { id: 'catalog.moreLanguages' }) : named;
+}
+
+/** How the model is talked to, and whether it can call tools. */
+function dialect({ chat, tools }: NonNullable<CatalogModelView['dialect']>): string {
+  if (chat === null) return msg('continues texts', { id: 'catalog.noChat' });
+  return tools === null ? chat : msg(str`${chat}, with tools`, { id: 'catalog.tools' });
 }
 
 customElements.define('hermit-catalog-card', CatalogCard);
