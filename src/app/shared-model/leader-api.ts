@@ -7,6 +7,7 @@ import type {
   TokenReport,
 } from '../../engine/engine.ts';
 import type { ExecutionPlan, ExecutionStatus } from '../../engine/execution-plan.ts';
+import type { StepProfile } from '../../engine/step-profile.ts';
 import type { LoadEvent } from '../../rpc/contracts.ts';
 import { exposeApi } from '../../rpc/expose.ts';
 import { produceCallbackStream, produceStream } from '../../rpc/stream-channel.ts';
@@ -44,6 +45,7 @@ export interface LeaderApi {
   score(tokens: readonly number[], topLogprobs: number): Promise<readonly TokenReport[]>;
   applyPlan(plan: ExecutionPlan): Promise<void>;
   execution(): Promise<ExecutionStatus | null>;
+  profile(): Promise<StepProfile>;
   tokenize(text: string, options: { special: boolean; boundary: boolean }): Promise<number[]>;
   detokenize(tokens: readonly number[], options: { special: boolean }): Promise<string>;
 }
@@ -109,6 +111,7 @@ export function serveTab(port: MessagePort, { model, journal, gone }: ServeOptio
     score: (tokens, topLogprobs) => model.score(tokens, topLogprobs, gone),
     applyPlan: (plan) => model.applyPlan(plan, asker),
     execution: () => model.execution(),
+    profile: () => model.profile(gone),
     tokenize: (text, options) => model.tokenize(text, options),
     detokenize: (tokens, options) => model.detokenize(tokens, options),
   };

@@ -10,6 +10,7 @@ import type {
   TokenReport,
 } from '../../engine/engine.ts';
 import type { ExecutionPlan, ExecutionStatus } from '../../engine/execution-plan.ts';
+import type { StepProfile } from '../../engine/step-profile.ts';
 import type { LoadEvent } from '../../rpc/contracts.ts';
 import { portAsWorker } from '../../rpc/port-broker.ts';
 import { consumeStream } from '../../rpc/stream-channel.ts';
@@ -165,6 +166,13 @@ export class RemoteModel implements AnsweringModel {
 
   execution(): Promise<ExecutionStatus | null> {
     return this.#link.use((leader) => leader.execution());
+  }
+
+  profile(signal?: AbortSignal): Promise<StepProfile> {
+    return untilAborted(
+      this.#link.use((leader) => leader.profile()),
+      signal,
+    );
   }
 
   tokenize(text: string, options: { special: boolean; boundary: boolean }): Promise<number[]> {

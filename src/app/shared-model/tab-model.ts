@@ -17,6 +17,7 @@ import type {
   TokenReport,
 } from '../../engine/engine.ts';
 import type { ExecutionPlan, ExecutionStatus } from '../../engine/execution-plan.ts';
+import type { StepProfile } from '../../engine/step-profile.ts';
 import type { CrashJournal } from '../crash-journal.ts';
 import type {
   AnsweringModel,
@@ -178,6 +179,10 @@ export class TabModel implements AnsweringModel {
 
   async execution(): Promise<ExecutionStatus | null> {
     return this.#place === null ? null : this.#place.model.execution();
+  }
+
+  profile(signal?: AbortSignal): Promise<StepProfile> {
+    return this.#use((model) => model.profile(signal), signal, true);
   }
 
   tokenize(text: string, options: { special: boolean; boundary: boolean }): Promise<number[]> {
