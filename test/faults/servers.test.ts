@@ -331,9 +331,7 @@ faultTest('F30', async () => {
     await release();
     await expect
       .poll(() => sentence(problem(added)), { timeout: 20_000 })
-      .toBe(
-        'The file on this device changed or was moved while it was read. Add it again.',
-      );
+      .toBe('The file on this device changed or was moved while it was read. Add it again.');
     await person.expectNothingLost();
     await person.removeModel('rewritten');
   } finally {
