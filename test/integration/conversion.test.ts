@@ -5,13 +5,18 @@
 import { describe, expect, it } from 'vitest';
 import { BufferByteSource, type ByteSource } from '../../src/common/byte-source.ts';
 import { ReferenceBackend } from '../../src/engine/backend/reference/reference-backend.ts';
-import type { ModelFolder } from '../../src/engine/conversion/conversion-plan.ts';
+import type { ModelFolder, WeightFile } from '../../src/engine/conversion/conversion-plan.ts';
 import { convertFolder } from '../../src/engine/conversion/converted-model.ts';
 import { convertibleTypes } from '../../src/engine/conversion/families.ts';
 import { readGguf } from '../../src/engine/formats/gguf/reader.ts';
 import { createTokenizer } from '../../src/engine/tokenizer/create-tokenizer.ts';
 import { loadEmbeddingModel, loadModel } from '../../src/engine/weights/weight-loader.ts';
-import { fixtureModel, safetensorsFolder } from '../fixtures/safetensors-folder.ts';
+import { randomValues } from '../fixtures/random-values.ts';
+import {
+  fixtureModel,
+  safetensorsFile,
+  safetensorsFolder,
+} from '../fixtures/safetensors-folder.ts';
 import { fixtureModels } from '../fixtures/shared-models.ts';
 
 import { lastLogits, modelFixtures, normalisedError } from './reference-files.ts';
@@ -86,6 +91,52 @@ describe.skipIf(fixtureModels === null || withoutUsual)('details of a folder', (
     await expect(poolingOf({ pooling_mode_max_tokens: true })).rejects.toMatchObject({
       code: 'model-file/unsupported-architecture',
     });
+  });
+
+  it('makes an encoder of Gemma 3 where its folder says that it sees both sides', async () => {
+    const fixture = await fixtureModel('gemma3.F32');
+    const folder = await safetensorsFolder(fixture);
+    const bidirectional = { ...fixture.config, use_bidirectional_attention: true };
+    const [width, wide] = [64, 256];
+    const dense = (name: string, shape: readonly number[], seed: number): WeightFile => {
+      const values = randomValues(width * wide, seed).map((value) => value / 8);
+      const entry = { name: 'linear.weight', shape, data: new Uint8Array(values.buffer) };
+      const source = new BufferByteSource(safetensorsFile([entry]));
+      return {
+        folder: name,
+        size: source.size,
+        read: (offset, length) => source.read(offset, length),
+      };
+    };
+    const vectorsWith = async (layers: readonly WeightFile[]): Promise<Float32Array> =>
+      vectorOf(
+        await convertFolder({
+          ...folder,
+          config: JSON.stringify(bidirectional),
+          pooling: JSON.stringify({ pooling_mode_mean_tokens: true }),
+          weights: [...folder.weights, ...layers],
+        }),
+      );
+    const up = dense('2_Dense', [wide, width], 1);
+    const down = dense('3_Dense', [width, wide], 2);
+    const [plain, layered] = [await vectorsWith([]), await vectorsWith([up, down])];
+    // what follows the pooling is two products, of vectors that are normalised again
+    const product = (name: WeightFile, x: Float32Array): Promise<Float32Array> =>
+      name.read(name.size - 4 * width * wide, 4 * width * wide).then((bytes) => {
+        const matrix = new Float32Array(bytes.slice().buffer);
+        const rows = matrix.length / x.length;
+        return Float32Array.from({ length: rows }, (_, row) =>
+          x.reduce((sum, value, column) => sum + value * (matrix[row * x.length + column] ?? 0), 0),
+        );
+      });
+    const expected = await product(down, await product(up, plain));
+    const length = Math.hypot(...expected);
+    expect(
+      normalisedError(
+        layered,
+        expected.map((value) => value / length),
+      ),
+    ).toBeLessThan(1e-8);
   });
 
   it('keeps every token that ends an answer', async () => {

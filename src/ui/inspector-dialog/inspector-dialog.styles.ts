@@ -193,7 +193,7 @@ export const inspectorDialogStyles = css`
       padding-inline: var(--space-4);
     }
     .key {
-      min-width: 8rem;
+      min-width: 7rem;
     }
     th,
     td {
