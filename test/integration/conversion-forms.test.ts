@@ -157,6 +157,55 @@ const forms: readonly (readonly [modelType: string, form: Form])[] = [
       },
     },
   ],
+  [
+    'deepseek_v3',
+    {
+      architecture: 'deepseek2',
+      model: new TinyModel(2, (layer) => ({
+        ...norms,
+        attn_q_a: [width, 20],
+        attn_q_a_norm: [20],
+        attn_q_b: [20, heads * 12],
+        attn_kv_a_mqa: [width, 20],
+        attn_kv_a_norm: [16],
+        attn_kv_b: [16, heads * 20],
+        attn_output: [heads * 12, width],
+        ...(layer === 0
+          ? gatedShapes
+          : {
+              ...expertShapes(expertWidth),
+              ...sharedShapes,
+              'exp_probs_b.bias': [experts],
+            }),
+      })),
+      keys: {
+        ...mixtureKeys,
+        ...{ 'attention.key_length': u32(12), 'attention.value_length': u32(12) },
+        ...{ 'attention.kv_lora_rank': u32(16), 'attention.q_lora_rank': u32(20) },
+        ...{ 'rope.dimension_count': u32(4), 'rope.scaling.factor': f32(16) },
+        'rope.scaling.type': { type: 'string', value: 'yarn' },
+        'rope.scaling.original_context_length': u32(512),
+        'rope.scaling.yarn_log_multiplier': f32(0.07),
+        ...{ expert_shared_count: u32(2), expert_feed_forward_length: u32(expertWidth) },
+        ...{ leading_dense_block_count: u32(1), expert_gating_func: u32(2) },
+        expert_weights_norm: { type: 'bool', value: true },
+        ...{ expert_group_count: u32(2), expert_group_used_count: u32(1) },
+        expert_weights_scale: f32(2.5),
+      },
+      config: {
+        ...{ rms_norm_eps: epsilon, n_routed_experts: experts, num_experts_per_tok: used },
+        ...{ n_shared_experts: 2, moe_intermediate_size: expertWidth, first_k_dense_replace: 1 },
+        ...{ q_lora_rank: 20, kv_lora_rank: 16, qk_nope_head_dim: 8, qk_rope_head_dim: 4 },
+        ...{ v_head_dim: 12, scoring_func: 'sigmoid', topk_method: 'noaux_tc', n_group: 2 },
+        ...{ topk_group: 1, norm_topk_prob: true, routed_scaling_factor: 2.5 },
+        rope_scaling: {
+          ...{ type: 'yarn', factor: 16, original_max_position_embeddings: 512 },
+          ...{ beta_fast: 32, beta_slow: 1, mscale: 0.7, mscale_all_dim: 0.7 },
+        },
+        tie_word_embeddings: true,
+      },
+    },
+  ],
 ];
 
 /** Queries, key and value of every group of heads below each other. */

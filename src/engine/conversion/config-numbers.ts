@@ -98,7 +98,7 @@ function scalingKind(rotary: JsonFile): string {
   return kind === 'su' ? 'longrope' : kind;
 }
 
-function scalingNumbers(config: JsonFile, rotary: JsonFile): Numbers {
+export function scalingNumbers(config: JsonFile, rotary: JsonFile): Numbers {
   const kind = scalingKind(rotary);
   const factor = (): Numbers => [
     ['rope.scaling.type', text(kind)],

@@ -16,6 +16,7 @@ import {
 import { decoder } from './decoder-families.ts';
 import { type Describe, neighbours, type Parts, usualExperts } from './family.ts';
 import type { JsonFile } from './json-file.ts';
+import { latentFamily } from './latent-family.ts';
 import { inLayers, type Slice } from './tensor-rules.ts';
 
 /** Its matrices are stored the other way round (`Conv1D`). */
@@ -296,4 +297,6 @@ export const otherFamilies: readonly (readonly [modelType: string, describe: Des
   ['bert', bert],
   ['nomic_bert', nomicBert],
   ['deepseek', deepseek],
+  ['deepseek_v2', latentFamily],
+  ['deepseek_v3', latentFamily],
 ];
