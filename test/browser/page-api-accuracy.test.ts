@@ -21,12 +21,12 @@ import { launchBrowser, type TestBrowser } from './browser-harness.ts';
 
 const files = ['stories260K', 'TinyStories-656K-Q8_0', 'TinyStories-656K-Q4_0'] as const;
 /** A mixture, a recurrent model, sliding windows, and a mix of two block formats. */
-const families = ['mixtral.F32', 'mamba.F32', 'gemma3.Q8_0', 'llama-k.Q4_K_M'] as const;
+const families = ['qwen3moe.Q4_0', 'mamba.F32', 'gemma3.Q8_0', 'llama-k.Q4_K_M'] as const;
 type File = (typeof files)[number];
 type Precision = 'auto' | 4;
 
 /** Files whose weights `auto` keeps in float32: the cache in f16 is then all that is rounded. */
-const floatFiles: ReadonlySet<string> = new Set(['stories260K', 'mixtral.F32', 'mamba.F32']);
+const floatFiles: ReadonlySet<string> = new Set(['stories260K', 'mamba.F32']);
 /**
  * A greedy choice may differ from the reference's where the reference's own token is within this
  * many nats of the likeliest: rounding decides there.
