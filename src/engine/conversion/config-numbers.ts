@@ -41,10 +41,13 @@ export function sizeOf(
   return config.count(spelled(config, what), fallback);
 }
 
+/** Heads and experts: lists are made of so many. The largest models have 128 and 512. */
+const mostParts = 4096;
+
 /** Heads of queries and of keys, and the size of one. */
 export function headsOf(config: JsonFile): { heads: number; kvHeads: number; headDim: number } {
-  const heads = sizeOf(config, 'heads');
-  const kvHeads = config.count('num_key_value_heads', heads);
+  const heads = config.count(spelled(config, 'heads'), undefined, mostParts);
+  const kvHeads = config.count('num_key_value_heads', heads, mostParts);
   return { heads, kvHeads, headDim: config.count('head_dim', sizeOf(config, 'width') / heads) };
 }
 
@@ -208,7 +211,8 @@ export function expertNumbers(config: JsonFile): Numbers {
 
 export function expertsOf(config: JsonFile): number {
   const keys = ['num_experts', 'num_local_experts', 'n_routed_experts'];
-  return config.count(keys.find((key) => typeof config.get(key) === 'number') ?? 'num_experts');
+  const key = keys.find((name) => typeof config.get(name) === 'number') ?? 'num_experts';
+  return config.count(key, undefined, mostParts);
 }
 
 /** Refuses what GGUF's form of an architecture takes for granted. */

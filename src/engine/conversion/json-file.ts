@@ -48,11 +48,11 @@ export class JsonFile {
     throw malformedJson(this.name, `should have a number as "${key}"`);
   }
 
-  /** A positive integer. @throws ModelFileError `model-file/malformed` */
-  count(key: string, fallback?: number): number {
+  /** An integer from 1 to `most`, which GGUF's numbers can hold. @throws ModelFileError `model-file/malformed` */
+  count(key: string, fallback?: number, most = 2 ** 32 - 1): number {
     const value = this.number(key, fallback);
-    if (Number.isSafeInteger(value) && value > 0) return value;
-    throw malformedJson(this.name, `should have a positive whole number as "${key}"`);
+    if (Number.isSafeInteger(value) && value > 0 && value <= most) return value;
+    throw malformedJson(this.name, `should have a whole number from 1 to ${most} as "${key}"`);
   }
 
   findString(key: string): string | undefined {
