@@ -6,8 +6,7 @@ import type { ByteSource } from '../src/common/byte-source.ts';
 import { renderChatTemplate } from '../src/conversation/chat-template.ts';
 import { headerToMessage } from '../src/engine/formats/gguf/header-message.ts';
 import { readModel } from '../src/engine/formats/gguf/split.ts';
-import { inspectModel, refuseUnusable } from '../src/engine/inspection/inspect-model.ts';
-import { modelPurpose } from '../src/engine/models/registry.ts';
+import { inspectModel, modelUse, refuseUnusable } from '../src/engine/inspection/inspect-model.ts';
 import type { ModelReference, SandboxApi } from '../src/rpc/contracts.ts';
 import { exposeApi } from '../src/rpc/expose.ts';
 import { sendOne } from '../src/rpc/stream-channel.ts';
@@ -37,7 +36,7 @@ exposeApi({
     headerReceived = sendOne(plan, await planFolder(name, files));
   },
   headerReceived: () => headerReceived,
-  readPurpose: (model) => reading(model, async (source) => modelPurpose(await readModel(source))),
+  readUse: (model) => reading(model, async (source) => modelUse(await readModel(source))),
   inspect: (model) => reading(model, (source) => inspectModel(source)),
   refuseUnusable: (model, budgetBytes) =>
     reading(model, async (source) => refuseUnusable(await readModel(source), budgetBytes)),

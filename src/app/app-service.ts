@@ -1,6 +1,6 @@
 /** The application as a whole, for the user interface: network, storage, device, updates, installing. */
 import { ObservableValue, type Observable } from '../common/observable.ts';
-import { probeCapabilities, type Capabilities } from '../platform/capabilities.ts';
+import type { Capabilities } from '../platform/capabilities.ts';
 import { observeOnline } from '../platform/network.ts';
 import { estimateStorage, requestPersistence } from '../platform/storage-estimate.ts';
 import type { InstallPrompt } from '../pwa/install-prompt.ts';
@@ -10,6 +10,7 @@ import type { AppNotices } from './notices.ts';
 
 export interface AppServiceOptions {
   readonly version: string;
+  readonly capabilities: Promise<Capabilities>;
   readonly updates: UpdateController;
   readonly installing: InstallPrompt;
   readonly notices: AppNotices;
@@ -23,7 +24,6 @@ export class BrowserAppService implements AppService {
   readonly version: string;
   readonly online = observeOnline();
   readonly #options: AppServiceOptions;
-  readonly #capabilities = probeCapabilities();
   readonly #device = new ObservableValue<DeviceView | null>(null);
   readonly #storage = new ObservableValue<StorageView>({
     usageBytes: null,
@@ -38,7 +38,7 @@ export class BrowserAppService implements AppService {
   constructor(options: AppServiceOptions) {
     this.#options = options;
     this.version = options.version;
-    void this.#capabilities.then((capabilities) => {
+    void options.capabilities.then((capabilities) => {
       this.#device.set(capabilities);
     });
   }
@@ -68,7 +68,7 @@ export class BrowserAppService implements AppService {
   }
 
   capabilities(): Promise<Capabilities> {
-    return this.#capabilities;
+    return this.#options.capabilities;
   }
 
   applyUpdate(): Promise<void> {

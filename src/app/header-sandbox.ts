@@ -3,9 +3,8 @@
  * after it.
  */
 import { AppError } from '../common/errors.ts';
-import type { HeaderFacts } from '../engine/inspection/inspect-model.ts';
+import type { HeaderFacts, ModelUse } from '../engine/inspection/inspect-model.ts';
 import type { ModelInspection } from '../engine/inspection/model-inspection.ts';
-import type { ModelPurpose } from '../engine/models/registry.ts';
 import type { FolderFile, ModelReference, SandboxApi, ServedBytes } from '../rpc/contracts.ts';
 import { transfer, type Remote } from '../rpc/transfer.ts';
 import { useOnce } from '../rpc/worker-owner.ts';
@@ -56,10 +55,10 @@ export class HeaderSandbox {
     );
   }
 
-  /** What a stored model is for. @throws AppError `model-file/*` */
-  readPurpose(model: ModelReference): Promise<ModelPurpose> {
+  /** What a stored model is for and the memory it takes. @throws AppError `model-file/*` */
+  readUse(model: ModelReference): Promise<ModelUse> {
     return this.#use(HEADER_DEADLINE_MS, undefined, (sandbox) =>
-      sandbox.readPurpose(movedReference(model)),
+      sandbox.readUse(movedReference(model)),
     );
   }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { ModelUse } from '../engine/inspection/inspect-model.ts';
 import { ModelPurposes, type ModelPurpose } from './model-purposes.ts';
 
 function memory() {
@@ -11,6 +12,13 @@ function memory() {
   };
 }
 
+const plan = { weightBytes: 80, workBytes: 10, bytesPerPosition: 1 };
+const needs = {
+  eight: { precision: 8, ...plan },
+  four: { precision: 4, ...plan, weightBytes: 40 },
+  trainedContext: 512,
+} as const;
+
 type Kind = 'ready' | 'deleting';
 
 const entry = (id: string, sha256: string | null = `hash of ${id}`, kind: Kind = 'ready') =>
@@ -18,11 +26,11 @@ const entry = (id: string, sha256: string | null = `hash of ${id}`, kind: Kind =
 
 function setUp(purposes: Readonly<Record<string, ModelPurpose>>, storage = memory()) {
   const reads: string[] = [];
-  const read = async (id: string): Promise<ModelPurpose> => {
+  const read = async (id: string): Promise<ModelUse> => {
     reads.push(id);
     const purpose = await Promise.resolve(purposes[id]);
     if (purpose === undefined) throw new Error('cannot be read');
-    return purpose;
+    return { purpose, memory: needs };
   };
   return { reads, storage, made: new ModelPurposes({ storage, read }) };
 }
@@ -38,6 +46,7 @@ describe('ModelPurposes', () => {
     expect(reads).toEqual(['b', 'a']);
     const later = setUp({}, storage);
     expect(later.made.find(entry('b'))).toBe('embedding');
+    expect(later.made.memory(entry('b'))).toEqual(needs);
     expect(await later.made.of(entry('a'))).toBe('chat');
     expect(later.reads).toEqual([]);
   });
@@ -66,7 +75,12 @@ describe('ModelPurposes', () => {
   });
 
   it('does without what was stored wrongly', () => {
-    for (const stored of ['{', '5', '{"a":1}', '[1, ["a"], ["b", "pizza"], [3, "chat"]]']) {
+    for (const stored of [
+      '{',
+      '5',
+      '{"a":1}',
+      '[1, ["a"], ["b", "chat"], [3, {"purpose":"chat","memory":null}], ["c", {"purpose":"chat","memory":{}}]]',
+    ]) {
       const storage = memory();
       storage.setItem('hermit.model-purposes', stored);
       expect(setUp({}, storage).made.known.value.size).toBe(0);

@@ -1,7 +1,8 @@
 /**
- * What each installed model is for, read once from its header in the sandbox and remembered: the list
+ * What each installed model is for and the memory it takes, read once from its header in the sandbox and remembered: the list
  * of models must not offer a chat with one that makes vectors.
  */
+import type { MemoryNeeds, ModelUse } from '../engine/inspection/inspect-model.ts';
 import type { ModelPurpose } from '../engine/models/registry.ts';
 import type { LibraryEntry } from '../download/library-entry.ts';
 import { ObservableValue, type Observable } from '../common/observable.ts';
@@ -14,14 +15,14 @@ export type { ModelPurpose };
 export interface ModelPurposesOptions {
   readonly storage: KeyValueStorage | null;
   /** Reads the header of a stored model in a sandbox. */
-  readonly read: (modelId: string) => Promise<ModelPurpose>;
+  readonly read: (modelId: string) => Promise<ModelUse>;
 }
 
 type Entry = Pick<LibraryEntry, 'id' | 'sha256' | 'addedAt' | 'state'>;
 
 export class ModelPurposes {
   readonly #options: ModelPurposesOptions;
-  readonly #known: ObservableValue<ReadonlyMap<string, ModelPurpose>>;
+  readonly #known: ObservableValue<ReadonlyMap<string, ModelUse>>;
   /** Keys whose header could not be read: it is tried again at the next visit. */
   readonly #guessed = new Set<string>();
   readonly #reading = new Map<string, Promise<ModelPurpose>>();
@@ -32,20 +33,25 @@ export class ModelPurposes {
   }
 
   /** Changes whenever more is known. */
-  get known(): Observable<ReadonlyMap<string, ModelPurpose>> {
+  get known(): Observable<ReadonlyMap<string, ModelUse>> {
     return this.#known;
   }
 
   /** Null as long as it is not known. */
   find(entry: Entry): ModelPurpose | null {
-    return this.#known.value.get(keyOf(entry)) ?? null;
+    return this.#known.value.get(keyOf(entry))?.purpose ?? null;
+  }
+
+  /** Null as long as it is not known, and where the header does not tell. */
+  memory(entry: Entry): MemoryNeeds | null {
+    return this.#known.value.get(keyOf(entry))?.memory ?? null;
   }
 
   /** A header that cannot be read says nothing: such a model counts as one to chat with. */
   of(entry: Entry): Promise<ModelPurpose> {
     const key = keyOf(entry);
     const known = this.#known.value.get(key);
-    if (known !== undefined) return Promise.resolve(known);
+    if (known !== undefined) return Promise.resolve(known.purpose);
     const before = this.#reading.get(key);
     if (before !== undefined) return before;
     const reading = this.#read(entry.id, key).finally(() => {
@@ -60,30 +66,30 @@ export class ModelPurposes {
     const keys = new Set(entries.map(keyOf));
     const gone = [...this.#known.value.keys()].filter((key) => !keys.has(key));
     if (gone.length > 0) {
-      this.#change((purposes) => {
-        for (const key of gone) purposes.delete(key);
+      this.#change((uses) => {
+        for (const key of gone) uses.delete(key);
       });
     }
     for (const entry of entries) if (entry.state.kind === 'ready') await this.of(entry);
   }
 
   async #read(id: string, key: string): Promise<ModelPurpose> {
-    let purpose: ModelPurpose = 'chat';
+    let use: ModelUse = { purpose: 'chat', memory: null };
     try {
-      purpose = await this.#options.read(id);
+      use = await this.#options.read(id);
     } catch {
       // Whoever wants to use the model is told why it cannot be read.
       this.#guessed.add(key);
     }
-    this.#change((purposes) => purposes.set(key, purpose));
-    return purpose;
+    this.#change((uses) => uses.set(key, use));
+    return use.purpose;
   }
 
-  #change(change: (purposes: Map<string, ModelPurpose>) => void): void {
-    const purposes = new Map(this.#known.value);
-    change(purposes);
-    this.#known.set(purposes);
-    const certain = [...purposes].filter(([key]) => !this.#guessed.has(key));
+  #change(change: (uses: Map<string, ModelUse>) => void): void {
+    const uses = new Map(this.#known.value);
+    change(uses);
+    this.#known.set(uses);
+    const certain = [...uses].filter(([key]) => !this.#guessed.has(key));
     try {
       this.#options.storage?.setItem(KEY, JSON.stringify(certain));
     } catch {
@@ -97,17 +103,34 @@ function keyOf({ id, sha256, addedAt }: Entry): string {
   return sha256 ?? `${id} ${addedAt}`;
 }
 
-function readStored(storage: KeyValueStorage | null): ReadonlyMap<string, ModelPurpose> {
-  const purposes = new Map<string, ModelPurpose>();
+function readStored(storage: KeyValueStorage | null): ReadonlyMap<string, ModelUse> {
+  const uses = new Map<string, ModelUse>();
   try {
     const stored: unknown = JSON.parse(storage?.getItem(KEY) ?? '[]');
     for (const pair of Array.isArray(stored) ? stored : []) {
-      const [key, purpose] = Array.isArray(pair) ? (pair as unknown[]) : [];
-      if (typeof key !== 'string') continue;
-      if (purpose === 'chat' || purpose === 'embedding') purposes.set(key, purpose);
+      const [key, use] = Array.isArray(pair) ? (pair as unknown[]) : [];
+      if (typeof key === 'string' && isUse(use)) uses.set(key, use);
     }
   } catch {
     // What is blocked or no list of pairs is as good as nothing: the headers are read again.
   }
-  return purposes;
+  return uses;
+}
+
+function isUse(value: unknown): value is ModelUse {
+  if (typeof value !== 'object' || value === null) return false;
+  const { purpose, memory } = value as Readonly<Record<string, unknown>>;
+  return (purpose === 'chat' || purpose === 'embedding') && (memory === null || isNeeds(memory));
+}
+
+function isNeeds(value: unknown): value is MemoryNeeds {
+  if (typeof value !== 'object' || value === null) return false;
+  const { eight, four, trainedContext } = value as Readonly<Record<string, unknown>>;
+  return typeof trainedContext === 'number' && [eight, four].every(isPlan);
+}
+
+function isPlan(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { weightBytes, workBytes, bytesPerPosition } = value as Readonly<Record<string, unknown>>;
+  return [weightBytes, workBytes, bytesPerPosition].every((bytes) => typeof bytes === 'number');
 }

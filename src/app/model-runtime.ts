@@ -82,7 +82,10 @@ export interface MeasurementStore {
 export type RuntimeLoadOptions = Pick<
   EngineLoadOptions,
   'precision' | 'contextLength' | 'threads' | 'backend'
->;
+> & {
+  /** The precision is nobody's choice: memory was too little for more. */
+  readonly reducedTo4?: true;
+};
 
 export interface GenerateOptions {
   readonly signal?: AbortSignal;

@@ -16,7 +16,11 @@ function serviceOver(remote: { list: () => Promise<unknown>; observe: () => Prom
     readHeader: () => Promise.reject(new Error('No header is read here')),
     runtime: { state: new ObservableValue({ kind: 'none' }), setNames: () => undefined },
     maker: { job: new ObservableValue(null) },
-    purposes: new ModelPurposes({ storage: null, read: () => Promise.resolve('chat') }),
+    purposes: new ModelPurposes({
+      storage: null,
+      read: () => Promise.resolve({ purpose: 'chat', memory: null }),
+    }),
+    fit: { ofSize: () => null, ofHeader: () => null },
     language: () => 'en',
     fetchCatalog: () => Promise.resolve(null),
     load: () => Promise.resolve(),
@@ -24,7 +28,7 @@ function serviceOver(remote: { list: () => Promise<unknown>; observe: () => Prom
   return new LibraryModelsService(options);
 }
 
-const entry = { id: 'a', origin: emptyOrigin('file') };
+const entry = { id: 'a', origin: emptyOrigin('file'), facts: {}, bytesTotal: 1 };
 
 it('follows the store again when its worker was lost in the middle of a download', async () => {
   const kinds = ['downloading', 'paused'];

@@ -7,6 +7,7 @@ import { realEmbedder } from '../../test/fixtures/real-embedder.ts';
 import { ScriptedEngine, scriptedRuntime } from '../../test/fixtures/scripted-engine.ts';
 import { storeOwner } from '../../test/fixtures/store-worker.ts';
 import { AppError } from '../common/errors.ts';
+import { ModelFit } from './fit/model-fit.ts';
 import { LibraryModelsService } from './models-service.ts';
 
 const catalog = {
@@ -71,7 +72,12 @@ async function setUp(fetchCatalog: () => Promise<unknown> = () => Promise.resolv
     purposes,
     language: () => language.value,
     fetchCatalog,
-    budgetBytes: 1e9,
+    fit: new ModelFit({
+      budgetBytes: 1e9,
+      own: { speedAt: () => null },
+      expected: () => null,
+      contextLength: () => 4096,
+    }),
     hubUrl: () => server.origin,
     inspector: modelInspector(store, 1e9),
     readHeader: (bytes, port) => headerSandbox(1e9).refuseUnusable(bytes, port),

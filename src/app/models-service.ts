@@ -24,6 +24,7 @@ import type {
   InspectionTarget,
   InspectionView,
   CatalogView,
+  FitView,
   MakingView,
   ModelsService,
   ModelView,
@@ -31,6 +32,7 @@ import type {
   RecipeView,
   SmallerModelView,
 } from '../ui/services.ts';
+import type { ModelFit } from './fit/model-fit.ts';
 import { errorView } from './error-view.ts';
 import type { MakingState, ModelMaker } from './model-maker.ts';
 import type { CatalogUpdates } from './catalog-updates.ts';
@@ -56,8 +58,8 @@ export interface ModelsServiceOptions {
   /** Loads a model with the user's settings and remembers it as the one used last. */
   readonly load: (modelId: string) => Promise<unknown>;
   readonly hubUrl: () => string;
-  /** Memory a model may use on this device, in bytes. */
-  readonly budgetBytes: number;
+  /** Whether models suit this device. */
+  readonly fit: ModelFit;
   readonly inspector: Pick<ModelInspector, 'inspect'>;
   /** Says what a header tells, or rejects with why its model cannot be used here. */
   readonly readHeader: Parameters<StoreApi['readHeadersWith']>[0];
@@ -227,16 +229,16 @@ export class LibraryModelsService implements ModelsService {
     const models = opened.models.map((model) => ({
       ...model,
       installedAs: this.#installedFromHub(repository, model.file),
-      fit: fitOf(model.bytes, this.#options.budgetBytes),
+      fit: this.#options.fit.ofSize(model.bytes, model.quantization),
     }));
     // The largest that fits well answers best.
-    const recommended = models.findLast(({ fit }) => fit === 'fits')?.file ?? null;
+    const recommended = models.findLast(({ fit }) => fit.kind === 'fits')?.file ?? null;
     const { folder } = opened;
     return {
       ...{ ...opened, models, recommended },
       folder: folder && {
         bytes: folder.bytes,
-        fit: fitOf(folder.bytes, this.#options.budgetBytes),
+        fit: this.#options.fit.ofSize(folder.bytes, 'BF16'),
       },
     };
   }
@@ -345,13 +347,29 @@ export class LibraryModelsService implements ModelsService {
     this.#showModels();
   }
 
+  /** What fits was measured or chosen anew. */
+  refreshFits(): void {
+    this.#showModels();
+    this.refreshCatalog();
+  }
+
+  #fitOf(entry: LibraryEntry): FitView | null {
+    const { fit, purposes } = this.#options;
+    const memory = purposes.memory(entry);
+    if (memory !== null) return fit.ofHeader(memory);
+    const { bytesTotal, facts } = entry;
+    return bytesTotal === null ? null : fit.ofSize(bytesTotal, facts.quantization);
+  }
+
   /** What is being made is shown as a job and not among the models, until it is one. */
   #showModels(): void {
     const shown = this.#entries.value.filter(
       ({ id, state }) => id !== this.#madeId || state.kind === 'ready',
     );
     const { purposes } = this.#options;
-    this.#models.set(shown.map((entry) => modelView(entry, purposes.find(entry))));
+    this.#models.set(
+      shown.map((entry) => modelView(entry, purposes.find(entry), this.#fitOf(entry))),
+    );
   }
 
   #add(request: AddModelRequest): Promise<string> {
@@ -391,6 +409,11 @@ export class LibraryModelsService implements ModelsService {
       repositoryUrl: `https://huggingface.co/${repository}`,
       checked: entry.verified,
       installedAs: installed?.id ?? null,
+      fit: this.#options.fit.ofSize(
+        entry.bytes ?? entry.approximateBytes,
+        entry.quantization,
+        entry.memoryBytes,
+      ),
     };
   }
 
@@ -421,19 +444,11 @@ export class LibraryModelsService implements ModelsService {
   }
 }
 
-/** What a short chat needs beside the weights, as far as a file's size tells. */
-const usualContextShare = 0.15;
-
-/**
- * Whether a file of this size will fit, before its header is known: as weights it takes about its own
- * size, and its context a share of that. Details and the download itself compute it exactly.
- */
-function fitOf(bytes: number, budgetBytes: number): 'fits' | 'tight' | 'exceeds' {
-  if (bytes > budgetBytes) return 'exceeds';
-  return bytes * (1 + usualContextShare) <= budgetBytes ? 'fits' : 'tight';
-}
-
-function modelView(entry: LibraryEntry, purpose: ModelView['purpose']): ModelView {
+function modelView(
+  entry: LibraryEntry,
+  purpose: ModelView['purpose'],
+  fit: FitView | null,
+): ModelView {
   return {
     id: entry.id,
     name: entry.name,
@@ -449,6 +464,7 @@ function modelView(entry: LibraryEntry, purpose: ModelView['purpose']): ModelVie
     addedAt: entry.addedAt,
     lastUsedAt: entry.lastUsedAt,
     purpose,
+    fit,
     state: viewState(entry.state),
   };
 }

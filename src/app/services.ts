@@ -6,6 +6,7 @@ import { AppError, toAppError } from '../common/errors.ts';
 import { ObservableValue } from '../common/observable.ts';
 import { openConversationStore } from '../conversation/conversation-store.ts';
 import type { EngineEvent } from '../engine/engine.ts';
+import { probeCapabilities } from '../platform/capabilities.ts';
 import { kernelThreads } from '../platform/kernel-threads.ts';
 import { memoryBudget, memoryHints } from '../platform/memory-budget.ts';
 import { observeDevice } from '../platform/signals/device-signals.ts';
@@ -19,7 +20,7 @@ import { callback, transfer } from '../rpc/transfer.ts';
 import { openSegmentStore } from '../store/segment-store.ts';
 import { WorkerOwner } from '../rpc/worker-owner.ts';
 import { resolveLocale } from '../ui/localization.ts';
-import type { Services } from '../ui/services.ts';
+import type { PowerService, Services } from '../ui/services.ts';
 import { BrowserAppService } from './app-service.ts';
 import {
   askOnce,
@@ -33,13 +34,16 @@ import {
 import { CatalogUpdates } from './catalog-updates.ts';
 import { StoredChatsService } from './chats-service.ts';
 import { DownloadWatch } from './download-watch.ts';
+import { DeviceFit } from './fit/device-fit.ts';
+import type { DeviceProfile } from './fit/own-speeds.ts';
 import { EmbeddingRuntime } from './embedding-runtime.ts';
 import { HeaderSandbox } from './header-sandbox.ts';
 import { LastModel } from './last-model.ts';
+import { loadWithinMemory } from './load-within-memory.ts';
 import { ModelInspector } from './model-inspector.ts';
 import { ModelsInUse } from './models-in-use.ts';
 import { ModelPurposes } from './model-purposes.ts';
-import { ModelRuntime } from './model-runtime.ts';
+import { ModelRuntime, type RuntimeLoadOptions } from './model-runtime.ts';
 import { ModelMaker } from './model-maker.ts';
 import { LibraryModelsService } from './models-service.ts';
 import { Hermit } from './page-api/hermit.ts';
@@ -48,7 +52,6 @@ import { PromptRenderer } from './prompt-renderer.ts';
 import { createRepair } from './repair-model.ts';
 import { TabModel } from './shared-model/tab-model.ts';
 import { Safety } from './safety.ts';
-import { shorterContext } from './shorter-context.ts';
 import { browserStorage, StoredSettings } from './settings.ts';
 import { StoredMeasurements } from './stored-measurements.ts';
 import type { ChatTools } from './tool-calls.ts';
@@ -128,6 +131,7 @@ export async function createApplication(
         keeping = null; // a store that could not start now may start at the next try
         throw error;
       }));
+  const capabilities = probeCapabilities();
   const refer = async (id: string): Promise<ModelReference> =>
     (await kept()) ? { kind: 'stored', id } : serveFromMemory(store, id);
   const budgetBytes = memoryBudget(memoryHints());
@@ -152,6 +156,8 @@ export async function createApplication(
   });
   const observer = (event: EngineEvent): void => {
     policy.note(event);
+    // What is held back says nothing of what the device can do.
+    if (event.type === 'done' && policy.atFullPace) deviceFit.own.note(event.stats);
   };
   const local = new ModelRuntime({
     engine,
@@ -196,27 +202,30 @@ export async function createApplication(
   embeddings.loaded.subscribe(() => {
     policy.refresh();
   });
+  const deviceFit = new DeviceFit({
+    storage,
+    build: version,
+    budgetBytes,
+    capabilities,
+    contextLength: () => settings.settings.value.contextLength,
+    readDevices,
+  });
   const purposes = new ModelPurposes({
     storage,
-    read: async (id) => headers.readPurpose(await refer(id)),
+    read: async (id) => headers.readUse(await refer(id)),
   });
   const inspector = new ModelInspector({ store, sandbox: headers, refer, budgetBytes });
   const prompts = new PromptRenderer(runtime, createSandboxWorker);
   const load = async (id: string, onProgress?: (fraction: number) => void): Promise<void> => {
     const { contextLength, precision, backend } = settings.settings.value;
-    const options = { contextLength, precision, backend };
-    const begin = (context: number): Promise<unknown> =>
-      safety.journal.during(id, 'loading', () =>
-        runtime.load(id, { ...options, contextLength: context }, onProgress),
-      );
-    try {
-      await begin(contextLength);
-    } catch (error) {
-      const shorter = shorterContext(error, contextLength);
-      if (shorter === null) throw error;
-      await begin(shorter);
-      safety.notices.show({ kind: 'shorter-context', wanted: contextLength, taken: shorter });
-    }
+    const wanted: RuntimeLoadOptions = { contextLength, precision, backend };
+    const taken = await loadWithinMemory(wanted, (options) =>
+      safety.journal.during(id, 'loading', () => runtime.load(id, options, onProgress)),
+    );
+    if (taken.contextLength < contextLength) {
+      const shorter = { wanted: contextLength, taken: taken.contextLength };
+      safety.notices.show({ kind: 'shorter-context', ...shorter });
+    } else if (taken.reducedTo4 === true) safety.notices.show({ kind: 'four-bits' });
     lastModel.remember(id);
   };
   const maker = new ModelMaker({
@@ -243,10 +252,13 @@ export async function createApplication(
       // A person who uses a model does not want it gone; before that there is nothing to keep.
       askOnce(storage, () => app.requestPersistence());
     },
-    budgetBytes,
+    fit: deviceFit.models,
     hubUrl: () => settings.settings.value.hubUrl,
     inspector,
     readHeader: (bytes, port) => headers.refuseUnusable(bytes, port),
+  });
+  deviceFit.own.points.subscribe(() => {
+    models.refreshFits();
   });
   const superseded = (): void => {
     safety.notices.show({ kind: 'superseded' });
@@ -272,6 +284,7 @@ export async function createApplication(
   let reloadNeeded = false;
   settings.settings.subscribe((now) => {
     if (now.contextLength !== contextLength || now.backend !== backend) reloadNeeded = true;
+    if (now.contextLength !== contextLength) models.refreshFits();
     ({ contextLength, backend } = now);
   });
   const reading = openSegmentStore();
@@ -329,6 +342,7 @@ export async function createApplication(
   });
   const app = new BrowserAppService({
     version,
+    capabilities,
     updates,
     installing: new InstallPrompt({
       events: globalThis,
@@ -400,14 +414,30 @@ export async function createApplication(
       return wanted;
     },
     capabilities: () => app.capabilities(),
+    speeds: () => deviceFit.own.profile(),
     policy,
     settings,
   });
-  return { services: { models, chats, settings, app, power: policy }, hermit, start };
+  const power: PowerService = {
+    power: policy.power,
+    changes: policy.changes,
+    profile: () => policy.profile(),
+    speedsFile: () => speedsFile(deviceFit.own.profile()),
+  };
+  return { services: { models, chats, settings, app, power }, hermit, start };
 
   /** What needs the workers, after the page is shown. A part that cannot start leaves the others. */
   async function start(report: (error: unknown) => void): Promise<void> {
-    const parts = [chats.start(), models.loadCatalog(), app.refreshStorage(), updates.start()];
+    const fits = deviceFit.start().then(() => {
+      models.refreshFits();
+    });
+    const parts = [
+      chats.start(),
+      models.loadCatalog(),
+      app.refreshStorage(),
+      updates.start(),
+      fits,
+    ];
     for (const part of parts) part.catch(report);
     if (listed !== null) throw listed;
     store.use((remote) => remote.onSuperseded(callback(superseded))).catch(report);
@@ -455,6 +485,17 @@ async function readCalibrationText(): Promise<string> {
     );
   }
   return texts.join('\n\n');
+}
+
+/** What is known of classes of devices: same origin, precached. */
+async function readDevices(): Promise<unknown> {
+  const response = await fetch('/devices.json');
+  return response.ok ? response.json() : null;
+}
+
+function speedsFile(profile: DeviceProfile | null): Blob | null {
+  if (profile === null || profile.speeds.length === 0) return null;
+  return new Blob([`${JSON.stringify(profile, null, 2)}\n`], { type: 'application/json' });
 }
 
 /** The bundled catalogue: same origin, precached. */

@@ -29,6 +29,8 @@ export interface PolicySignals extends DeviceSignals {
 export interface ModelProfile {
   /** Threads it runs on when nothing holds it back. */
   readonly fullThreads: number;
+  /** Memory was too little to load its low planes, so that there are none to come back. */
+  readonly reducedTo4: boolean;
   /** Bytes of weights that one token reads; equal where the file has one precision. */
   readonly tokenBytes: { readonly 8: number; readonly 4: number; readonly mixed: number };
   /** Memory that dropping the low planes gives back. */
@@ -50,7 +52,13 @@ export interface PolicySettings {
 /** Why a plan is what it is. Numbers are here, words are the user interface's. */
 export type PolicyReason =
   | {
-      readonly code: 'mode-saver' | 'mode-performance' | 'mode-manual' | 'hidden' | 'one-precision';
+      readonly code:
+        | 'mode-saver'
+        | 'mode-performance'
+        | 'mode-manual'
+        | 'hidden'
+        | 'one-precision'
+        | 'loaded-in-4';
     }
   | { readonly code: 'chosen-precision'; readonly precision: 8 | 4 }
   | { readonly code: 'chosen-threads'; readonly threads: number }

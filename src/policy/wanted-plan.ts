@@ -82,6 +82,11 @@ function precisionRules(
 ): void {
   const { mode, precision: chosen } = settings;
   if (mode !== 'balanced') reasons.push({ code: `mode-${mode}` });
+  if (profile?.reducedTo4 === true) {
+    draft.precision = 4;
+    reasons.push({ code: 'loaded-in-4' });
+    return;
+  }
   if (profile !== null && profile.tokenBytes[4] >= profile.tokenBytes[8]) {
     reasons.push({ code: 'one-precision' });
     return;

@@ -15,9 +15,8 @@ import type {
 import type { ExecutionPlan, ExecutionStatus } from '../engine/execution-plan.ts';
 import type { StepProfile } from '../engine/step-profile.ts';
 import type { EmbedderLoadOptions, EmbeddingRequest, LoadedEmbedder } from '../engine/embedder.ts';
-import type { ModelPurpose } from '../engine/models/registry.ts';
 import type { GgufHeaderMessage } from '../engine/formats/gguf/header-message.ts';
-import type { HeaderFacts } from '../engine/inspection/inspect-model.ts';
+import type { HeaderFacts, ModelUse } from '../engine/inspection/inspect-model.ts';
 import type { ModelInspection } from '../engine/inspection/model-inspection.ts';
 import type { HubRepository, HubSearchResult } from '../download/hub-api.ts';
 import type { HubFile } from '../download/hub-source.ts';
@@ -217,8 +216,8 @@ export interface SandboxApi {
   planConversion(name: string, files: readonly FolderFile[], plan: MessagePort): Promise<void>;
   /** Resolves when the header that was read has been received, until when the worker must live. */
   headerReceived(): Promise<void>;
-  /** What the header of a stored model says it is for. */
-  readPurpose(model: ModelReference): Promise<ModelPurpose>;
+  /** What the header of a stored model says it is for, and the memory it will take. */
+  readUse(model: ModelReference): Promise<ModelUse>;
   /** Everything a header tells. */
   inspect(model: ModelReference): Promise<ModelInspection>;
   /** Rejects with why a model cannot be used with this much memory, in bytes. */

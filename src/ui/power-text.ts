@@ -48,6 +48,11 @@ export function reasonText(reason: PowerReasonView): string {
       });
     case 'one-precision':
       return msg('The file of this model has one precision alone.', { id: 'why.onePrecision' });
+    case 'loaded-in-4':
+      return msg(
+        'Loaded with 4 bits of each weight: with all of them the model does not fit into the memory here.',
+        { id: 'why.loadedIn4' },
+      );
     case 'chosen-precision':
       return msg(str`You chose ${formatNumber(reason.precision)} bits in the settings.`, {
         id: 'why.chosenPrecision',

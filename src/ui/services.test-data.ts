@@ -82,6 +82,7 @@ export function modelIn(state: ModelViewState, change: Partial<ModelView> = {}):
     addedAt: 0,
     lastUsedAt: null,
     purpose: 'chat',
+    fit: null,
     state,
     ...change,
   };
@@ -262,7 +263,12 @@ export function makeServices(): TestServices {
       dismissNotice: () => calls.push('dismissNotice'),
       reload: () => calls.push('reload'),
     },
-    power: { power, changes, profile: () => made.profile() },
+    power: {
+      power,
+      changes,
+      speedsFile: () => new Blob(['{}']),
+      profile: () => made.profile(),
+    },
   };
   const made: TestServices = {
     services,

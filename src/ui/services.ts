@@ -17,6 +17,22 @@ export interface ErrorView {
 
 // Models
 
+/** Whether a model suits this device. */
+export interface FitView {
+  /** `tight`: with 4 bits, a shorter context or little room beside it. */
+  readonly kind: 'fits' | 'tight' | 'exceeds';
+  /** Memory with all bits and the context of the settings, and what there is, in bytes. */
+  readonly neededBytes: number;
+  readonly budgetBytes: number;
+  /** Whether that was computed from the model's header; else estimated from its size. */
+  readonly exact: boolean;
+  /** `measured` on this device with models of its size, else what such devices are known for; null: nobody knows. */
+  readonly speed: {
+    readonly tokensPerSecond: number;
+    readonly from: 'measured' | 'devices';
+  } | null;
+}
+
 export interface ModelView {
   readonly id: string;
   readonly name: string;
@@ -44,6 +60,8 @@ export interface ModelView {
   readonly lastUsedAt: number | null;
   /** `embedding`: makes vectors for search and cannot answer; null until its header was read. */
   readonly purpose: 'chat' | 'embedding' | null;
+  /** Null while nothing is known of it. */
+  readonly fit: FitView | null;
   readonly state: ModelViewState;
 }
 
@@ -96,6 +114,7 @@ export interface CatalogModelView {
   readonly checked: boolean;
   /** The library's id when it was added already. */
   readonly installedAs: string | null;
+  readonly fit: FitView;
 }
 
 export type CatalogView =
@@ -246,7 +265,7 @@ export interface HubModelView {
   readonly files: number;
   readonly hashed: boolean;
   /** An estimate from its size; its details compute it. */
-  readonly fit: 'fits' | 'tight' | 'exceeds';
+  readonly fit: FitView;
   readonly installedAs: string | null;
 }
 
@@ -542,7 +561,13 @@ export interface PowerPlanView {
 /** Why; each has a translated sentence that its numbers are put into. */
 export type PowerReasonView =
   | {
-      readonly code: 'mode-saver' | 'mode-performance' | 'mode-manual' | 'hidden' | 'one-precision';
+      readonly code:
+        | 'mode-saver'
+        | 'mode-performance'
+        | 'mode-manual'
+        | 'hidden'
+        | 'one-precision'
+        | 'loaded-in-4';
     }
   | { readonly code: 'chosen-precision'; readonly precision: 8 | 4 }
   | { readonly code: 'chosen-threads'; readonly threads: number }
@@ -641,6 +666,8 @@ export interface PowerService {
   readonly changes: Observable<readonly PlanChangeView[]>;
   /** Watches a few tokens of the loaded model, in its turn. @throws AppError `engine/*` */
   profile(): Promise<StepProfileView>;
+  /** What was measured on this device, to be handed on by whoever wants to; null before anything was. */
+  speedsFile(): Blob | null;
 }
 
 // The application itself
@@ -677,6 +704,8 @@ export type AppNoticeView =
   | { readonly kind: 'superseded' }
   /** Memory was too little for the context of the settings, in tokens. */
   | { readonly kind: 'shorter-context'; readonly wanted: number; readonly taken: number }
+  /** Memory was too little for more than 4 bits of each weight. */
+  | { readonly kind: 'four-bits' }
   /** The tab before ended in the middle of this work with this model. */
   | {
       readonly kind: 'crashed';

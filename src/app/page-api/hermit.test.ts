@@ -11,6 +11,7 @@ import { ObservableValue } from '../../common/observable.ts';
 import type { DeviceSignals } from '../../platform/signals/device-signals.ts';
 import { PolicyController } from '../power/policy-controller.ts';
 import { StoredSettings } from '../settings.ts';
+import { ModelFit } from '../fit/model-fit.ts';
 import { LibraryModelsService } from '../models-service.ts';
 import { Hermit } from './hermit.ts';
 
@@ -42,7 +43,12 @@ beforeEach(async () => {
     purposes,
     language: () => 'en',
     fetchCatalog: () => Promise.resolve({}),
-    budgetBytes: 1e9,
+    fit: new ModelFit({
+      budgetBytes: 1e9,
+      own: { speedAt: () => null },
+      expected: () => null,
+      contextLength: () => 4096,
+    }),
     hubUrl: () => server.origin,
     inspector: modelInspector(store, 1e9),
     readHeader: (bytes, port) => headerSandbox(1e9).refuseUnusable(bytes, port),
@@ -77,6 +83,7 @@ beforeEach(async () => {
       cores: 4,
       wattHours: 50,
     }),
+    speeds: () => null,
     capabilities: () =>
       Promise.resolve({
         crossOriginIsolated: false,

@@ -17,6 +17,7 @@ import type { StoreApi } from '../../rpc/contracts.ts';
 import type { WorkerOwner } from '../../rpc/worker-owner.ts';
 import type { CalibrationChoice, MadeResult, MakingState, ModelMaker } from '../model-maker.ts';
 import { hubFolder, localFolder } from '../model-folders.ts';
+import type { DeviceProfile } from '../fit/own-speeds.ts';
 import { wrongPurpose, type EmbeddingRuntime } from '../embedding-runtime.ts';
 import type { ModelPurposes } from '../model-purposes.ts';
 import type { InspectionReport, InspectionSource, ModelInspector } from '../model-inspector.ts';
@@ -97,6 +98,8 @@ export interface HermitDependencies extends Omit<CompletionDependencies, 'turns'
   readonly purposes: ModelPurposes;
   readonly loadDefaults: () => RuntimeLoadOptions;
   readonly capabilities: () => Promise<Capabilities>;
+  /** What was measured here. */
+  readonly speeds: () => DeviceProfile | null;
   readonly policy: PolicyController;
   readonly settings: PolicyDependencies['settings'];
   readonly version: string;
@@ -119,6 +122,8 @@ export class Hermit {
      * @throws AppError `engine/*`
      */
     profile(): Promise<StepProfile>;
+    /** Tokens a second measured on this device, as they can be handed on; null until its class is known. */
+    speeds(): DeviceProfile | null;
   };
   readonly #dependencies: HermitDependencies;
 
@@ -140,6 +145,7 @@ export class Hermit {
     this.policy = new HermitPolicy(dependencies);
     this.device = {
       report: () => this.#report(),
+      speeds: dependencies.speeds,
       profile: async () => {
         await ensureModel(undefined);
         return dependencies.runtime.profile();

@@ -8,17 +8,20 @@ const BITS = { 8: 8.5, 4: 4.5 } as const;
 
 /**
  * @param fullThreads threads it runs on when nothing holds it back
+ * @param reducedTo4 whether it was loaded without its low planes, for want of memory
  * @param measured what the engine counts for a token; estimated from the number of parameters without
  */
 export function profileOf(
   model: LoadedModel,
   fullThreads: number,
   measured: ExecutionStatus['weightBytesOfToken'] | null,
+  reducedTo4 = false,
 ): ModelProfile {
   const { activeParameters, parameters } = model.info;
   const { eight, four, mixed } = measured ?? estimate(model);
   return {
     fullThreads,
+    reducedTo4,
     tokenBytes: { 8: eight, 4: four, mixed },
     lowPlaneBytes: Math.round(((eight - four) * parameters) / Math.max(1, activeParameters)),
     contextTokens: model.contextLength,

@@ -68,7 +68,7 @@ export interface PolicyControllerOptions {
 /** A policy's timer never waits longer: time may have stood still while the device slept. */
 const LONGEST_SLEEP_MS = 60_000;
 
-export class PolicyController implements PowerService {
+export class PolicyController implements Omit<PowerService, 'speedsFile'> {
   readonly #options: PolicyControllerOptions;
   readonly #clock: PolicyClock;
   readonly #choice = new PolicyChoice();
@@ -150,6 +150,12 @@ export class PolicyController implements PowerService {
     return this.#meter.watts;
   }
 
+  /** Whether nothing holds back how fast the model computes. */
+  get atFullPace(): boolean {
+    const { threads, pauseMs } = this.#applied;
+    return threads === 'auto' && pauseMs === 0;
+  }
+
   /** Everything that is known of the device, as it is decided by. */
   get signals(): PolicySignals {
     return {
@@ -163,7 +169,7 @@ export class PolicyController implements PowerService {
   get reduction(): 'saved-battery' | 'saved-memory' | 'saved-mode' | null {
     const codes = new Set(this.reasons.map(({ code }) => code));
     if (this.#applied.precision === 8 || codes.has('one-precision')) return null;
-    if (codes.has('memory')) return 'saved-memory';
+    if (codes.has('memory') || codes.has('loaded-in-4')) return 'saved-memory';
     if (codes.has('chosen-precision')) return null;
     return codes.has('battery-low')
       ? 'saved-battery'
@@ -239,11 +245,18 @@ export class PolicyController implements PowerService {
     const model = state.value.kind === 'ready' ? state.value.model : null;
     if (model !== this.#model) {
       this.#model = model;
-      this.#profile = model === null ? null : profileOf(model, this.#fullThreads(), null);
+      this.#profile =
+        model === null
+          ? null
+          : profileOf(model, this.#fullThreads(), null, loadOptions?.reducedTo4);
       if (model !== null) {
         const { settings } = this.#options;
         const { precision, threads } = loadOptions ?? settings.value;
-        this.#asked = { precision, threads: threads ?? settings.value.threads };
+        const reduced = loadOptions?.reducedTo4 === true;
+        this.#asked = {
+          precision: reduced ? settings.value.precision : precision,
+          threads: threads ?? settings.value.threads,
+        };
         this.#speed.forget();
         this.#forgetSpeed();
         void this.#measure(model);
@@ -279,7 +292,8 @@ export class PolicyController implements PowerService {
     // Where the engine was lost meanwhile, the next model is measured.
     const status = await runtime.execution().catch(() => null);
     if (status === null || this.#model !== model) return;
-    this.#profile = profileOf(model, this.#fullThreads(), status.weightBytesOfToken);
+    const reduced = runtime.loadOptions?.reducedTo4;
+    this.#profile = profileOf(model, this.#fullThreads(), status.weightBytesOfToken, reduced);
     this.refresh();
   }
 
@@ -353,7 +367,8 @@ export class PolicyController implements PowerService {
       signals: this.signals,
       fullThreads: this.#fullThreads(),
       ownPressure: this.#state.attribution.own,
-      onePrecision: profile !== null && profile.tokenBytes[4] >= profile.tokenBytes[8],
+      onePrecision:
+        profile !== null && !profile.reducedTo4 && profile.tokenBytes[4] >= profile.tokenBytes[8],
     };
   }
 }

@@ -133,7 +133,7 @@ describe('refusing a model early', () => {
 
   it('that no context would fit into memory', async () => {
     const file = await readGguf(new BufferByteSource(bytes));
-    const least = planModel(file, { precision: 'auto', contextLength: 64, kvType: 'f16' });
+    const least = planModel(file, { precision: 4, contextLength: 64, kvType: 'f16' });
     expect(() => refuseUnusable(file, least.totalBytes)).not.toThrow();
     expect(() => refuseUnusable(file, least.totalBytes - 1)).toThrow(
       expect.objectContaining<Partial<AppError>>({ code: 'engine/out-of-memory' }),

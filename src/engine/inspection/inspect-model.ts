@@ -11,7 +11,7 @@ import type { Metadata } from '../formats/gguf/metadata.ts';
 import { readGgufMetadata } from '../formats/gguf/reader.ts';
 import { readModel } from '../formats/gguf/split.ts';
 import type { TensorType } from '../graph/dtype.ts';
-import { defineModel } from '../models/registry.ts';
+import { defineModel, modelPurpose, type ModelPurpose } from '../models/registry.ts';
 import { createTokenizer } from '../tokenizer/create-tokenizer.ts';
 import { checkBudget, smallestUsefulContext } from '../weights/memory-plan.ts';
 import { planModel } from '../weights/weight-loader.ts';
@@ -35,6 +35,29 @@ export interface HeaderFacts {
   readonly parameters: string | null;
   readonly quantization: string | null;
   readonly contextLength: number | null;
+}
+
+/** Memory of a model once loaded, as far as its header tells. */
+export interface MemoryNeeds {
+  readonly eight: InspectedMemory;
+  readonly four: InspectedMemory;
+  readonly trainedContext: number;
+}
+
+/** What a model is for and what it takes; `memory` is null where it cannot be planned. */
+export interface ModelUse {
+  readonly purpose: ModelPurpose;
+  readonly memory: MemoryNeeds | null;
+}
+
+/** @throws ModelFileError where not even the purpose can be told */
+export function modelUse(file: GgufFile): ModelUse {
+  const memory = attempt('architecture', [], () => ({
+    eight: memoryOf(file, 8),
+    four: memoryOf(file, 4),
+    trainedContext: defineModel(file).info.trainedContext,
+  }));
+  return { purpose: modelPurpose(file), memory };
 }
 
 /** Keys and values are kept as the engine keeps them unless asked otherwise. */
@@ -80,7 +103,8 @@ function canBeMadeSmaller(file: GgufFile, budgetBytes: number): boolean {
 }
 
 /**
- * Refuses a model that could not be loaded on this device, and says what it is otherwise.
+ * Refuses a model that could not be loaded on this device, not even in 4 bits, and says what it is
+ * otherwise.
  * @param budgetBytes memory a model may use in all
  * @throws ModelFileError `model-file/*`; AppError `engine/out-of-memory` when not even the smallest
  * useful context would fit
@@ -90,7 +114,7 @@ export function refuseUnusable(file: GgufFile, budgetBytes: number): HeaderFacts
   createTokenizer(file.metadata);
   const contextLength = Math.min(smallestUsefulContext, info.trainedContext);
   if (!canBeMadeSmaller(file, budgetBytes)) {
-    checkBudget(planModel(file, { precision: 'auto', contextLength, kvType }), budgetBytes);
+    checkBudget(planModel(file, { precision: 4, contextLength, kvType }), budgetBytes);
   }
   return {
     architecture: info.architecture,

@@ -12,7 +12,7 @@ export interface NoticeActions {
 
 /** One notice about the application: what happened, what is safe, what can be done. */
 export function noticeBanner(notice: AppNoticeView, actions: NoticeActions): unknown {
-  const serious = notice.kind !== 'data-cleared' && notice.kind !== 'shorter-context';
+  const serious = !['data-cleared', 'shorter-context', 'four-bits'].includes(notice.kind);
   return html`<div class="banner ${serious ? 'warning' : ''}" role="status">
     ${serious ? warningIcon : infoIcon}
     <p>${noticeSentence(notice)}</p>
@@ -54,6 +54,11 @@ function noticeSentence(notice: AppNoticeView): string {
       return msg(
         str`There was too little memory for a context of ${formatNumber(notice.wanted)} tokens, so the model was loaded with ${formatNumber(notice.taken)}. Long chats are forgotten sooner.`,
         { id: 'notice.shorterContext' },
+      );
+    case 'four-bits':
+      return msg(
+        'There was too little memory for this model with all its bits, so it was loaded with 4 bits of each weight. Its answers are a little less exact.',
+        { id: 'notice.fourBits' },
       );
     case 'crashed':
       return notice.work === 'loading'
@@ -98,6 +103,7 @@ function noticeButtons(notice: AppNoticeView, { reload, load }: NoticeActions): 
     case 'data-lost':
     case 'data-cleared':
     case 'shorter-context':
+    case 'four-bits':
       return nothing;
   }
 }

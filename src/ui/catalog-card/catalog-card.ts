@@ -1,5 +1,6 @@
 import { msg, str } from '@lit/localize';
 import { html, nothing } from 'lit';
+import '../fit-badge/fit-badge.ts';
 import { formatBytes, formatLanguage, formatList, formatTokens } from '../format.ts';
 import { HermitElement } from '../hermit-element.ts';
 import { checkIcon, downloadIcon, externalIcon, infoIcon } from '../icons.ts';
@@ -64,18 +65,13 @@ export class CatalogCard extends HermitElement {
         </span>
       </header>
       <p class="description">${model.description}</p>
+      <hermit-fit-badge .fit=${model.fit}></hermit-fit-badge>
       <dl>
         ${fact(
           msg('Download', { id: 'common.download' }),
           model.bytes === null
             ? msg(str`about ${formatBytes(model.approximateBytes)}`, { id: 'catalog.about' })
             : formatBytes(model.bytes),
-        )}
-        ${fact(
-          msg('Memory', { id: 'catalog.memory' }),
-          model.memoryBytes === null
-            ? msg('unknown', { id: 'common.unknown' })
-            : formatBytes(model.memoryBytes),
         )}
         ${fact(msg('Size', { id: 'catalog.size' }), `${model.parameters} · ${model.quantization}`)}
         ${fact(

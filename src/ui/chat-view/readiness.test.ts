@@ -20,6 +20,7 @@ function model(id: string, state: ModelViewState, lastUsedAt: number | null = nu
     addedAt: 1,
     lastUsedAt,
     purpose: 'chat',
+    fit: null,
     state,
   };
 }

@@ -104,16 +104,8 @@ export const hubSearchStyles = css`
     line-height: 1.6;
     white-space: nowrap;
   }
-  .badge.fits {
-    background: var(--accent-soft);
-    color: var(--on-accent-soft);
-  }
   .badge.tight {
     background: var(--warning-soft);
     color: var(--warning);
-  }
-  .badge.exceeds {
-    background: var(--danger-soft);
-    color: var(--danger);
   }
 `;

@@ -2,6 +2,7 @@ import { msg, str } from '@lit/localize';
 import { html, nothing } from 'lit';
 import { repeat } from 'lit/directives/repeat.js';
 import { errorText } from '../error-text.ts';
+import '../fit-badge/fit-badge.ts';
 import { formatBytes, formatNumber, formatTokens } from '../format.ts';
 import { HermitElement } from '../hermit-element.ts';
 import { checkIcon, chevronLeftIcon, downloadIcon, infoIcon, spinnerIcon } from '../icons.ts';
@@ -172,7 +173,7 @@ export class HubSearch extends HermitElement {
       <li class="file">
         <div>
           <span class="name">${msg('As it was trained', { id: 'hub.folder' })}</span>
-          <span class="badge ${folder.fit}">${fitText(folder.fit)}</span>
+          <hermit-fit-badge .fit=${folder.fit}></hermit-fit-badge>
           <div class="facts">
             ${formatBytes(folder.bytes)} ·
             ${msg('safetensors; becomes a GGUF file here as it is downloaded', {
@@ -215,13 +216,13 @@ export class HubSearch extends HermitElement {
         : html` · ${msg(str`${formatNumber(files)} files`, { id: 'hub.files' })}`;
     return html`<div>
         <span class="name">${name}</span>
-        <span class="badge ${model.fit}">${fitText(model.fit)}</span>
         ${
           file === opened.recommended
             ? html`<span class="badge">${msg('Recommended here', { id: 'hub.recommended' })}</span>`
             : nothing
         }
         <div class="facts">${formatBytes(model.bytes)}${parts} · ${file}</div>
+        <hermit-fit-badge .fit=${model.fit}></hermit-fit-badge>
       </div>
       <div class="actions">
         <button
@@ -327,17 +328,6 @@ function parametersText(parameters: number): string {
 
 function gateBadge(): unknown {
   return html`<span class="badge tight">${msg('Needs an account', { id: 'hub.gated' })}</span>`;
-}
-
-function fitText(fit: HubModelView['fit']): string {
-  switch (fit) {
-    case 'fits':
-      return msg('Fits', { id: 'hub.fits' });
-    case 'tight':
-      return msg('Tight', { id: 'hub.tight' });
-    case 'exceeds':
-      return msg('Too large here', { id: 'hub.exceeds' });
-  }
 }
 
 customElements.define('hermit-hub-search', HubSearch);

@@ -18,6 +18,26 @@ export const templates: TemplateMap = {
   'common.unknown': '未知',
   'common.yes': '是',
 
+  // 模型是否适合此设备
+  'fit.fits': '适合',
+  'fit.tight': '勉强',
+  'fit.exceeds': '太大',
+  'fit.fitsMore': '此网页可用的内存足以容纳它。',
+  'fit.tightMore': '可能只能以每个权重 4 位加载，或只能进行较短的对话。',
+  'fit.exceedsMore': '即使最小的形式，也超出此网页可用的内存。',
+  'fit.memory': str`内存 ${0}，可用 ${1}`,
+  'fit.memoryAbout': str`内存约 ${0}，可用 ${1}`,
+  'fit.measured': str`本机实测每秒 ${0} 个词元`,
+  'fit.expected': str`预计每秒约 ${0} 个词元`,
+  'fit.measuredMore': '在此设备上用大小相近的模型测得。',
+  'fit.expectedMore': '同类设备的预期值；您的前几次回答会给出实测结果。',
+  'power.profile': '保存测量结果',
+  'power.profileHint':
+    '本机测得的速度和设备类型，不含其他内容。如果您希望 Hermit 了解同类设备的表现，可以把此文件转交给我们。',
+  'notice.fourBits':
+    '内存不足以容纳此模型的全部位数，因此每个权重只加载了 4 位。回答的精确度会略有下降。',
+  'why.loadedIn4': '以每个权重 4 位加载：全部位数超出此处的内存。',
+
   // 嵌入其他网页
   'widget.heading': '放心提问，无人旁听',
   'widget.lead': '回答在本机计算。此网页看不到您写的内容。',
@@ -323,7 +343,6 @@ export const templates: TemplateMap = {
     'Hermit 就在您的浏览器里运行开放的语言模型。无需账号，没有服务器，也没有人在旁窥看。',
   'welcome.licence': '许可证：',
   'welcome.size': str`下载约 ${0}`,
-  'welcome.memory': str`需要 ${0} 内存`,
   'welcome.offline': '离线可用',
   'welcome.offlineMore': '模型下载好之后，就不再需要网络。',
   'welcome.private': '内容不外传',
@@ -682,9 +701,6 @@ export const templates: TemplateMap = {
   'hub.convert': '转换',
   'hub.convertOf': str`下载并转换 ${0}`,
   'hub.gated': '需要账号',
-  'hub.fits': '可容纳',
-  'hub.tight': '勉强可容纳',
-  'hub.exceeds': '此设备容纳不下',
   'hub.downloads': str`${0} 次下载`,
   'hub.licence': str`许可证：${0}`,
   'hub.files': str`${0} 个文件`,

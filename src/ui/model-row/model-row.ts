@@ -2,6 +2,7 @@ import { msg, str } from '@lit/localize';
 import { html, nothing } from 'lit';
 import { errorText } from '../error-text.ts';
 import { offerFile } from '../file-download.ts';
+import '../fit-badge/fit-badge.ts';
 import { formatBytes, formatPercent } from '../format.ts';
 import { HermitElement, Observed } from '../hermit-element.ts';
 import {
@@ -80,6 +81,7 @@ export class ModelRow extends HermitElement {
         <div class="title">
           <h3 id="name">${model.name}</h3>
           <p class="facts">${facts(model)}</p>
+          <hermit-fit-badge .fit=${model.fit}></hermit-fit-badge>
         </div>
         ${this.#actions(model)}
       </div>

@@ -26,6 +26,14 @@ export const powerSettingsStyles = css`
     padding-inline-start: 1.2em;
     list-style: disc;
   }
+  .profile {
+    display: grid;
+    justify-items: start;
+    gap: var(--space-3);
+    padding: var(--space-3) var(--space-5) var(--space-4);
+    color: var(--ink-soft);
+    font-size: var(--text-sm);
+  }
   ol {
     margin: 0;
     padding: 0;

@@ -1,7 +1,9 @@
 import { msg, str } from '@lit/localize';
 import { html, nothing } from 'lit';
+import { offerFile } from '../file-download.ts';
 import { formatMilliseconds, formatNumber, formatTime } from '../format.ts';
 import { HermitElement, Observed } from '../hermit-element.ts';
+import { downloadIcon } from '../icons.ts';
 import { changeTexts, reasonText } from '../power-text.ts';
 import type { PlanChangeView, PowerMode, Settings } from '../services.ts';
 import { segments } from '../settings-view/segments.ts';
@@ -222,7 +224,28 @@ export class PowerSettings extends HermitElement {
             </div>`,
         )}
       </dl>
+      ${this.#speeds()}
     </details>`;
+  }
+
+  /** Speeds measured here may be handed on by whoever wants to; nothing is sent. */
+  #speeds(): unknown {
+    const file = this.services.power.speedsFile();
+    if (file === null) return nothing;
+    return html`<div class="profile">
+      <p>
+        ${msg('Speeds that were measured here, with the kind of this device and nothing else. Hand the file on if you want Hermit to know what to expect of devices like yours.', { id: 'power.profileHint' })}
+      </p>
+      <button
+        type="button"
+        class="button small"
+        @click=${() => {
+          offerFile(file, 'hermit-device-profile.json');
+        }}
+      >
+        ${downloadIcon}${msg('Save what was measured', { id: 'power.profile' })}
+      </button>
+    </div>`;
   }
 
   #timeline(): unknown {

@@ -1,5 +1,6 @@
 import { msg, str } from '@lit/localize';
 import { html, nothing } from 'lit';
+import '../fit-badge/fit-badge.ts';
 import { formatBytes } from '../format.ts';
 import { HermitElement, Observed } from '../hermit-element.ts';
 import {
@@ -122,13 +123,9 @@ export class WelcomeView extends HermitElement {
               ? html` ·
                 ${msg(str`about ${formatBytes(model.approximateBytes)} to download`, { id: 'welcome.size' })}`
               : nothing
-          }${
-            model.memoryBytes === null
-              ? nothing
-              : html` ·
-                ${msg(str`needs ${formatBytes(model.memoryBytes)} of memory`, { id: 'welcome.memory' })}`
           }
         </p>
+        <hermit-fit-badge .fit=${model.fit}></hermit-fit-badge>
       </div>
       <button
         type="button"
