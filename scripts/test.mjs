@@ -3,7 +3,7 @@
  *
  *     npm test
  *
- * Finds or installs the browsers, builds, then checks lint, formatting, types and size budgets and runs
+ * Finds or installs the browsers and a battery, builds, then checks lint, formatting, types and size budgets and runs
  * all tests: unit, kernel, contract, architecture and browser. A step that fails does not stop the
  * ones after it. The last line says `N passed, N failed, N skipped`, where each check counts as one.
  */
@@ -15,6 +15,7 @@ import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { ensureChromium } from './find-chromium.mjs';
 import { ensureEngines } from './find-engines.mjs';
+import { ensureUPower } from './find-upower.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const RESULTS = join(ROOT, 'test-results', 'vitest.json');
@@ -191,6 +192,12 @@ heading('Firefox and WebKit');
 const { firefox, webkit } = ensureEngines(console.log);
 console.log(firefox ?? 'no Firefox: its tests are skipped');
 console.log(webkit ?? 'no WebKitGTK: its tests are skipped');
+heading('Battery');
+console.log(
+  ensureUPower(console.log)
+    ? 'UPower is played by python3-dbusmock'
+    : 'no python3-dbusmock: an object in the page plays the battery',
+);
 await runChecks(counts);
 await runTests(counts);
 console.log(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);

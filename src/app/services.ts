@@ -10,6 +10,7 @@ import { probeCapabilities } from '../platform/capabilities.ts';
 import { kernelThreads } from '../platform/kernel-threads.ts';
 import { memoryBudget, memoryHints } from '../platform/memory-budget.ts';
 import { observeDevice } from '../platform/signals/device-signals.ts';
+import { measureWorkerMemory } from '../platform/signals/worker-memory.ts';
 import { usualWattHours } from '../policy/power-meter.ts';
 import { contentHashOf, type LibraryEntry } from '../download/library-entry.ts';
 import { InstallPrompt } from '../pwa/install-prompt.ts';
@@ -195,6 +196,7 @@ export async function createApplication(
     settings: settings.settings,
     budgetBytes,
     besideBytes: () => embeddings.memoryBytes,
+    measureWorkers: () => measureWorkerMemory(),
     fullThreads: kernelThreads(),
     cores: navigator.hardwareConcurrency,
     wattHours: usualWattHours[memoryHints().mobile ? 'mobile' : 'desktop'],

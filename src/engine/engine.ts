@@ -229,6 +229,8 @@ export class Engine {
         tokenizer,
         state,
         precision: () => execution.precision(),
+        batchTokens: () => execution.batchTokens(),
+        speculates: () => execution.speculates(),
         beforeStep: (phase) => execution.settle(phase),
         betweenTokens: (until) => execution.rest(until),
         onStep: (report, phase) => {

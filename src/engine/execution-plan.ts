@@ -46,9 +46,20 @@ export interface ExecutionPlan {
    * until they are all here the model computes with the bits it has.
    */
   readonly lowPlanes: 'keep' | 'drop';
+  /** Prompt tokens of one step at most: fewer let other work in between, and a stop be heard, sooner. */
+  readonly batchTokens: 'auto' | number;
+  /**
+   * How long one submission to the graphics card is to take at most, in milliseconds: meanwhile the
+   * screen waits. Results do not depend on it.
+   */
+  readonly submitMs: 'auto' | number;
+  /** Whether tokens are computed on the guess that they come next, where measuring says that it pays. */
+  readonly speculation: 'auto' | 'off';
 }
 
 export const longestPauseMs = 10_000;
+/** Browsers end the device of a page that holds the graphics card for seconds. */
+export const longestSubmitMs = 1000;
 
 /** A model as it is after loading. */
 export const fullPlan: ExecutionPlan = {
@@ -59,6 +70,9 @@ export const fullPlan: ExecutionPlan = {
   pauseMs: 0,
   contextTokens: 'unchanged',
   lowPlanes: 'keep',
+  batchTokens: 'auto',
+  submitMs: 'auto',
+  speculation: 'auto',
 };
 
 /** What the engine does now. */
@@ -73,6 +87,9 @@ export interface ExecutionStatus {
   readonly kvType: KvType;
   readonly contextTokens: number;
   readonly lowPlanes: LowPlanesStatus;
+  readonly batchTokens: 'auto' | number;
+  readonly submitMs: 'auto' | number;
+  readonly speculation: 'auto' | 'off';
   readonly memory: BackendMemory;
   /** Parts of the plan that could not be followed, and why; they stay as they were. */
   readonly refused: readonly PlanRefusal[];
@@ -121,6 +138,7 @@ const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Numb
 /** @throws AppError `invalid-argument`: plans come from other threads, and settings take part in them */
 export function checkPlan(plan: ExecutionPlan): void {
   const { backend, precision, kvType, threads, pauseMs, contextTokens, lowPlanes } = plan;
+  const { batchTokens, submitMs, speculation } = plan;
   const parts: Readonly<Record<string, boolean>> = {
     backend: computeKinds.includes(backend.prefill) && computeKinds.includes(backend.decode),
     precision: [8, 4, 'mixed'].includes(precision),
@@ -129,6 +147,9 @@ export function checkPlan(plan: ExecutionPlan): void {
     pauseMs: pauseMs >= 0 && pauseMs <= longestPauseMs,
     contextTokens: contextTokens === 'unchanged' || isCount(contextTokens),
     lowPlanes: ['keep', 'drop'].includes(lowPlanes),
+    batchTokens: batchTokens === 'auto' || isCount(batchTokens),
+    submitMs: submitMs === 'auto' || (submitMs >= 1 && submitMs <= longestSubmitMs),
+    speculation: ['auto', 'off'].includes(speculation),
   };
   const wrong = Object.keys(parts).find((part) => parts[part] === false);
   if (wrong === undefined) return;

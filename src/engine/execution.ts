@@ -73,9 +73,20 @@ export class Execution {
   apply(plan: ExecutionPlan): void {
     if (this.#disposed) return;
     this.#plan = plan;
-    this.#parts.host.backend.setThreads?.(plan.threads);
+    this.#tune(plan);
     // What fails is noted in `refused`.
     if (!this.#parts.busy()) void this.settle(this.#phase);
+  }
+
+  /** Prompt tokens of the next step at most. */
+  batchTokens(): number {
+    const { batchTokens } = this.#plan;
+    return batchTokens === 'auto' ? Infinity : batchTokens;
+  }
+
+  /** Whether tokens may be computed on a guess. */
+  speculates(): boolean {
+    return this.#plan.speculation === 'auto';
   }
 
   /** Of the next step: what is asked for, or what comes nearest to it while planes are missing. */
@@ -113,7 +124,7 @@ export class Execution {
   }
 
   status(): ExecutionStatus {
-    const { threads, pauseMs } = this.#plan;
+    const { threads, pauseMs, batchTokens, submitMs, speculation } = this.#plan;
     const { host, state } = this.#parts;
     const { model, backend } = host;
     return {
@@ -125,6 +136,9 @@ export class Execution {
       kvType: state.options.kvType,
       contextTokens: state.capacity,
       lowPlanes: this.#lowPlanes(),
+      batchTokens,
+      submitMs,
+      speculation,
       memory: backend.memory(),
       refused: this.#refused,
       switchMs: this.#switchMs,
@@ -167,11 +181,18 @@ export class Execution {
     this.#settled = plan;
     const startedAt = performance.now();
     await this.#settleBackend(plan);
-    host.backend.setThreads?.(plan.threads);
+    this.#tune(plan);
     if (isNew || this.#settledModel !== host.model.active) this.#settleLowPlanes(plan);
     this.#settledModel = host.model.active;
     if (isNew) await this.#settleState(plan);
     this.#switchMs = performance.now() - startedAt;
+  }
+
+  /** Numbers that results do not depend on, and that a backend may change at any time. */
+  #tune({ threads, submitMs }: ExecutionPlan): void {
+    const { backend } = this.#parts.host;
+    backend.setThreads?.(threads);
+    backend.setSubmitMs?.(submitMs);
   }
 
   /** Changes to what the present phase is to be computed on, or has it loaded first. */

@@ -50,7 +50,17 @@ type Row = readonly [
   reasons: readonly string[],
 ];
 
-const full = { precision: 8, threads: 'auto', pauseMs: 0, lowPlanes: 'keep' } as const;
+const full = {
+  precision: 8,
+  threads: 'auto',
+  pauseMs: 0,
+  lowPlanes: 'keep',
+  kvType: 'unchanged',
+  backend: { prefill: 'auto', decode: 'auto' },
+} as const;
+
+/** Where one thread is left. */
+const strained = { threads: 1, batchTokens: 32, submitMs: 30, speculation: 'off' } as const;
 
 describe('the plan for a moment', () => {
   const rows: readonly Row[] = [
@@ -69,17 +79,19 @@ describe('the plan for a moment', () => {
     ['asked to save on mains', { battery: battery(9, true), saving: saving(true) }, {}, full, []],
     ['pressure fair', { pressure: pressure('fair') }, {}, full, []],
     ['pressure serious', { pressure: pressure('serious') }, {}, { ...full, threads: 2 }, ['pressure']],
-    ['pressure critical', { pressure: pressure('critical') }, {}, { ...full, threads: 1, pauseMs: 100 }, ['pressure']],
+    ['pressure critical', { pressure: pressure('critical') }, {}, { ...full, ...strained, pauseMs: 100 }, ['pressure']],
     ['slow, and no pressure is told', { speed: speed(0.5) }, {}, { ...full, threads: 2 }, ['slowdown']],
     ['very slow', { speed: speed(0.3) }, {}, { ...full, threads: 1, pauseMs: 100 }, ['slowdown']],
     ['slow, but pressure is nominal', { speed: speed(0.1), pressure: pressure('nominal') }, {}, full, []],
-    ['hidden', { page: page('hidden') }, {}, { ...full, threads: 1 }, ['hidden']],
-    ['frozen', { page: page('frozen') }, {}, { ...full, threads: 1 }, ['hidden']],
+    ['hidden', { page: page('hidden') }, {}, { ...full, ...strained }, ['hidden']],
+    ['frozen', { page: page('frozen') }, {}, { ...full, ...strained }, ['hidden']],
     ['all at once', { battery: battery(10), pressure: pressure('critical'), page: page('hidden') }, {}, { precision: 4, threads: 1, pauseMs: 100 }, ['battery-low', 'pressure', 'hidden']],
     ['memory just enough', { memory: memory(1000, 1000) }, {}, full, []],
     ['memory a byte short', { memory: memory(1001, 1000) }, {}, { precision: 4, lowPlanes: 'drop', contextTokens: 'unchanged' }, ['memory']],
-    ['memory short of more than low planes', { memory: memory(5000, 1600) }, {}, { precision: 4, lowPlanes: 'drop', contextTokens: 1096 }, ['memory', 'memory-context']],
-    ['memory short of more than a conversation', { memory: memory(9000, 1000) }, {}, { precision: 4, lowPlanes: 'drop', contextTokens: 512 }, ['memory', 'memory-refused']],
+    ['memory short of more than low planes', { memory: memory(5000, 1600) }, {}, { precision: 4, lowPlanes: 'drop', kvType: 'q8', contextTokens: 2063 }, ['memory', 'memory-kv', 'memory-context']],
+    ['memory that suffices once the conversation takes half', { memory: memory(5000, 2680) }, {}, { lowPlanes: 'drop', kvType: 'q8', contextTokens: 'unchanged' }, ['memory', 'memory-kv']],
+    ['memory a byte short of that', { memory: memory(5000, 2679) }, {}, { lowPlanes: 'drop', kvType: 'q8', contextTokens: 4094 }, ['memory', 'memory-kv', 'memory-context']],
+    ['memory short of more than a conversation', { memory: memory(9000, 1000) }, {}, { precision: 4, lowPlanes: 'drop', contextTokens: 512 }, ['memory', 'memory-kv', 'memory-refused']],
     ['saver', {}, { mode: 'saver' }, { ...full, precision: 'mixed', threads: 2 }, ['mode-saver']],
     ['saver with a low battery', { battery: battery(10) }, { mode: 'saver' }, { ...full, precision: 4, threads: 2 }, ['mode-saver', 'battery-low']],
     ['performance with everything against it', { battery: battery(3), pressure: pressure('serious'), page: page('hidden') }, { mode: 'performance' }, full, ['mode-performance', 'pressure']],
@@ -92,7 +104,7 @@ describe('the plan for a moment', () => {
     ['8 bits chosen, memory short', { memory: memory(1001, 1000) }, { precision: 8 }, { precision: 4, lowPlanes: 'drop' }, ['memory']],
     ['three threads chosen', {}, { threads: 3 }, { ...full, threads: 3 }, ['chosen-threads']],
     ['three threads chosen, pressure serious', { pressure: pressure('serious') }, { threads: 3 }, { ...full, threads: 1 }, ['chosen-threads', 'pressure']],
-    ['more threads chosen than there are, hidden', { page: page('hidden') }, { threads: 64 }, { ...full, threads: 1 }, ['chosen-threads', 'hidden']],
+    ['more threads chosen than there are, hidden', { page: page('hidden') }, { threads: 64 }, { ...full, ...strained }, ['chosen-threads', 'hidden']],
   ]; // prettier-ignore
 
   it.each(rows)('%s', (_name, signals, settings, plan, reasons) => {
@@ -350,5 +362,33 @@ describe('dwelling', () => {
     expect(device.state.plan.lowPlanes).toBe('drop');
     device.after(60_000, { memory: memory(900, 1000) });
     expect(device.state.plan).toMatchObject({ precision: 8, lowPlanes: 'keep' });
+  });
+});
+
+describe('a graphics card that was measured', () => {
+  const withCard = (gpuSpeed: number): ModelProfile => ({ ...model, gpuSpeed });
+  const onCard = { prefill: 'webgpu', decode: 'webgpu' };
+
+  it('takes over from a processor under critical pressure, and gives back after the calm', () => {
+    const device = new Device(choice(), withCard(0.5));
+    expect(device.after(0, { pressure: pressure('serious') }).plan.backend).toEqual(full.backend);
+    const decision = device.after(1, { pressure: pressure('critical') });
+    expect(decision.plan.backend).toEqual(onCard);
+    expect(codes(decision)).toEqual(['pressure', 'gpu-instead']);
+    device.after(60_000, { pressure: pressure('nominal') });
+    expect(device.after(29_999).plan.backend).toEqual(onCard);
+    expect(device.after(1).plan.backend).toEqual(full.backend);
+  });
+
+  it.each<readonly [string, Partial<PolicySettings>, ModelProfile, Partial<PolicySignals>]>([
+    ['is much slower', {}, withCard(0.49), {}],
+    ['is not there', {}, model, {}],
+    ['was not chosen', { backend: 'wasm' }, withCard(1), {}],
+    ['is asked in manual mode', { mode: 'manual' }, withCard(1), {}],
+    ['would need memory that is short', {}, withCard(1), { memory: memory(1001, 1000) }],
+  ])('does not where it %s', (_name, settings, profile, change) => {
+    const device = new Device(choice(settings), profile);
+    const { plan } = device.after(0, { pressure: pressure('critical'), ...change });
+    expect(plan.backend.decode).not.toBe('webgpu');
   });
 });

@@ -31,6 +31,9 @@ export const fullPlan: ExecutionPlan = {
   pauseMs: 0,
   contextTokens: 'unchanged',
   lowPlanes: 'keep',
+  batchTokens: 'auto',
+  submitMs: 'auto',
+  speculation: 'auto',
 };
 
 export const initialState: PolicyState = {
@@ -140,7 +143,7 @@ function strainOfSpeed({ speed }: PolicySignals, rules: PolicyRules): Observed {
 /** Parts of the plan that change together, so that every mixture of old and new can be run. */
 const parts = {
   weights: ['precision', 'lowPlanes'],
-  pace: ['threads', 'pauseMs'],
+  pace: ['threads', 'pauseMs', 'speculation', 'batchTokens', 'submitMs'],
   memory: ['contextTokens', 'kvType'],
 } as const satisfies Record<PlanField, readonly (keyof ExecutionPlan)[]>;
 
@@ -153,11 +156,18 @@ function partOf(field: PlanField, plan: ExecutionPlan): Partial<ExecutionPlan> {
 /** What a part costs, as numbers to compare one after the other; more is more energy or memory. */
 export function costOf(field: PlanField, plan: ExecutionPlan): readonly number[] {
   const { precision, lowPlanes, threads, pauseMs, contextTokens, kvType } = plan;
+  const { speculation, batchTokens, submitMs } = plan;
   switch (field) {
     case 'weights':
       return [{ 4: 0, mixed: 1, 8: 2 }[precision], lowPlanes === 'keep' ? 1 : 0];
     case 'pace':
-      return [threads === 'auto' ? Infinity : threads, -pauseMs];
+      return [
+        threads === 'auto' ? Infinity : threads,
+        -pauseMs,
+        speculation === 'auto' ? 1 : 0,
+        batchTokens === 'auto' ? Infinity : batchTokens,
+        submitMs === 'auto' ? Infinity : submitMs,
+      ];
     case 'memory':
       return [
         contextTokens === 'unchanged' ? Infinity : contextTokens,

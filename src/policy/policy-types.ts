@@ -37,6 +37,8 @@ export interface ModelProfile {
   readonly lowPlaneBytes: number;
   readonly contextTokens: number;
   readonly bytesPerPosition: number;
+  /** How fast the graphics card was with this model, relative to the processor; null where that was not measured. */
+  readonly gpuSpeed: number | null;
 }
 
 /** What the person chose. Compared by identity: another object is another choice. */
@@ -58,7 +60,9 @@ export type PolicyReason =
         | 'mode-manual'
         | 'hidden'
         | 'one-precision'
-        | 'loaded-in-4';
+        | 'loaded-in-4'
+        | 'gpu-instead'
+        | 'memory-kv';
     }
   | { readonly code: 'chosen-precision'; readonly precision: 8 | 4 }
   | { readonly code: 'chosen-threads'; readonly threads: number }

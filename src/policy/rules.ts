@@ -15,6 +15,11 @@ export interface PolicyRules {
   readonly dwellMs: number;
   /** Between two tokens under critical pressure at most: about as long as one takes. */
   readonly pauseMs: number;
+  /** Prompt tokens of a step, and milliseconds of a submission to the graphics card, under strain. */
+  readonly strainedBatch: number;
+  readonly strainedSubmitMs: number;
+  /** Speed of the graphics card, relative to the processor's, from which it takes over from a processor under critical pressure. */
+  readonly leastGpuSpeed: number;
   /** Pressure that comes up so soon after our own work began is that work. */
   readonly ownLoadMs: number;
   /** Speeds, relative to what was usual, that stand for serious and critical pressure where no browser tells it. */
@@ -34,6 +39,9 @@ export const defaultRules: PolicyRules = {
   calmMs: 30_000,
   dwellMs: 5_000,
   pauseMs: 100,
+  strainedBatch: 32,
+  strainedSubmitMs: 30,
+  leastGpuSpeed: 0.5,
   ownLoadMs: 5_000,
   slowSerious: 0.6,
   slowCritical: 0.35,

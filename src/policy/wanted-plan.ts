@@ -21,6 +21,9 @@ export interface Wanted {
 /** In saver mode, what keeping the sensitive weights at 8 bits may cost of what 4 bits save. */
 const MOST_MIXED_SHARE = 0.25;
 
+/** Of a position in 16 bits: 32 values of 8 bits and a scale of 16. */
+const EIGHT_BIT_SHARE = 34 / 64;
+
 /** Weights that one thread reads in a millisecond on an ordinary device. */
 const BYTES_A_MILLISECOND = 5e6;
 const SHORTEST_PAUSE_MS = 10;
@@ -38,11 +41,16 @@ export function wantedPlan(input: PolicyInput, state: PolicyState): Wanted {
     threads: 'auto',
     pauseMs: 0,
     contextTokens: 'unchanged',
+    kvType: 'unchanged',
     lowPlanes: 'keep',
+    batchTokens: 'auto',
+    submitMs: 'auto',
+    speculation: 'auto',
   };
   memoryRule(draft, reasons, input, state);
   precisionRules(draft, reasons, input, state);
   paceRules(draft, reasons, input, state);
+  backendRule(draft, reasons, input, state);
   return { plan: draft, reasons };
 }
 
@@ -59,19 +67,30 @@ function memoryRule(
   draft.precision = 4;
   reasons.push({ code: 'memory', ...need });
   const leastContext = Math.min(settings.rules.leastContext, profile.contextTokens);
-  const tokens = contextWithin(need, profile);
+  if (contextWithin(need, profile) >= profile.contextTokens) return;
+  // Half the bytes of a position: that is less of a loss than half the conversation.
+  draft.kvType = 'q8';
+  reasons.push({ code: 'memory-kv' });
+  const tokens = contextWithin(need, profile, EIGHT_BIT_SHARE);
   if (tokens >= profile.contextTokens) return;
   draft.contextTokens = Math.max(leastContext, tokens);
   if (tokens >= leastContext) reasons.push({ code: 'memory-context', tokens });
   else reasons.push({ code: 'memory-refused', ...need });
 }
 
-/** Positions for which the memory suffices once the low planes are gone. */
-function contextWithin({ neededBytes, budgetBytes }: MemoryNeed, profile: ModelProfile): number {
-  const { lowPlaneBytes, contextTokens, bytesPerPosition } = profile;
-  const excess = neededBytes - lowPlaneBytes - budgetBytes;
-  if (excess <= 0 || bytesPerPosition <= 0) return contextTokens;
-  return Math.floor(contextTokens - excess / bytesPerPosition);
+/**
+ * Positions for which the memory suffices once the low planes are gone.
+ * @param share what one takes of the bytes that it took
+ */
+function contextWithin(
+  { neededBytes, budgetBytes }: MemoryNeed,
+  { lowPlaneBytes, contextTokens, bytesPerPosition }: ModelProfile,
+  share = 1,
+): number {
+  const besideConversation = neededBytes - lowPlaneBytes - contextTokens * bytesPerPosition;
+  if (bytesPerPosition <= 0) return besideConversation <= budgetBytes ? contextTokens : 0;
+  const tokens = Math.floor((budgetBytes - besideConversation) / (share * bytesPerPosition));
+  return Math.min(contextTokens, tokens);
 }
 
 function precisionRules(
@@ -159,8 +178,29 @@ function paceRules(
     if (hidden) reasons.push({ code: 'hidden' });
     if (strain.level === 2 || hidden) most = 1;
     if (strain.level === 2) draft.pauseMs = pauseOf(profile, rules);
+    // What else has to be computed or drawn comes in between sooner, and no guess is computed in vain.
+    if (strain.level > 0 || hidden) draft.submitMs = rules.strainedSubmitMs;
+    if (strain.level === 2 || hidden) {
+      draft.batchTokens = rules.strainedBatch;
+      draft.speculation = 'off';
+    }
   }
   if (most < full && Number.isFinite(most)) draft.threads = most;
+}
+
+/** Where the processor is under critical pressure, a graphics card that is nearly as fast takes over. */
+function backendRule(
+  draft: Draft,
+  reasons: PolicyReason[],
+  { profile, settings: { mode, backend, rules } }: PolicyInput,
+  { strain, memoryShort }: PolicyState,
+): void {
+  const speed = profile?.gpuSpeed ?? 0;
+  // For a moment the model lies in memory twice.
+  if (backend !== 'auto' || strain.level < 2 || speed < rules.leastGpuSpeed || memoryShort) return;
+  if (mode === 'manual' || mode === 'performance') return;
+  draft.backend = { prefill: 'webgpu', decode: 'webgpu' };
+  reasons.push({ code: 'gpu-instead' });
 }
 
 /** As long as a token takes, so that the processor rests half of the time; longer for nothing. */

@@ -48,6 +48,14 @@ export function reasonText(reason: PowerReasonView): string {
       });
     case 'one-precision':
       return msg('The file of this model has one precision alone.', { id: 'why.onePrecision' });
+    case 'gpu-instead':
+      return msg('The graphics card computes, so that the processor can cool down.', {
+        id: 'why.gpuInstead',
+      });
+    case 'memory-kv':
+      return msg('What the model remembers of the conversation is kept in 8 bits instead of 16.', {
+        id: 'why.memoryKv',
+      });
     case 'loaded-in-4':
       return msg(
         'Loaded with 4 bits of each weight: with all of them the model does not fit into the memory here.',
@@ -162,6 +170,37 @@ export function changeTexts(from: PowerPlanView, to: PowerPlanView, most: number
     const pause = msg('Pause after each token', { id: 'power.pause' });
     texts.push(
       `${pause} ${arrow(formatMilliseconds(from.pauseMs), formatMilliseconds(to.pauseMs))}`,
+    );
+  }
+  const [before, after] = [from.backend.decode, to.backend.decode];
+  if (before !== after) {
+    texts.push(
+      {
+        auto: msg('Computed again where it was loaded', { id: 'power.backendAuto' }),
+        wasm: msg('Computed by the processor', { id: 'power.backendWasm' }),
+        webgpu: msg('Computed by the graphics card', { id: 'power.backendWebgpu' }),
+      }[after],
+    );
+  }
+  if (from.kvType !== to.kvType) {
+    texts.push(
+      to.kvType === 'q8'
+        ? msg('Conversation kept in 8 bits', { id: 'power.kvSmall' })
+        : msg('Conversation kept in 16 bits again', { id: 'power.kvWhole' }),
+    );
+  }
+  if (from.speculation !== to.speculation) {
+    texts.push(
+      to.speculation === 'off'
+        ? msg('No words computed ahead', { id: 'power.speculationOff' })
+        : msg('Words computed ahead again', { id: 'power.speculationOn' }),
+    );
+  }
+  if (from.batchTokens !== to.batchTokens) {
+    texts.push(
+      to.batchTokens === 'auto'
+        ? msg('Whole steps of reading again', { id: 'power.batchWhole' })
+        : msg(str`Reads ${formatNumber(to.batchTokens)} tokens a step`, { id: 'power.batch' }),
     );
   }
   if (from.lowPlanes !== to.lowPlanes) {

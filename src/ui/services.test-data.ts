@@ -137,6 +137,11 @@ export const fullPower: PowerView = {
     pauseMs: 0,
     contextTokens: 'unchanged',
     lowPlanes: 'keep',
+    kvType: 'unchanged',
+    backend: { decode: 'auto' },
+    batchTokens: 'auto',
+    submitMs: 'auto',
+    speculation: 'auto',
   },
   reasons: [],
   signals: {

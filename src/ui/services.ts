@@ -556,6 +556,11 @@ export interface PowerPlanView {
   readonly pauseMs: number;
   readonly contextTokens: 'unchanged' | number;
   readonly lowPlanes: 'keep' | 'drop';
+  readonly kvType: 'unchanged' | 'f16' | 'q8';
+  readonly backend: { readonly decode: 'auto' | 'wasm' | 'webgpu' };
+  readonly batchTokens: 'auto' | number;
+  readonly submitMs: 'auto' | number;
+  readonly speculation: 'auto' | 'off';
 }
 
 /** Why; each has a translated sentence that its numbers are put into. */
@@ -567,7 +572,9 @@ export type PowerReasonView =
         | 'mode-manual'
         | 'hidden'
         | 'one-precision'
-        | 'loaded-in-4';
+        | 'loaded-in-4'
+        | 'gpu-instead'
+        | 'memory-kv';
     }
   | { readonly code: 'chosen-precision'; readonly precision: 8 | 4 }
   | { readonly code: 'chosen-threads'; readonly threads: number }

@@ -26,6 +26,8 @@ export interface LaunchOptions {
   readonly pressure?: boolean;
   /** Without service workers every file comes from the server, as at a first visit. */
   readonly serviceWorkers?: 'allow' | 'block';
+  /** Beside the variables of this process. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Further command line switches. */
   readonly args?: readonly string[];
 }
@@ -74,6 +76,7 @@ export async function launchBrowser(options: LaunchOptions = {}): Promise<TestBr
       ...(options.pressure === true ? [] : ['--disable-blink-features=ComputePressure']),
       ...(options.args ?? []),
     ],
+    env: { ...process.env, ...options.environment },
     viewport: options.viewport ?? { width: 1280, height: 800 },
     colorScheme: options.colorScheme ?? 'light',
     locale: options.locale ?? 'en-US',

@@ -2,8 +2,9 @@
  * A running answer on a device whose battery, pressure and page change under it: precision and threads
  * follow between two tokens, the conversation is kept, nothing is read from the store again.
  *
- * The battery is an object with the event shapes of the Battery Status API, put in before the page's
- * scripts run; pressure comes from Chromium's own Compute Pressure, by its protocol for tests.
+ * Chromium reads its battery from a UPower that the test plays (`fake-upower.ts`); where that is not
+ * installed, an object with the event shapes of the Battery Status API is put in before the page's
+ * scripts run. Pressure comes from Chromium's own Compute Pressure, by its protocol for tests.
  */
 import type { CDPSession, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest';
@@ -11,6 +12,7 @@ import type { ExecutionStatus } from '../../src/engine/execution-plan.ts';
 import type { StepReport } from '../../src/engine/models/language-model.ts';
 import { startModelServer, type ModelServer } from '../fixtures/model-server.ts';
 import { syntheticLlama } from '../fixtures/synthetic-llama.ts';
+import { startFakeUPower, type FakeUPower } from './fake-upower.ts';
 import { launchBrowser, type PageLog, type TestBrowser } from './browser-harness.ts';
 import { modelShape } from './page-api-harness.ts';
 
@@ -27,6 +29,9 @@ const shape = {
   contextLength: 16_384,
 };
 
+/** Discharging, between the limit and where it is left behind. */
+const firstLevel = 0.21;
+
 interface Battery {
   level: number;
   charging: boolean;
@@ -34,6 +39,7 @@ interface Battery {
 
 /** What a test leaves in the page. */
 interface Planted {
+  /** Plays the battery where the browser has none of the test's. */
   battery: Battery & EventTarget;
   /** Tokens of the answer so far. */
   written: number;
@@ -49,6 +55,7 @@ declare global {
 
 describe('the policy in Chromium', () => {
   let server: ModelServer;
+  let upower: FakeUPower | null = null;
   let browser: TestBrowser;
   let page: Page;
   let log: PageLog;
@@ -57,8 +64,15 @@ describe('the policy in Chromium', () => {
   beforeAll(async () => {
     server = await startModelServer();
     server.serve('/one.gguf', { bytes: syntheticLlama(shape) });
-    browser = await launchBrowser({ pressure: true });
-    await browser.context.addInitScript(() => {
+    upower = await startFakeUPower(firstLevel);
+    if (upower === null) console.warn('No python3-dbusmock: an object plays the battery.');
+    browser = await launchBrowser({
+      pressure: true,
+      environment: upower?.environment ?? {},
+      // Else the browser counts memory after its next garbage collection, which may take a minute.
+      args: ['--enable-blink-features=ForceEagerMeasureMemory'],
+    });
+    await browser.context.addInitScript((isReal) => {
       class FakeBattery extends EventTarget {
         level = 0.21;
         charging = false;
@@ -72,12 +86,14 @@ describe('the policy in Chromium', () => {
         ended: Promise.resolve(''),
       };
       const getBattery = (): Promise<EventTarget> => Promise.resolve(globalThis.planted.battery);
-      Object.defineProperty(navigator, 'getBattery', { value: getBattery });
+      // A budget that a worker of a test can fill.
+      Object.defineProperty(navigator, 'deviceMemory', { value: 1 });
+      if (!isReal) Object.defineProperty(navigator, 'getBattery', { value: getBattery });
       localStorage.setItem(
         'hermit.settings',
         JSON.stringify({ calmSeconds: 5, contextLength: 16_384, maxAnswerTokens: 40 }),
       );
-    });
+    }, upower !== null);
     ({ page, log } = await browser.openPage(inject('baseUrl')));
     control = await browser.context.newCDPSession(page);
     await control.send('Emulation.setPressureSourceOverrideEnabled', {
@@ -94,6 +110,7 @@ describe('the policy in Chromium', () => {
   afterAll(async () => {
     await browser.close();
     await server.close();
+    upower?.close();
   });
 
   afterEach(() =>
@@ -112,14 +129,16 @@ describe('the policy in Chromium', () => {
     await vi.waitFor(async () => expect(await told()).toBe(state), { timeout: 20_000 });
   };
 
-  const charge = (now: Battery, event: 'levelchange' | 'chargingchange'): Promise<void> =>
-    page.evaluate(
+  const charge = async (now: Battery, event: 'levelchange' | 'chargingchange'): Promise<void> => {
+    if (upower !== null) return upower.charge(now.level, now.charging);
+    await page.evaluate(
       ([battery, type]) => {
         Object.assign(planted.battery, battery);
         planted.battery.dispatchEvent(new Event(type));
       },
       [now, event] as const,
     );
+  };
 
   const execution = async (): Promise<ExecutionStatus> => {
     const status = await page.evaluate(() => hermit.policy.execution());
@@ -182,6 +201,8 @@ describe('the policy in Chromium', () => {
     await page.evaluate(() => hermit.models.load('one', { threads: 2 }));
     await beginAnswer();
     const full = await stepWith({ precision: 8, threads: 2 });
+    const { signals } = await page.evaluate(() => hermit.device.report());
+    expect(signals.battery).toMatchObject({ value: { level: firstLevel, charging: false } });
     expect(await reasons()).toEqual(['chosen-threads']);
 
     await charge({ level: 0.19, charging: false }, 'levelchange');
@@ -250,6 +271,36 @@ describe('the policy in Chromium', () => {
     expect(await reasons()).toContain('hidden');
     await see('visible');
     await stepWith({ threads: 2 });
+  });
+
+  it('gives up the low digits when workers fill the memory, and reads them again afterwards', async () => {
+    await page.evaluate(() => hermit.models.load('one', { threads: 2 }));
+    const { lowPlanes: whole, memory: wholeMemory } = await execution();
+    expect(whole.state).toBe('kept');
+    const worker = page.workers().find((each) => each.url().includes('store.worker'));
+    const hold = (bytes: number): Promise<void> | undefined =>
+      worker?.evaluate((size) => {
+        (globalThis as { held?: ArrayBuffer }).held = new ArrayBuffer(size);
+      }, bytes);
+    await hold(600e6);
+    await beginAnswer();
+    await stepWith({ precision: 4 });
+    expect(await reasons()).toContain('memory');
+    const { lowPlanes, memory } = await execution();
+    expect(lowPlanes).toEqual({ state: 'dropped', bytes: 0, droppedBytes: whole.bytes });
+    expect(memory.weightBytes).toBe(wholeMemory.weightBytes - whole.bytes);
+
+    await hold(0);
+    // The browser counts again when an answer ends.
+    await page.evaluate(async () => {
+      planted.stop();
+      await planted.ended;
+    });
+    await beginAnswer();
+    const back = await stepWith({ precision: 8 });
+    expect(back.lowPlanes).toEqual(whole);
+    expect(back.counters.storeBytes).toBeGreaterThan(0);
+    expect(back.memory.weightBytes).toBe(wholeMemory.weightBytes);
   });
 
   it('says in the chat what was held back and why', async () => {

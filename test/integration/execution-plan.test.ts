@@ -246,6 +246,47 @@ describe('an answer under changes', () => {
   });
 });
 
+describe('the steps of a request', () => {
+  it('are of as many prompt tokens as the plan says, and the answer is the same', async () => {
+    const engine = await load();
+    const expected = await write(engine);
+    engine.applyPlan({ ...fullPlan, batchTokens: 2 });
+    const done: number[] = [];
+    const request = {
+      prompt: { kind: 'tokens', tokens: [...prompt].reverse() },
+      sampling: greedySampling,
+      maxTokens: 1,
+      stop: [],
+    } as const;
+    for await (const event of engine.generate(request, new AbortController().signal)) {
+      if (event.type === 'prefill') done.push(event.done);
+    }
+    expect(done).toEqual([0, 2, 4, 5]);
+    expect(engine.execution()).toMatchObject({ batchTokens: 2 });
+    expect((await write(engine)).tokens).toEqual(expected.tokens);
+  });
+
+  it('compute nothing on a guess where the plan says so', async () => {
+    const engine = await load();
+    const tokens = [1, ...Array.from({ length: 60 }, (_, i) => 300 + (i % 3))];
+    const guessed = async (): Promise<number> => {
+      const request = {
+        prompt: { kind: 'tokens', tokens },
+        sampling: greedySampling,
+        maxTokens: 60,
+        stop: [],
+      } as const;
+      for await (const event of engine.generate(request, new AbortController().signal)) {
+        if (event.type === 'done') return event.stats.guessedTokens;
+      }
+      return NaN;
+    };
+    engine.applyPlan({ ...fullPlan, speculation: 'off' });
+    expect(await guessed()).toBe(0);
+    expect(engine.execution().speculation).toBe('off');
+  });
+});
+
 describe('the memory of a conversation', () => {
   it('is converted between two tokens: f16 to 8 bits and back, and nothing is read again', async () => {
     const course = new Map<number, ExecutionPlan>([

@@ -25,8 +25,13 @@ export function profileOf(
     tokenBytes: { 8: eight, 4: four, mixed },
     lowPlaneBytes: Math.round(((eight - four) * parameters) / Math.max(1, activeParameters)),
     contextTokens: model.contextLength,
+    gpuSpeed: gpuSpeedOf(model),
     bytesPerPosition: model.cacheBytes / Math.max(1, model.contextLength),
   };
+}
+
+function gpuSpeedOf({ choice: { measurement } }: LoadedModel): number | null {
+  return measurement === null ? null : measurement.webgpu.decode / measurement.wasm.decode;
 }
 
 function estimate({ info }: LoadedModel): ExecutionStatus['weightBytesOfToken'] {

@@ -6,6 +6,7 @@ import {
   scriptedRuntime,
 } from '../../../test/fixtures/scripted-engine.ts';
 import { ObservableValue } from '../../common/observable.ts';
+import { known, missing, type Signal } from '../../platform/signals/signal.ts';
 import type { DeviceSignals } from '../../platform/signals/device-signals.ts';
 import { StoredSettings } from '../settings.ts';
 import { PolicyController, type PolicyClock } from './policy-controller.ts';
@@ -43,6 +44,7 @@ let settings: StoredSettings;
 let clock: TestClock;
 let controller: PolicyController;
 let besideBytes = 0;
+let workers: Signal<number>;
 
 beforeEach(() => {
   engine = new ScriptedEngine();
@@ -56,12 +58,14 @@ beforeEach(() => {
   settings = new StoredSettings(null);
   clock = new TestClock();
   besideBytes = 0;
+  workers = missing('workers', 'not-supported');
   controller = new PolicyController({
     device,
     runtime: scripted.runtime,
     settings: settings.settings,
     budgetBytes: 1000,
     besideBytes: () => besideBytes,
+    measureWorkers: () => Promise.resolve(workers),
     fullThreads: 4,
     cores: 4,
     wattHours: 50,
@@ -170,6 +174,34 @@ describe('the controller of the policy', () => {
       neededBytes: 1001,
       budgetBytes: 1000,
     });
+  });
+
+  it('follows what the browser counts of the workers, whenever an answer begins or ends', async () => {
+    await scripted.runtime.load('a', options);
+    const answer = async (): Promise<void> => {
+      const script = engine.nextAnswer();
+      script.write('One');
+      script.end();
+      for await (const _ of scripted.runtime.generate({
+        prompt: { kind: 'tokens', tokens: [1] },
+        sampling: { temperature: 0, topK: 0, topP: 1, minP: 0, seed: 1 },
+        maxTokens: 10,
+        stop: [],
+      }));
+      await settled();
+    };
+    workers = known(900, 'workers');
+    await answer();
+    // Less than what the model planned: it takes its memory as it needs it.
+    expect(controller.signals.memory).toMatchObject({ value: { neededBytes: 1000 } });
+    workers = known(1200, 'workers');
+    await answer();
+    expect(controller.signals.memory).toMatchObject({ value: { neededBytes: 1200 } });
+    expect(controller.plan).toMatchObject({ precision: 4, lowPlanes: 'drop' });
+    workers = known(700, 'workers');
+    clock.go(10_000);
+    await answer();
+    expect(controller.plan).toMatchObject({ lowPlanes: 'drop' });
   });
 
   it('refuses with the numbers when memory is too short for a conversation', async () => {

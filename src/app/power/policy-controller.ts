@@ -11,7 +11,8 @@ import type { EngineEvent, LoadedModel } from '../../engine/engine.ts';
 import type { ExecutionPlan } from '../../engine/execution-plan.ts';
 import type { StepProfile } from '../../engine/step-profile.ts';
 import type { DeviceSignals } from '../../platform/signals/device-signals.ts';
-import { known, missing } from '../../platform/signals/signal.ts';
+import { known, missing, type Signal } from '../../platform/signals/signal.ts';
+import { workerSource } from '../../platform/signals/worker-memory.ts';
 import { decide, fullPlan, initialState } from '../../policy/decide.ts';
 import type {
   Decision,
@@ -57,6 +58,8 @@ export interface PolicyControllerOptions {
   readonly budgetBytes: number;
   /** Memory of models beside the one that answers. */
   readonly besideBytes: () => number;
+  /** What the browser counts of our workers; absent where it is not to be asked. */
+  readonly measureWorkers?: () => Promise<Signal<number>>;
   /** Threads that compute when nothing holds them back. */
   readonly fullThreads: number;
   readonly cores: number;
@@ -64,6 +67,8 @@ export interface PolicyControllerOptions {
   readonly wattHours: number;
   readonly clock?: PolicyClock;
 }
+
+const modelSource = 'memory of loaded models';
 
 /** A policy's timer never waits longer: time may have stood still while the device slept. */
 const LONGEST_SLEEP_MS = 60_000;
@@ -89,6 +94,9 @@ export class PolicyController implements Omit<PowerService, 'speedsFile'> {
   #position = 0;
   #lastTokenAt: number | null = null;
   #lastLoad: OwnLoad = noLoad;
+  /** Of workers beyond what their models took when they were loaded. */
+  #overhead: Signal<number> = missing(workerSource, 'waiting');
+  #measuring = false;
 
   constructor(options: PolicyControllerOptions) {
     this.#options = options;
@@ -116,6 +124,7 @@ export class PolicyController implements Omit<PowerService, 'speedsFile'> {
     });
     runtime.busy.subscribe((busy) => {
       this.#meter.working(busy, this.#clock.now());
+      void this.#measureWorkers();
       this.refresh();
     });
     this.#onModel();
@@ -257,6 +266,7 @@ export class PolicyController implements Omit<PowerService, 'speedsFile'> {
           precision: reduced ? settings.value.precision : precision,
           threads: threads ?? settings.value.threads,
         };
+        this.#overhead = missing(workerSource, 'waiting');
         this.#speed.forget();
         this.#forgetSpeed();
         void this.#measure(model);
@@ -297,11 +307,37 @@ export class PolicyController implements Omit<PowerService, 'speedsFile'> {
     this.refresh();
   }
 
+  /**
+   * What our workers hold beyond their models: buffers, messages, what another part of Hermit does. Asked
+   * when answers begin and end; the browser answers after its next garbage collection.
+   */
+  async #measureWorkers(): Promise<void> {
+    const { measureWorkers, besideBytes } = this.#options;
+    const model = this.#model;
+    if (measureWorkers === undefined || model === null || this.#measuring) return;
+    this.#measuring = true;
+    const signal = await measureWorkers();
+    this.#measuring = false;
+    // Of another model than the one there is now it says nothing.
+    if (this.#model !== model) return;
+    const loaded = model.memoryBytes + besideBytes();
+    this.#overhead =
+      signal.kind === 'known' ? { ...signal, value: Math.max(0, signal.value - loaded) } : signal;
+    this.refresh();
+  }
+
+  /** What was planned when models were loaded is known at once; what the workers hold more, later. */
   #memory(): PolicySignals['memory'] {
-    const source = 'memory of loaded models';
-    if (this.#model === null) return missing(source, 'waiting');
-    const neededBytes = this.#model.memoryBytes + this.#options.besideBytes();
-    return known({ neededBytes, budgetBytes: this.#options.budgetBytes }, source, 'measured');
+    if (this.#model === null) return missing(modelSource, 'waiting');
+    const { besideBytes, budgetBytes } = this.#options;
+    const loaded = this.#model.memoryBytes + besideBytes();
+    const overhead = this.#overhead;
+    if (overhead.kind === 'missing') {
+      return known({ neededBytes: loaded, budgetBytes }, modelSource, 'measured');
+    }
+    const neededBytes = loaded + overhead.value;
+    const source = `${modelSource}, ${workerSource}`;
+    return known({ neededBytes, budgetBytes }, source, 'measured', overhead.at);
   }
 
   #decideNow(): Decision {

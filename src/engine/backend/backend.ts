@@ -334,5 +334,7 @@ export interface Backend {
    * best. Results do not depend on it.
    */
   setThreads?(threads: ThreadChoice): void;
+  /** How long one submission to a graphics card is to take at most; `auto`: what is usual. */
+  setSubmitMs?(milliseconds: 'auto' | number): void;
   dispose(): void;
 }

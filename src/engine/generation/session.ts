@@ -37,6 +37,10 @@ export interface SessionOptions {
   readonly state: ModelState;
   /** Asked before every step, so that it may change between two tokens. */
   readonly precision: () => Precision;
+  /** Prompt tokens of the next step at most; asked before each. */
+  readonly batchTokens?: () => number;
+  /** Whether tokens may be computed on a guess; asked before each. */
+  readonly speculates?: () => boolean;
   /** Awaited before every step: what is to be changed between two tokens is changed here. */
   readonly beforeStep?: (phase: StepPhase) => Promise<void>;
   /** Awaited after each token of an answer, before the next one is computed. */
@@ -130,6 +134,8 @@ export class Session {
   readonly #betweenTokens: (signal: AbortSignal | undefined) => Promise<void>;
   readonly #onStep: (report: StepReport, phase: StepPhase) => void;
   readonly #givenSlice: number | undefined;
+  readonly #batchTokens: () => number;
+  readonly #speculates: () => boolean;
   readonly #now: Clock;
   readonly #tokens: number[] = [];
   readonly #speculation = new Speculation();
@@ -145,6 +151,8 @@ export class Session {
     this.#beforeStep = options.beforeStep ?? (() => Promise.resolve());
     this.#betweenTokens = options.betweenTokens ?? (() => yieldToEventLoop());
     this.#onStep = options.onStep ?? (() => undefined);
+    this.#batchTokens = options.batchTokens ?? (() => Infinity);
+    this.#speculates = options.speculates ?? (() => true);
     this.#now = options.now ?? (() => performance.now());
     this.#givenSlice = options.sliceTokens;
     this.#state.truncate(0);
@@ -372,7 +380,7 @@ export class Session {
       const { token } = steps.at(-1) as WriterStep;
       lookup?.push(token);
       const guesses = lookup === null ? [] : this.#guesses(lookup);
-      const count = this.#speculation.choose(guesses.length);
+      const count = this.#speculates() ? this.#speculation.choose(guesses.length) : 0;
       const ahead = guesses.slice(0, count);
       steps = await stats.decode(count, () =>
         this.#decode(writer, [token, ...ahead], signal, stats),
@@ -464,7 +472,7 @@ export class Session {
    */
   #sliceEnd(total: number): number {
     const start = this.#tokens.length;
-    const end = Math.min(start + this.#sliceTokens, total);
+    const end = Math.min(start + Math.min(this.#sliceTokens, this.#batchTokens()), total);
     if (this.#state.cuttable) return end;
     if (start === total - 1) this.#state.remember();
     return end === total && start < total - 1 ? total - 1 : end;

@@ -17,14 +17,14 @@ export interface MeasuringPerformance {
   measureUserAgentSpecificMemory?(): Promise<MemoryMeasurement>;
 }
 
-const source = 'measureUserAgentSpecificMemory';
+export const workerSource = 'measureUserAgentSpecificMemory';
 
 /** Bytes of all workers of this page; what the browser cannot attribute to the page alone counts too. */
 export async function measureWorkerMemory(
   clock: MeasuringPerformance = performance as MeasuringPerformance,
 ): Promise<Signal<number>> {
   if (typeof clock.measureUserAgentSpecificMemory !== 'function') {
-    return missing(source, 'not-supported');
+    return missing(workerSource, 'not-supported');
   }
   try {
     const { breakdown } = await clock.measureUserAgentSpecificMemory();
@@ -32,8 +32,8 @@ export async function measureWorkerMemory(
       attribution.some(({ scope }) => scope.includes('Worker')),
     );
     const bytes = ofWorkers.reduce((sum, part) => sum + part.bytes, 0);
-    return known(bytes, source, 'reported');
+    return known(bytes, workerSource, 'reported');
   } catch (error) {
-    return missing(source, refusalOf(error));
+    return missing(workerSource, refusalOf(error));
   }
 }

@@ -36,6 +36,17 @@ export const templates: TemplateMap = {
     '本机测得的速度和设备类型，不含其他内容。如果您希望 Hermit 了解同类设备的表现，可以把此文件转交给我们。',
   'notice.fourBits':
     '内存不足以容纳此模型的全部位数，因此每个权重只加载了 4 位。回答的精确度会略有下降。',
+  'why.gpuInstead': '改由显卡计算，让处理器降温。',
+  'why.memoryKv': '模型对对话的记忆以 8 位而非 16 位保存。',
+  'power.backendAuto': '恢复到加载时所用的设备计算',
+  'power.backendWasm': '由处理器计算',
+  'power.backendWebgpu': '由显卡计算',
+  'power.kvSmall': '对话记忆以 8 位保存',
+  'power.kvWhole': '对话记忆恢复为 16 位',
+  'power.speculationOff': '不再提前计算词语',
+  'power.speculationOn': '恢复提前计算词语',
+  'power.batchWhole': '恢复完整的阅读步长',
+  'power.batch': str`每步阅读 ${0} 个词元`,
   'why.loadedIn4': '以每个权重 4 位加载：全部位数超出此处的内存。',
 
   // 嵌入其他网页

@@ -9,13 +9,7 @@ import { splitPositions } from './dispatch.ts';
 import type { GpuCache } from './gpu-cache.ts';
 import type { GpuExecutable } from './gpu-executable.ts';
 import type { GpuProfile } from './gpu-profile.ts';
-import {
-  LONGEST_DISPATCH_MS,
-  SLICE_MS,
-  SUBMIT_MS,
-  unitsOf,
-  type SubmitPacer,
-} from './submit-pacer.ts';
+import { LONGEST_DISPATCH_MS, SLICE_MS, unitsOf, type SubmitPacer } from './submit-pacer.ts';
 import type { TopSearch } from './top-candidates.ts';
 
 /** Fewer tokens than this waste most of a tile, whatever the time. */
@@ -152,7 +146,7 @@ class BoundedWork {
   /** @param own how the dispatch's own pass is begun; null where it needs none */
   passFor(units: number, own: GPUComputePassDescriptor | null): GPUComputePassEncoder {
     const waiting = this.units - this.#submitted;
-    const isFull = waiting > 0 && this.#pacer.estimate(waiting + units) > SUBMIT_MS;
+    const isFull = waiting > 0 && this.#pacer.estimate(waiting + units) > this.#pacer.submitMs;
     this.units += units;
     if (!isFull && own === null) return this.pass;
     this.pass.end();

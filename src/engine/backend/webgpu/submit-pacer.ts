@@ -7,7 +7,7 @@
  */
 import type { Cost } from './cost.ts';
 
-/** A submission is closed once it is estimated to take this long. */
+/** `SubmitPacer.submitMs` unless a plan says otherwise. */
 export const SUBMIT_MS = 100;
 /** No dispatch is to take longer: a slice of the prompt is chosen by it. */
 export const LONGEST_DISPATCH_MS = 200;
@@ -30,6 +30,8 @@ export function unitsOf({ bytesRead, bytesWritten, multiplyAdds }: Cost): number
 }
 
 export class SubmitPacer {
+  /** A submission is closed once it is estimated to take this long. */
+  submitMs = SUBMIT_MS;
   #msPerUnit = FIRST_MS_PER_UNIT;
   #isMeasured = false;
 

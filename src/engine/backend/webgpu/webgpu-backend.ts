@@ -42,7 +42,7 @@ import { Pipelines } from './pipelines.ts';
 import { PlaneTranscoder } from './plane-transcoder.ts';
 import { StepEncoder, type StepExtras } from './step-encoder.ts';
 import { StepsAhead } from './steps-ahead.ts';
-import { SubmitPacer } from './submit-pacer.ts';
+import { SUBMIT_MS, SubmitPacer } from './submit-pacer.ts';
 import { KEPT_CANDIDATES, TopCandidates } from './top-candidates.ts';
 
 /** Bytes handed to the queue before an upload waits for the device to catch up. */
@@ -87,6 +87,10 @@ export class WebGpuBackend implements Backend {
     device.onuncapturederror = ({ error }) => {
       this.#fail(error.message);
     };
+  }
+
+  setSubmitMs(milliseconds: 'auto' | number): void {
+    this.#pacer.submitMs = milliseconds === 'auto' ? SUBMIT_MS : milliseconds;
   }
 
   supports(op: Op): boolean {
