@@ -280,12 +280,13 @@ export async function createApplication(
       (error: unknown) => toAppError(error),
     ),
   ]);
-  // Another context needs another state, and another backend other weights: the model is loaded again
-  // before the next answer. Precision and threads are the policy's business and need no load.
+  // Another context needs another state, and which backend is faster is measured by loading: then the
+  // model is loaded again before the next answer. All else is the policy's business and needs no load.
   let { contextLength, backend } = settings.settings.value;
   let reloadNeeded = false;
   settings.settings.subscribe((now) => {
-    if (now.contextLength !== contextLength || now.backend !== backend) reloadNeeded = true;
+    const measures = now.backend !== backend && now.backend === 'auto';
+    if (now.contextLength !== contextLength || measures) reloadNeeded = true;
     if (now.contextLength !== contextLength) models.refreshFits();
     ({ contextLength, backend } = now);
   });

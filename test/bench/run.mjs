@@ -3,8 +3,9 @@
  * Markdown table (or JSON). Ratios compare candidates of one run; absolute numbers belong to the
  * machine they were measured on. `--storage` measures downloading and loading instead, see
  * `run-storage.mjs`; `--models` whole models, see `run-model.mjs`; `--peers` Hermit beside other engines, see
- * `run-peers.mjs`; `--conversation` waiting in a long chat, see `run-conversation.mjs`; `--quantise`
- * the memory of the quantiser, see `run-quantise.mjs`; `--grammar` bounding an answer by a JSON schema.
+ * `run-peers.mjs`; `--conversation` waiting in a long chat, see `run-conversation.mjs`; `--precision`
+ * what precision costs and saves, see `run-precision.mjs`; `--quantise` the memory of the quantiser,
+ * see `run-quantise.mjs`; `--grammar` bounding an answer by a JSON schema.
  */
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
@@ -17,6 +18,7 @@ import { runConversation } from './run-conversation.mjs';
 import { runModels } from './run-model.mjs';
 import { runGpu } from './run-gpu.mjs';
 import { runPeers } from './run-peers.mjs';
+import { runPrecision } from './run-precision.mjs';
 import { runQuantise } from './run-quantise.mjs';
 import { runStorage } from './run-storage.mjs';
 
@@ -128,6 +130,7 @@ async function runGrammar() {
 if (process.argv.includes('--storage')) await runStorage();
 else if (process.argv.includes('--gpu')) await runGpu();
 else if (process.argv.includes('--grammar')) await runGrammar();
+else if (process.argv.includes('--precision')) runPrecision();
 else if (process.argv.includes('--peers')) await runPeers();
 else if (process.argv.includes('--models')) await runModels();
 else if (process.argv.includes('--quantise')) await runQuantise();

@@ -265,26 +265,6 @@ describe('the steps of a request', () => {
     expect(engine.execution()).toMatchObject({ batchTokens: 2 });
     expect((await write(engine)).tokens).toEqual(expected.tokens);
   });
-
-  it('compute nothing on a guess where the plan says so', async () => {
-    const engine = await load();
-    const tokens = [1, ...Array.from({ length: 60 }, (_, i) => 300 + (i % 3))];
-    const guessed = async (): Promise<number> => {
-      const request = {
-        prompt: { kind: 'tokens', tokens },
-        sampling: greedySampling,
-        maxTokens: 60,
-        stop: [],
-      } as const;
-      for await (const event of engine.generate(request, new AbortController().signal)) {
-        if (event.type === 'done') return event.stats.guessedTokens;
-      }
-      return NaN;
-    };
-    engine.applyPlan({ ...fullPlan, speculation: 'off' });
-    expect(await guessed()).toBe(0);
-    expect(engine.execution().speculation).toBe('off');
-  });
 });
 
 describe('the memory of a conversation', () => {

@@ -10,9 +10,10 @@ import { readGguf } from '../../src/engine/formats/gguf/reader.ts';
 import type { LanguageModel } from '../../src/engine/models/language-model.ts';
 import { createTokenizer } from '../../src/engine/tokenizer/create-tokenizer.ts';
 import { loadModel } from '../../src/engine/weights/weight-loader.ts';
+import { NodeThreads } from '../fixtures/node-kernel-thread.ts';
 import { sharedModelPath, sharedModels } from '../fixtures/shared-models.ts';
 import { syntheticLlama } from '../fixtures/synthetic-llama.ts';
-import { createWasmBackend } from '../fixtures/wasm-backend.ts';
+import { createThreadedWasmBackend, createWasmBackend } from '../fixtures/wasm-backend.ts';
 import { precisionTable, type Quality, type Speed } from './precision-table.ts';
 
 const precisions = [8, 'mixed', 4] as const;
@@ -159,6 +160,34 @@ describe('precision', () => {
   });
 });
 
+/** How much longer the first step of another number of threads takes than the next; median. */
+async function measureThreadSwitch(bytes: Uint8Array<ArrayBuffer>): Promise<number> {
+  const threads = new NodeThreads();
+  const backend = await createThreadedWasmBackend({ most: 2, spawn: threads.spawn });
+  const source = new BufferByteSource(bytes);
+  const file = await readGguf(source);
+  const model = await loadModel({ source, file, backend, precision: 8, kvType: 'f16' });
+  const state = model.createState({ capacity: 512, kvType: 'f16' });
+  const switches: number[] = [];
+  for (let round = 0; round < 16; round++) {
+    backend.setThreads(1 + (round % 2));
+    const took: number[] = [];
+    for (let step = 0; step < 4; step++) {
+      const start = performance.now();
+      await model.forward(Int32Array.of(400 + step), state, { want: 'last', precision: 8 });
+      took.push(performance.now() - start);
+    }
+    const usual = took.slice(1).sort((a, b) => a - b)[1] ?? NaN;
+    if (round > 1) switches.push((took[0] ?? NaN) - usual);
+  }
+  backend.dispose();
+  return medianOf(switches);
+}
+
+function medianOf(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
+}
+
 /** Milliseconds a token of a model of the shape of SmolLM2-135M, median of rounds in turn. */
 async function measureSpeeds(): Promise<ReadonlyMap<Precision, Speed>> {
   const bytes = syntheticLlama({
@@ -201,8 +230,6 @@ async function measureSpeeds(): Promise<ReadonlyMap<Precision, Speed>> {
       if (round > 0) times.get(precision)?.push(usual);
     }
   }
-  const median = (values: readonly number[]): number =>
-    [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
   const bytesOfToken = new Map(precisions.map((one) => [one, model.weightBytesOfToken(one)]));
   const memory = new Map<Precision, number>([[8, backend.memory().weightBytes]]);
   for (const precision of ['mixed', 4] as const) {
@@ -210,6 +237,7 @@ async function measureSpeeds(): Promise<ReadonlyMap<Precision, Speed>> {
     memory.set(precision, backend.memory().weightBytes);
   }
   backend.dispose();
+  const threadsMs = await measureThreadSwitch(bytes);
   const eight = times.get(8) ?? [];
   return new Map(
     precisions.map((precision) => {
@@ -217,11 +245,12 @@ async function measureSpeeds(): Promise<ReadonlyMap<Precision, Speed>> {
       return [
         precision,
         {
-          tokensPerSecond: 1000 / median(own),
-          timesEight: median(own.map((time, round) => (eight[round] ?? NaN) / time)),
+          tokensPerSecond: 1000 / medianOf(own),
+          timesEight: medianOf(own.map((time, round) => (eight[round] ?? NaN) / time)),
           bytes: bytesOfToken.get(precision) ?? NaN,
           memory: memory.get(precision) ?? NaN,
-          switchMs: median(switches),
+          switchMs: medianOf(switches),
+          threadsMs,
         },
       ];
     }),

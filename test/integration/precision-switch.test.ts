@@ -102,6 +102,9 @@ describe('a plan of execution', () => {
       { pauseMs: -1 },
       { pauseMs: NaN },
       { contextTokens: 0 },
+      { batchTokens: 0 },
+      { submitMs: 5000 },
+      { speculation: 'on' as 'auto' },
       { precision: 5 as 4 },
       { backend: { prefill: 'auto', decode: 'cpu' as 'wasm' } },
     ] as const;

@@ -20,7 +20,9 @@ export interface Speed {
   readonly bytes: number;
   /** Weights in memory when all low planes that this precision does not read are given up. */
   readonly memory: number;
+  /** How much longer a step takes that changes precision, and one that changes threads; medians. */
   readonly switchMs: number;
+  readonly threadsMs: number;
 }
 
 const names = new Map<Precision, string>([
@@ -65,10 +67,10 @@ export function precisionTable(
       megabytes(own?.memory),
     ]);
   });
-  const switchMs = speeds.get(8)?.switchMs ?? NaN;
+  const { switchMs = NaN, threadsMs = NaN } = speeds.get(8) ?? {};
   return `# What precision costs and saves
 
-Mixed precision reads 4 bits of each weight and 8 of those in which the low digits matter most for their bytes (\`src/engine/weights/sensitive-weights.ts\`). Measured by \`test/integration/precision-quality.test.ts\` on the WASM backend. To measure again: \`HERMIT_PRECISION=test/precision.md npx vitest run --project unit test/integration/precision-quality.test.ts\`, then \`npx prettier --write test/precision.md\`.
+Mixed precision reads 4 bits of each weight and 8 of those in which the low digits matter most for their bytes (\`src/engine/weights/sensitive-weights.ts\`). Measured by \`test/integration/precision-quality.test.ts\` on the WASM backend. To measure again: \`npm run bench -- --precision\`.
 
 ## Quality
 
@@ -80,7 +82,7 @@ ${quality.join('\n')}
 
 ## Speed and memory
 
-A model of the shape of SmolLM2-135M with random Q8_0 weights, plain SIMD kernels in Node on one thread of a shared machine: the ratios count, taken in turns in one run. Memory is what weights occupy once the low planes that the precision does not read are given up. A step that changes precision took ${Math.max(0, switchMs).toFixed(1)} ms longer than the next one (median).
+A model of the shape of SmolLM2-135M with random Q8_0 weights, plain SIMD kernels in Node on one thread of a shared machine: the ratios count, taken in turns in one run. Memory is what weights occupy once the low planes that the precision does not read are given up. A step that changes precision took ${Math.max(0, switchMs).toFixed(1)} ms longer than the next one (median), and one that changes from one thread to two or back ${Math.max(0, threadsMs).toFixed(1)} ms: both are to stay below 20.
 
 | precision | tokens/s | times 8 bits | MB a token | MB in memory |
 | --- | ---: | ---: | ---: | ---: |

@@ -5,7 +5,7 @@ import type { SettingsService } from '../../ui/services.ts';
 import type { AnsweringModel } from '../model-runtime.ts';
 import type { PlanChange } from '../power/plan-log.ts';
 import type { PolicyController } from '../power/policy-controller.ts';
-import { invalidField } from './request-checks.ts';
+import { invalidField, requireObject } from './request-checks.ts';
 
 export interface PolicyReport {
   readonly mode: PolicyMode;
@@ -15,6 +15,15 @@ export interface PolicyReport {
   readonly reasons: readonly PolicyReason[];
   /** What changed since the page was opened, the newest first. */
   readonly changes: readonly PlanChange[];
+}
+
+/** What is not named stays as it is. */
+export interface PolicySettingsChoice {
+  readonly mode?: PolicyMode;
+  readonly precision?: 'auto' | 8 | 4;
+  /** The most there may be; in manual mode how many there are. */
+  readonly threads?: 'auto' | number;
+  readonly backend?: 'auto' | 'wasm' | 'webgpu';
 }
 
 export interface PolicyDependencies {
@@ -36,14 +45,33 @@ export class HermitPolicy {
   }
 
   /**
-   * Chooses who decides, as in the settings, and is remembered there. Takes effect with the next token.
+   * Chooses who decides, and what, as in the settings, and is remembered there. Takes effect with the
+   * next token; another backend takes over as soon as the model is loaded for it.
    * @throws AppError `invalid-argument`
    */
-  set(mode: PolicyMode): PolicyReport {
-    if (!policyModes.includes(mode)) {
+  set(choice: PolicyMode | PolicySettingsChoice): PolicyReport {
+    const given: PolicySettingsChoice =
+      typeof choice === 'string' ? { mode: choice } : requireObject(choice, 'choice');
+    const { mode, precision, threads, backend } = given;
+    if (mode !== undefined && !policyModes.includes(mode)) {
       throw invalidField('mode', '"saver", "balanced", "performance" or "manual"', mode);
     }
-    this.#dependencies.settings.update({ powerMode: mode });
+    if (precision !== undefined && !['auto', 8, 4].includes(precision)) {
+      throw invalidField('precision', '"auto", 8 or 4', precision);
+    }
+    const countable = typeof threads === 'number' && Number.isSafeInteger(threads) && threads >= 1;
+    if (threads !== undefined && threads !== 'auto' && !countable) {
+      throw invalidField('threads', '"auto" or a number from 1', threads);
+    }
+    if (backend !== undefined && !['auto', 'wasm', 'webgpu'].includes(backend)) {
+      throw invalidField('backend', '"auto", "wasm" or "webgpu"', backend);
+    }
+    this.#dependencies.settings.update({
+      ...(mode === undefined ? {} : { powerMode: mode }),
+      ...(precision === undefined ? {} : { precision }),
+      ...(threads === undefined ? {} : { threads }),
+      ...(backend === undefined ? {} : { backend }),
+    });
     return this.current();
   }
 

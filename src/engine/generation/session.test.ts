@@ -427,6 +427,22 @@ describe('tokens computed ahead', () => {
     expect(answerSteps(setup)).toBe(done.stats.answerTokens);
   });
 
+  it('can be forbidden and allowed again between two tokens', async () => {
+    let allowed = true;
+    const setup = reciting({ speculates: () => allowed });
+    const steps: number[] = [];
+    let written = 0;
+    for await (const event of setup.session.generate(bytes(prompt), greedy)) {
+      if (event.type !== 'token') continue;
+      written++;
+      allowed = written <= 40 || written > 80;
+      if ([60, 80].includes(written)) steps.push(answerSteps(setup));
+    }
+    const [before = 0, after = 0] = steps;
+    expect(after - before).toBe(20);
+    expect(answerSteps(setup)).toBeLessThan(written - 20);
+  });
+
   it('are none for a text that repeats nothing', async () => {
     const setup = timed(historyScript);
     const options = { ...greedy, maxTokens: 60 };
