@@ -73,7 +73,7 @@ async function setUp(fetchCatalog: () => Promise<unknown> = () => Promise.resolv
     language: () => language.value,
     fetchCatalog,
     fit: new ModelFit({
-      budgetBytes: 1e9,
+      budgetBytes: () => 1e9,
       own: { speedAt: () => null },
       expected: () => null,
       contextLength: () => 4096,

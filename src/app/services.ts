@@ -135,8 +135,12 @@ export async function createApplication(
   const capabilities = probeCapabilities();
   const refer = async (id: string): Promise<ModelReference> =>
     (await kept()) ? { kind: 'stored', id } : serveFromMemory(store, id);
-  const budgetBytes = memoryBudget(memoryHints());
-  const headers = new HeaderSandbox(createSandboxWorker, budgetBytes);
+  const deviceBytes = memoryBudget(memoryHints());
+  const budgetBytes = (): number => {
+    const { memoryLimit } = settings.settings.value;
+    return memoryLimit === 0 ? deviceBytes : Math.min(deviceBytes, memoryLimit * 1e6);
+  };
+  const headers = new HeaderSandbox(createSandboxWorker, deviceBytes);
   const readHeader = (model: ModelReference, header: MessagePort): Promise<void> =>
     headers.readHeader(model, header);
   const embeddings = new EmbeddingRuntime({
@@ -152,7 +156,7 @@ export async function createApplication(
     readHeader,
     budgetBytes: () => {
       const { value } = runtime.state;
-      return budgetBytes - (value.kind === 'ready' ? value.model.memoryBytes : 0);
+      return budgetBytes() - (value.kind === 'ready' ? value.model.memoryBytes : 0);
     },
   });
   const observer = (event: EngineEvent): void => {
@@ -164,7 +168,9 @@ export async function createApplication(
     engine,
     refer,
     readHeader,
-    budgetBytes,
+    get budgetBytes() {
+      return budgetBytes();
+    },
     measurements: new StoredMeasurements(storage, version),
     observer,
     repair: (id, onProgress, signal) => {
@@ -216,7 +222,12 @@ export async function createApplication(
     storage,
     read: async (id) => headers.readUse(await refer(id)),
   });
-  const inspector = new ModelInspector({ store, sandbox: headers, refer, budgetBytes });
+  const inspector = new ModelInspector({
+    store,
+    sandbox: headers,
+    refer,
+    budgetBytes: deviceBytes,
+  });
   const prompts = new PromptRenderer(runtime, createSandboxWorker);
   const load = async (id: string, onProgress?: (fraction: number) => void): Promise<void> => {
     const { contextLength, precision, backend } = settings.settings.value;
@@ -237,7 +248,7 @@ export async function createApplication(
     readHeader,
     planConversion: (...folder) => headers.planConversion(...folder),
     calibrationText: readCalibrationText,
-    budgetBytes: memoryBudget(memoryHints()),
+    budgetBytes: deviceBytes,
     entries: () => models.entries,
   });
   const models = new LibraryModelsService({
@@ -282,13 +293,15 @@ export async function createApplication(
   ]);
   // Another context needs another state, and which backend is faster is measured by loading: then the
   // model is loaded again before the next answer. All else is the policy's business and needs no load.
-  let { contextLength, backend } = settings.settings.value;
+  let { contextLength, backend, memoryLimit } = settings.settings.value;
   let reloadNeeded = false;
   settings.settings.subscribe((now) => {
     const measures = now.backend !== backend && now.backend === 'auto';
     if (now.contextLength !== contextLength || measures) reloadNeeded = true;
-    if (now.contextLength !== contextLength) models.refreshFits();
-    ({ contextLength, backend } = now);
+    if (now.contextLength !== contextLength || now.memoryLimit !== memoryLimit) {
+      models.refreshFits();
+    }
+    ({ contextLength, backend, memoryLimit } = now);
   });
   const reading = openSegmentStore();
   const chats = new StoredChatsService({

@@ -27,7 +27,11 @@ export function threadsText(threads: PowerPlanView['threads'], most: number): st
 export function isReduced({ plan, onePrecision }: PowerView): boolean {
   const exact = plan.precision === 8 || onePrecision;
   return (
-    !exact || plan.threads !== 'auto' || plan.pauseMs > 0 || plan.contextTokens !== 'unchanged'
+    !exact ||
+    plan.threads !== 'auto' ||
+    plan.pauseMs > 0 ||
+    plan.contextTokens !== 'unchanged' ||
+    plan.kvType !== 'unchanged'
   );
 }
 

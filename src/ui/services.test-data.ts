@@ -58,6 +58,7 @@ const defaults: Settings = {
   batteryLow: 20,
   batteryRecovered: 25,
   calmSeconds: 30,
+  memoryLimit: 0,
   thinking: true,
   backend: 'auto',
   keepReading: true,

@@ -526,6 +526,8 @@ export interface Settings {
   readonly batteryRecovered: number;
   /** Calm after pressure before all threads work again. */
   readonly calmSeconds: number;
+  /** Megabytes that models may take together; 0: what this device is thought to have. */
+  readonly memoryLimit: number;
   /** Whether models that can think before they answer do; others are not asked. */
   readonly thinking: boolean;
   /** What computes: the faster of both, the processor, or the graphics card where there is one. */

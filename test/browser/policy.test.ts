@@ -69,8 +69,6 @@ describe('the policy in Chromium', () => {
     browser = await launchBrowser({
       pressure: true,
       environment: upower?.environment ?? {},
-      // Else the browser counts memory after its next garbage collection, which may take a minute.
-      args: ['--enable-blink-features=ForceEagerMeasureMemory'],
     });
     await browser.context.addInitScript((isReal) => {
       class FakeBattery extends EventTarget {
@@ -86,8 +84,6 @@ describe('the policy in Chromium', () => {
         ended: Promise.resolve(''),
       };
       const getBattery = (): Promise<EventTarget> => Promise.resolve(globalThis.planted.battery);
-      // A budget that a worker of a test can fill.
-      Object.defineProperty(navigator, 'deviceMemory', { value: 1 });
       if (!isReal) Object.defineProperty(navigator, 'getBattery', { value: getBattery });
       localStorage.setItem(
         'hermit.settings',
@@ -273,34 +269,46 @@ describe('the policy in Chromium', () => {
     await stepWith({ threads: 2 });
   });
 
-  it('gives up the low digits when workers fill the memory, and reads them again afterwards', async () => {
+  it('gives up the low digits at once when memory is short, and reads them again afterwards', async () => {
     await page.evaluate(() => hermit.models.load('one', { threads: 2 }));
-    const { lowPlanes: whole, memory: wholeMemory } = await execution();
-    expect(whole.state).toBe('kept');
-    const worker = page.workers().find((each) => each.url().includes('store.worker'));
-    const hold = (bytes: number): Promise<void> | undefined =>
-      worker?.evaluate((size) => {
-        (globalThis as { held?: ArrayBuffer }).held = new ArrayBuffer(size);
-      }, bytes);
-    await hold(600e6);
+    const whole = await execution();
+    expect(whole.lowPlanes.state).toBe('kept');
+    const { neededBytes } = await page.evaluate(async () => {
+      const { memory } = (await hermit.device.report()).signals;
+      if (memory.kind === 'missing') throw new Error('nothing is known of memory');
+      return memory.value as { readonly neededBytes: number };
+    });
+    const limit = (megabytes: number): Promise<unknown> =>
+      page.evaluate((memoryLimit) => hermit.policy.set({ memoryLimit }), megabytes);
     await beginAnswer();
+    await limit(Math.floor(neededBytes / 1e6));
     await stepWith({ precision: 4 });
     expect(await reasons()).toContain('memory');
-    const { lowPlanes, memory } = await execution();
-    expect(lowPlanes).toEqual({ state: 'dropped', bytes: 0, droppedBytes: whole.bytes });
-    expect(memory.weightBytes).toBe(wholeMemory.weightBytes - whole.bytes);
+    const short = await execution();
+    const { bytes } = whole.lowPlanes;
+    expect(short.lowPlanes).toEqual({ state: 'dropped', bytes: 0, droppedBytes: bytes });
+    expect(short.memory.weightBytes).toBe(whole.memory.weightBytes - bytes);
+    expect(short.counters.storeBytes).toBe(0);
 
-    await hold(0);
-    // The browser counts again when an answer ends.
-    await page.evaluate(async () => {
-      planted.stop();
-      await planted.ended;
-    });
-    await beginAnswer();
+    // Less than a short conversation takes: the next request is refused, with the numbers.
+    await limit(1);
+    await expect
+      .poll(async () => (await execution()).contextTokens, { timeout: 30_000 })
+      .toBeLessThan(whole.contextTokens);
+    const refusal = await page.evaluate(() =>
+      hermit.completions
+        .create({ model: 'one', prompt: 'Hello', max_tokens: 1 })
+        .then(() => null)
+        .catch((error: { code: string; details: unknown }) => [error.code, error.details]),
+    );
+    expect(refusal).toEqual(['engine/out-of-memory', { neededBytes, budgetBytes: 1e6 }]);
+
+    await limit(0);
     const back = await stepWith({ precision: 8 });
-    expect(back.lowPlanes).toEqual(whole);
+    expect(back.lowPlanes).toEqual(whole.lowPlanes);
     expect(back.counters.storeBytes).toBeGreaterThan(0);
-    expect(back.memory.weightBytes).toBe(wholeMemory.weightBytes);
+    expect(back.memory.weightBytes).toBe(whole.memory.weightBytes);
+    expect(back.counters.promptTokens).toBe(61);
   });
 
   it('says in the chat what was held back and why', async () => {

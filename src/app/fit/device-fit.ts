@@ -9,7 +9,7 @@ export interface DeviceFitOptions {
   readonly storage: KeyValueStorage | null;
   /** Of Hermit. */
   readonly build: string;
-  readonly budgetBytes: number;
+  readonly budgetBytes: () => number;
   readonly contextLength: () => number;
   readonly capabilities: Promise<Pick<Capabilities, 'deviceClass'>>;
   /** The list of devices; same origin, precached. */

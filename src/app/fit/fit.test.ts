@@ -136,7 +136,7 @@ describe('what was measured here', () => {
 describe('whether a model fits', () => {
   const fitting = (own: number | null = null) =>
     new ModelFit({
-      budgetBytes: 1000,
+      budgetBytes: () => 1000,
       own: { speedAt: () => own },
       expected: () => ({ class: '*', origin: 'measured', speeds: points }),
       contextLength: () => 512,

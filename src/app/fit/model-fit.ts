@@ -24,7 +24,7 @@ const bitsOfTypes: readonly (readonly [RegExp, number])[] = [
 ];
 
 export interface FitParts {
-  readonly budgetBytes: number;
+  readonly budgetBytes: () => number;
   readonly own: Pick<OwnSpeeds, 'speedAt'>;
   /** Of this class of device, null where the list says nothing of it. */
   readonly expected: () => DeviceEntry | null;
@@ -62,7 +62,7 @@ export class ModelFit {
   }
 
   #judge(neededBytes: number, leastBytes: number, tokenBytes: number, exact: boolean): FitView {
-    const { budgetBytes } = this.#parts;
+    const budgetBytes = this.#parts.budgetBytes();
     const kind =
       leastBytes > budgetBytes
         ? 'exceeds'

@@ -44,7 +44,7 @@ beforeEach(async () => {
     language: () => 'en',
     fetchCatalog: () => Promise.resolve({}),
     fit: new ModelFit({
-      budgetBytes: 1e9,
+      budgetBytes: () => 1e9,
       own: { speedAt: () => null },
       expected: () => null,
       contextLength: () => 4096,
@@ -77,7 +77,7 @@ beforeEach(async () => {
       device: signals,
       runtime,
       settings: settings.settings,
-      budgetBytes: 1e9,
+      budgetBytes: () => 1e9,
       besideBytes: () => 0,
       fullThreads: 4,
       cores: 4,

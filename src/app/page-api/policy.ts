@@ -5,7 +5,7 @@ import type { SettingsService } from '../../ui/services.ts';
 import type { AnsweringModel } from '../model-runtime.ts';
 import type { PlanChange } from '../power/plan-log.ts';
 import type { PolicyController } from '../power/policy-controller.ts';
-import { invalidField, requireObject } from './request-checks.ts';
+import { invalidField, requireObject, requireWhole } from './request-checks.ts';
 
 export interface PolicyReport {
   readonly mode: PolicyMode;
@@ -24,6 +24,8 @@ export interface PolicySettingsChoice {
   /** The most there may be; in manual mode how many there are. */
   readonly threads?: 'auto' | number;
   readonly backend?: 'auto' | 'wasm' | 'webgpu';
+  /** Megabytes that models may take together; 0: what this device is thought to have. */
+  readonly memoryLimit?: number;
 }
 
 export interface PolicyDependencies {
@@ -52,7 +54,7 @@ export class HermitPolicy {
   set(choice: PolicyMode | PolicySettingsChoice): PolicyReport {
     const given: PolicySettingsChoice =
       typeof choice === 'string' ? { mode: choice } : requireObject(choice, 'choice');
-    const { mode, precision, threads, backend } = given;
+    const { mode, precision, threads, backend, memoryLimit } = given;
     if (mode !== undefined && !policyModes.includes(mode)) {
       throw invalidField('mode', '"saver", "balanced", "performance" or "manual"', mode);
     }
@@ -66,11 +68,13 @@ export class HermitPolicy {
     if (backend !== undefined && !['auto', 'wasm', 'webgpu'].includes(backend)) {
       throw invalidField('backend', '"auto", "wasm" or "webgpu"', backend);
     }
+    if (memoryLimit !== undefined) requireWhole(memoryLimit, 'memoryLimit', 0, 1_000_000);
     this.#dependencies.settings.update({
       ...(mode === undefined ? {} : { powerMode: mode }),
       ...(precision === undefined ? {} : { precision }),
       ...(threads === undefined ? {} : { threads }),
       ...(backend === undefined ? {} : { backend }),
+      ...(memoryLimit === undefined ? {} : { memoryLimit }),
     });
     return this.current();
   }

@@ -63,7 +63,7 @@ beforeEach(() => {
     device,
     runtime: scripted.runtime,
     settings: settings.settings,
-    budgetBytes: 1000,
+    budgetBytes: () => 1000,
     besideBytes: () => besideBytes,
     measureWorkers: () => Promise.resolve(workers),
     fullThreads: 4,

@@ -55,7 +55,7 @@ export interface PolicyControllerOptions {
     'state' | 'busy' | 'applyPlan' | 'execution' | 'loadOptions' | 'profile'
   >;
   readonly settings: Observable<Settings>;
-  readonly budgetBytes: number;
+  readonly budgetBytes: () => number;
   /** Memory of models beside the one that answers. */
   readonly besideBytes: () => number;
   /** What the browser counts of our workers; absent where it is not to be asked. */
@@ -329,7 +329,8 @@ export class PolicyController implements Omit<PowerService, 'speedsFile'> {
   /** What was planned when models were loaded is known at once; what the workers hold more, later. */
   #memory(): PolicySignals['memory'] {
     if (this.#model === null) return missing(modelSource, 'waiting');
-    const { besideBytes, budgetBytes } = this.#options;
+    const { besideBytes } = this.#options;
+    const budgetBytes = this.#options.budgetBytes();
     const loaded = this.#model.memoryBytes + besideBytes();
     const overhead = this.#overhead;
     if (overhead.kind === 'missing') {

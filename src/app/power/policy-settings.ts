@@ -20,7 +20,7 @@ export class PolicyChoice {
   #settings: PolicySettings | null = null;
 
   of(settings: Settings, { precision, threads }: AskedFor): PolicySettings {
-    const { powerMode: mode, backend, batteryLow, calmSeconds } = settings;
+    const { powerMode: mode, backend, batteryLow, calmSeconds, memoryLimit } = settings;
     const recovered = Math.max(settings.batteryRecovered, batteryLow + LEAST_GAP_PERCENT);
     const key = JSON.stringify([
       mode,
@@ -30,6 +30,7 @@ export class PolicyChoice {
       batteryLow,
       recovered,
       calmSeconds,
+      memoryLimit,
     ]);
     if (this.#settings === null || this.#key !== key) {
       this.#key = key;

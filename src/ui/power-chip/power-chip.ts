@@ -64,7 +64,7 @@ function shortText({ plan, onePrecision, fullThreads }: PowerView): string {
   const precision = onePrecision
     ? msg('as in the file', { id: 'power.asFile' })
     : plan.precision === 'mixed'
-      ? msg('4 bits', { id: 'settings.precision4' })
+      ? msg('4 and 8 bits', { id: 'power.mixedShort' })
       : precisionText(plan.precision);
   if (plan.threads === 'auto' || fullThreads === 1) return precision;
   const threads = Math.min(plan.threads, fullThreads);
@@ -82,6 +82,12 @@ function facts({ plan, onePrecision, fullThreads }: PowerView, backend: string):
     [msg('Threads', { id: 'power.threads' }), threadsText(plan.threads, fullThreads)],
     [msg('Computed by', { id: 'power.computes' }), backend],
   ];
+  if (plan.kvType === 'q8') {
+    rows.push([
+      msg('Conversation', { id: 'power.conversation' }),
+      msg('kept in 8 bits', { id: 'power.kvShort' }),
+    ]);
+  }
   if (plan.pauseMs > 0) {
     rows.push([
       msg('Pause after each token', { id: 'power.pause' }),

@@ -14,7 +14,7 @@ import '../step-profile/step-profile.ts';
 import { signalRows } from './signal-text.ts';
 
 /** Names of settings that are numbers of the rules. */
-type RuleField = 'batteryLow' | 'batteryRecovered' | 'calmSeconds';
+type RuleField = 'batteryLow' | 'batteryRecovered' | 'calmSeconds' | 'memoryLimit';
 
 /** Changes shown; older ones are in the report for scripts. */
 const shownChanges = 30;
@@ -44,8 +44,8 @@ export class PowerSettings extends HermitElement {
       <h2 id="energy">${msg('Energy', { id: 'power.heading' })}</h2>
       <div class="card">
         ${this.#mode(settings)} ${this.#threads(settings)}
-        ${followsDevice ? this.#numbers() : nothing} ${this.#rules(settings)} ${this.#signals()}
-        ${this.#timeline()} ${this.#profile()}
+        ${followsDevice ? this.#numbers() : nothing} ${this.#memory()} ${this.#rules(settings)}
+        ${this.#signals()} ${this.#timeline()} ${this.#profile()}
       </div>
     </section>`;
   }
@@ -138,6 +138,15 @@ export class PowerSettings extends HermitElement {
     ];
   }
 
+  #memory(): unknown {
+    return this.#number('memoryLimit', 0, 1_000_000, {
+      label: msg('Memory for models', { id: 'power.memoryLimit' }),
+      hint: msg('Megabytes at most. 0: as much as this device is thought to have.', {
+        id: 'power.memoryLimitHint',
+      }),
+    });
+  }
+
   #number(
     field: RuleField,
     min: number,
@@ -183,7 +192,7 @@ export class PowerSettings extends HermitElement {
             ${msg('If the browser was asked to save data, the same at 50% and 55%.', { id: 'rule.saving' })}
           </li>
           <li>
-            ${msg(str`Serious pressure on the processor: half the threads. Critical: one thread, and a rest of up to 0.1 s after each token. Back after ${calm ?? ''} s without pressure.`, { id: 'rule.pressure' })}
+            ${msg(str`Serious pressure on the processor: half the threads. Critical: one thread, a rest of up to 0.1 s after each token, no words computed ahead, and the graphics card computes where it was measured at least half as fast. Back after ${calm ?? ''} s without pressure.`, { id: 'rule.pressure' })}
           </li>
           <li>
             ${msg('Pressure that comes up with an answer on a calm device is the answer itself, and no reason to hold back: then the speed of words tells of heat.', { id: 'rule.own' })}
@@ -192,10 +201,10 @@ export class PowerSettings extends HermitElement {
             ${msg('Where the browser tells of no pressure, words at less than 60% of the usual speed count as serious, less than 35% as critical.', { id: 'rule.speed' })}
           </li>
           <li>
-            ${msg('Page in the background: one thread finishes the answer.', { id: 'rule.hidden' })}
+            ${msg('Page in the background: one thread finishes the answer, and no words are computed ahead.', { id: 'rule.hidden' })}
           </li>
           <li>
-            ${msg('Too little memory, in every mode: the finer half of the weights is given up first, then the length of conversations; what still does not fit is refused with the numbers.', { id: 'rule.memory' })}
+            ${msg('Too little memory, in every mode: the finer half of the weights is given up first, then conversations are kept in 8 bits, then they become shorter; what still does not fit is refused with the numbers.', { id: 'rule.memory' })}
           </li>
           <li>
             ${msg('What has changed does not change back within 5 s. Conversations are kept through every change, and nothing is loaded again.', { id: 'rule.dwell' })}

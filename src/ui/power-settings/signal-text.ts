@@ -32,9 +32,7 @@ export function signalRows(
       msg(str`${formatPercent(ratio)} of the usual`, { id: 'signal.speedValue' }),
     ),
     row(msg('This page', { id: 'signal.page' }), signals.page, pageText),
-    row(msg('Wish to save', { id: 'signal.saving' }), signals.saving, ({ saving }) =>
-      saving ? msg('yes', { id: 'common.yes' }) : msg('no', { id: 'common.no' }),
-    ),
+    row(msg('Wish to save', { id: 'signal.saving' }), signals.saving, savingText),
     row(msg('Memory of models', { id: 'signal.memory' }), signals.memory, (need) =>
       msg(str`${formatBytes(need.neededBytes)} of ${formatBytes(need.budgetBytes)}`, {
         id: 'model.amount',
@@ -49,6 +47,20 @@ export function signalRows(
         }),
     ),
   ];
+}
+
+/** With the kind of connection as the browser names it, where it does. */
+function savingText({
+  saving,
+  connection,
+}: {
+  saving: boolean;
+  connection: string | null;
+}): string {
+  const wish = saving ? msg('yes', { id: 'common.yes' }) : msg('no', { id: 'common.no' });
+  return connection === null
+    ? wish
+    : msg(str`${wish}; connection: ${connection}`, { id: 'signal.connection' });
 }
 
 function batteryText({ level, charging }: { level: number; charging: boolean }): string {

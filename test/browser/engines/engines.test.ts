@@ -34,6 +34,29 @@ async function greedyTokens(count: number): Promise<readonly number[]> {
   return completion.choices[0]?.token_ids ?? [];
 }
 
+/** Runs in the page: an answer as the person chose, and another as Hermit chooses. */
+async function manualSteps(): Promise<readonly unknown[]> {
+  const { policy, completions, models, device } = globalThis.hermit;
+  const [model] = await models.list();
+  const write = async (): Promise<unknown> => {
+    await completions.create({
+      model: model?.id ?? '',
+      prompt: 'Hermit is',
+      max_tokens: 40,
+      temperature: 0,
+      stream: false,
+    });
+    const step = (await policy.execution())?.lastStep;
+    return { precision: step?.precision, threads: step?.threads };
+  };
+  policy.set({ mode: 'manual', precision: 4, threads: 1 });
+  const manual = await write();
+  policy.set({ mode: 'balanced', precision: 'auto', threads: 'auto' });
+  const balanced = await write();
+  const { speed } = (await device.report()).signals;
+  return [manual, balanced, speed];
+}
+
 const found: EngineFeatures[] = [];
 let expected: readonly number[] = [];
 
@@ -99,6 +122,14 @@ describe.each(engines)('$title', ({ title, name, sharedMemory }) => {
       expect(report.signals.pressure.kind).toBe('missing');
     },
   );
+
+  test.skipIf(executable === null)('the person decides, and slowing down is noticed', async () => {
+    const [manual, balanced, speed] = await browser.evaluate(manualSteps, undefined);
+    expect(manual).toEqual({ precision: 4, threads: 1 });
+    expect(balanced).toMatchObject({ precision: 8 });
+    // Measured by the pace of the tokens, since these browsers tell nothing of heat.
+    expect(speed).toMatchObject({ kind: 'known', confidence: 'measured' });
+  });
 
   test.skipIf(executable === null)('the chat is there after a reload', async () => {
     await browser.reload();
