@@ -299,7 +299,10 @@ describe('the policy in Chromium', () => {
       hermit.completions
         .create({ model: 'one', prompt: 'Hello', max_tokens: 1 })
         .then(() => null)
-        .catch((error: { code: string; details: unknown }) => [error.code, error.details]),
+        .catch((error: unknown) => {
+          const { code, details } = error as { code: string; details: unknown };
+          return [code, details];
+        }),
     );
     expect(refusal).toEqual(['engine/out-of-memory', { neededBytes, budgetBytes: 1e6 }]);
 
