@@ -134,7 +134,7 @@ describe('the controller of the policy', () => {
     await events.next();
     await events.next();
     tell({ battery: battery(10) });
-    await settled();
+    await expect.poll(() => controller.changes.value).toHaveLength(1);
     expect(controller.changes.value[0]).toMatchObject({ duringAnswer: true, outcome: 'applied' });
     expect(controller.reduction).toBe('saved-battery');
     script.write('two');
