@@ -291,13 +291,12 @@ export async function createApplication(
       (error: unknown) => toAppError(error),
     ),
   ]);
-  // Another context needs another state, and which backend is faster is measured by loading: then the
-  // model is loaded again before the next answer. All else is the policy's business and needs no load.
+  // Another context needs another state, and which backend is chosen is told by loading: the model is
+  // loaded again before the next answer. An answer under way moves to the other backend at once.
   let { contextLength, backend, memoryLimit } = settings.settings.value;
   let reloadNeeded = false;
   settings.settings.subscribe((now) => {
-    const measures = now.backend !== backend && now.backend === 'auto';
-    if (now.contextLength !== contextLength || measures) reloadNeeded = true;
+    if (now.contextLength !== contextLength || now.backend !== backend) reloadNeeded = true;
     if (now.contextLength !== contextLength || now.memoryLimit !== memoryLimit) {
       models.refreshFits();
     }

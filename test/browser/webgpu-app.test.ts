@@ -87,45 +87,6 @@ describe('the app on WebGPU', () => {
     expect(report.gpu?.features).toContain('subgroups');
   });
 
-  it('moves an answer under way to the card and back, with its conversation', async () => {
-    await load('wasm');
-    const moved = await page.evaluate(async () => {
-      const controller = new AbortController();
-      const stream = await hermit.completions.create(
-        {
-          model: 'one',
-          prompt: [1, ...Array.from({ length: 40 }, (_, i) => 300 + i)],
-          max_tokens: 2000,
-          temperature: 0,
-          stream: true,
-        },
-        { signal: controller.signal },
-      );
-      const seen: { backend: string; promptTokens: number }[] = [];
-      const wanted = ['wasm', 'webgpu', 'wasm'] as const;
-      try {
-        for await (const _ of stream) {
-          const status = await hermit.policy.execution();
-          const next = wanted[seen.length];
-          if (status === null || next === undefined) break;
-          hermit.policy.set({ backend: next });
-          if (status.lastStep?.backend !== next) continue;
-          seen.push({ backend: next, promptTokens: status.counters.promptTokens });
-        }
-      } finally {
-        controller.abort();
-        hermit.policy.set({ backend: 'auto' });
-      }
-      return seen;
-    });
-    // Moved twice, and the prompt was read once: keys and values went along.
-    expect(moved).toEqual([
-      { backend: 'wasm', promptTokens: 41 },
-      { backend: 'webgpu', promptTokens: 41 },
-      { backend: 'wasm', promptTokens: 41 },
-    ]);
-  });
-
   it('goes on with the sentence when the card fails, and with the processor when it fails again', async () => {
     const model = await load('webgpu');
     expect(model.choice).toMatchObject({ kind: 'webgpu', reason: 'asked' });
