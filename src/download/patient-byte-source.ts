@@ -7,7 +7,7 @@ import { MEBIBYTE } from '../common/bytes.ts';
 import { toAppError } from '../common/errors.ts';
 import { type Clock, RetryPolicy } from './retry.ts';
 
-/** Two such pieces lie in memory at most. */
+/** One such piece lies in memory, and a copy of it for a moment. */
 const longestRequest = 16 * MEBIBYTE;
 
 export class PatientByteSource implements ByteSource {
@@ -26,7 +26,7 @@ export class PatientByteSource implements ByteSource {
     this.#signal = signal;
   }
 
-  /** One read at a time. @throws AppError `download/*`, `aborted` */
+  /** @throws AppError `download/*`, `aborted` */
   async read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
     checkRange(this.size, offset, length);
     const held = this.#held;
@@ -37,14 +37,18 @@ export class PatientByteSource implements ByteSource {
     const out = new Uint8Array(length);
     const start = offset - held.offset;
     if (kept > 0) out.set(held.bytes.subarray(start, start + kept));
-    if (kept === length) return out;
+    if (kept === length) {
+      if (offset + length === end) this.#held = { offset: end, bytes: new Uint8Array(0) };
+      return out;
+    }
     const wanted = length - kept;
     const fetched = await this.#fetch(
       offset + kept,
       Math.min(this.size - offset - kept, wanted + this.#ahead),
     );
     out.set(fetched.subarray(0, wanted), kept);
-    this.#held = { offset: offset + kept, bytes: fetched };
+    // what was taken is let go: a model may have fifty files, each read to its end
+    this.#held = { offset: offset + length, bytes: fetched.slice(wanted) };
     this.#ahead = Math.min(longestRequest, 2 * this.#ahead + length);
     return out;
   }
