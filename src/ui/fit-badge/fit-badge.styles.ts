@@ -5,7 +5,7 @@ export const fitBadgeStyles = css`
     display: flex;
     flex-wrap: wrap;
     align-items: baseline;
-    gap: var(--space-1) var(--space-2);
+    gap: 0 var(--space-3);
     color: var(--ink-soft);
     font-size: var(--text-sm);
     font-variant-numeric: tabular-nums;

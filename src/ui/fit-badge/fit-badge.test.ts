@@ -24,10 +24,10 @@ afterEach(() => {
 });
 
 it('says whether a model fits, in numbers, and how fast it will be', async () => {
-  expect(await show(fit)).toBe('Fits well 620 MB of 4.3 GB memory · 12 tokens/s measured here');
+  expect(await show(fit)).toBe('Fits well 620 MB of 4.3 GB memory 12 tokens/s measured here');
   const guessed = { tokensPerSecond: 3.26, from: 'devices' } as const;
   expect(await show({ ...fit, kind: 'tight', exact: false, speed: guessed })).toBe(
-    'Tight about 620 MB of 4.3 GB memory · about 3.3 tokens/s expected',
+    'Tight about 620 MB of 4.3 GB memory about 3.3 tokens/s expected',
   );
 });
 

@@ -72,7 +72,7 @@ function speed({ tokensPerSecond, from }: NonNullable<FitView['speed']>): unknow
     from === 'measured'
       ? msg(str`${tokens} tokens/s measured here`, { id: 'fit.measured' })
       : msg(str`about ${tokens} tokens/s expected`, { id: 'fit.expected' });
-  return html`<span title=${title}>· ${text}</span>`;
+  return html`<span title=${title}>${text}</span>`;
 }
 
 customElements.define('hermit-fit-badge', FitBadge);

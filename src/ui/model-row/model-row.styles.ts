@@ -34,6 +34,9 @@ export const modelRowStyles = css`
   .facts a {
     color: inherit;
   }
+  .title hermit-fit-badge {
+    margin-top: var(--space-1);
+  }
   .actions {
     display: flex;
     align-items: center;
