@@ -91,6 +91,11 @@ class Tabs {
     const tab = {};
     const engine = new ScriptedEngine();
     const { runtime, close } = scriptedRuntime(engine);
+    const met: MessagePort[] = [];
+    /** What other tabs say is not heard any more, as in a tab whose thread is busy. */
+    const freeze = (): void => {
+      for (const port of met) port.close();
+    };
     const channel: LineChannel = {
       onmessage: null,
       postMessage: (data) => {
@@ -114,6 +119,9 @@ class Tabs {
         connectBroker: () => {
           const { port1, port2 } = new MessageChannel();
           this.#broker.connect(port1);
+          port2.addEventListener('message', (event: MessageEvent<unknown>) => {
+            met.push(...event.ports);
+          });
           closers.push(() => {
             port1.close();
           });
@@ -133,7 +141,7 @@ class Tabs {
       this.#locks.end(tab);
     };
     closers.push(end);
-    return { engine, model, runtime, end };
+    return { engine, model, end, freeze };
   }
 }
 
@@ -278,6 +286,47 @@ describe('a tab that is gone', () => {
     expect(await collect(third.model.generate(request))).toBe('Fine.<stop>');
     expect(second.engine.requests).toHaveLength(1);
     expect(third.engine.loads).toHaveLength(0);
+  });
+
+  it('leaves the answers of all others to the new one', async () => {
+    const { tabs, first, second } = await twoTabs();
+    const third = tabs.open();
+    await third.model.settled();
+    first.engine.nextAnswer().write('One ');
+    const rest = second.engine.nextAnswer();
+    rest.write('One ');
+    rest.write('two');
+    rest.end();
+    let text = '';
+    for await (const event of third.model.generate(request)) {
+      if (event.type === 'token') text += event.text;
+      if (text === 'One ' && second.engine.loads.length === 0) {
+        first.end();
+        await vi.waitFor(() => expect(second.engine.loads).toHaveLength(1));
+      }
+    }
+    expect(text).toBe('One two');
+    expect(second.engine.requests[0]?.written).toEqual([1]);
+  });
+
+  it('that hangs loses its place', async () => {
+    const { first, second } = await twoTabs();
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    try {
+      // Its thread is busy: it hears nothing.
+      first.freeze();
+      const text = collect(second.model.generate(request));
+      while (second.engine.loads.length === 0) {
+        vi.advanceTimersByTime(1000);
+        await new Promise((resolve) => setTimeout(resolve));
+      }
+      expect(await text).toBe('Fine.<stop>');
+      await vi.waitFor(() => expect(first.model.state.value).toMatchObject({ id: 'a' }));
+      expect(await collect(first.model.generate(request))).toBe('Fine.<stop>');
+      expect(second.engine.requests).toHaveLength(2);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('is not followed by others one after the other when the model took it down', async () => {

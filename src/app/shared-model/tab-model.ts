@@ -71,8 +71,8 @@ export class TabModel implements AnsweringModel {
   #place: Place | null = null;
   /** Settles when there is a place; replaced when it is lost. */
   #arrival = new Arrival();
-  /** Tabs that use the model of this one. */
-  #guests = 0;
+  /** Tabs that use the model of this one, each until its signal fires. */
+  readonly #guests = new Set<AbortSignal>();
 
   constructor(options: TabModelOptions) {
     this.#options = options;
@@ -122,7 +122,7 @@ export class TabModel implements AnsweringModel {
     return this.#use((model) => {
       const { value } = this.#state;
       const used = value.kind !== 'none' && value.id === id;
-      if (used && this.#guests > 0) return Promise.reject(usedElsewhere(id));
+      if (used && this.#guests.size > 0) return Promise.reject(usedElsewhere(id));
       return model.unloadIf(id);
     });
   }
@@ -226,11 +226,14 @@ export class TabModel implements AnsweringModel {
       },
       serve: (port, gone) => {
         const { local, journal } = this.#options;
-        this.#guests += 1;
+        this.#guests.add(gone);
         gone.addEventListener('abort', () => {
-          this.#guests -= 1;
+          this.#guests.delete(gone);
         });
-        serveTab(port, { model: local, journal, gone });
+        // Not before the model of the tab before is being loaded: a guest would find none.
+        void this.#arrival.promise.then(() => {
+          serveTab(port, { model: local, journal, gone });
+        });
       },
     };
   }
@@ -240,7 +243,7 @@ export class TabModel implements AnsweringModel {
     const { value } = this.#state;
     const held = value.kind === 'ready' || value.kind === 'loading' ? value : null;
     const options = this.#loadOptions;
-    this.#guests = 0;
+    this.#guests.clear();
     this.#lose();
     const { local } = this.#options;
     if (held === null || options === null) {
