@@ -29,7 +29,7 @@ const manifest: Partial<ManifestOptions> = {
   start_url: '/',
   scope: '/',
   display: 'standalone',
-  // One window: a second one would load the model a second time.
+  // One window: who opens the app again wants the one that is there.
   launch_handler: { client_mode: 'focus-existing' },
   theme_color: '#f7f4ef',
   background_color: '#f7f4ef',

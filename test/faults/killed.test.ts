@@ -14,7 +14,7 @@ import { newProfile, startBrowser, type RunningBrowser } from './killable-browse
 import { fileWith } from './profile-files.ts';
 
 const baseUrl = inject('baseUrl');
-const KILLS = wholeRun ? 25 : 3;
+const KILLS = wholeRun ? 100 : 3;
 /** Some 60 MB, eight blocks. */
 const model = syntheticLlama({ ...slowShape, vocabularySize: 16_000, layers: 4 });
 const sha256 = createHash('sha256').update(model).digest('hex');
