@@ -19,15 +19,15 @@ function optionOf(name, fallback) {
 }
 
 const isSoftware = process.argv.includes('--software');
-const width = optionOf('width', isSoftware ? 512 : 2048);
+const width = optionOf('width', isSoftware ? 256 : 2048);
 const shape = {
   width,
   layers: optionOf('layers', isSoftware ? 2 : 16),
   feedForward: optionOf('hidden', 4 * width),
-  vocabularySize: optionOf('vocabulary', isSoftware ? 4096 : 32_000),
-  prompt: optionOf('prompt', isSoftware ? 64 : 512),
-  answer: optionOf('answer', isSoftware ? 16 : 128),
-  peakBytes: (isSoftware ? 16 : 128) * 1024 * 1024,
+  vocabularySize: optionOf('vocabulary', isSoftware ? 2048 : 32_000),
+  prompt: optionOf('prompt', isSoftware ? 32 : 512),
+  answer: optionOf('answer', isSoftware ? 8 : 128),
+  peakBytes: (isSoftware ? 4 : 128) * 1024 * 1024,
 };
 
 /** WebGPU is for secure places only, which an empty page is not. */

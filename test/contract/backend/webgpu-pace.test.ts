@@ -40,6 +40,8 @@ describe.skipIf(dawnGpu === null)('WebGPU through Dawn', () => {
       const backend = await createDawnBackend(options);
       const error = await selfTestError(backend);
       expect(error).toBeLessThan(1e-3);
+      expect(backend.kernels).toMatchObject({ failures: [], remembered: false });
+      expect(backend.kernels?.kernels.length).toBeGreaterThan(8);
       backend.dispose();
     }
   });

@@ -1,8 +1,8 @@
-import { AppError } from '../../../common/errors.ts';
+import { AppError, toAppError } from '../../../common/errors.ts';
 import { compileKernels, instantiateKernels } from '../wasm/kernel-module.ts';
 import { openGpu, type GpuFeatures, type GpuOptions } from './gpu-device.ts';
 import { measurePace } from './pace-probe.ts';
-import { passesSelfTest } from './self-test.ts';
+import { largestError, selfTestError } from './self-test.ts';
 import { SubmitPacer } from './submit-pacer.ts';
 import { WebGpuBackend } from './webgpu-backend.ts';
 
@@ -27,28 +27,60 @@ export async function createWebGpuBackend(
   fetchKernels: () => Promise<Uint8Array<ArrayBuffer>>,
   options: GpuOptions = {},
 ): Promise<WebGpuBackend> {
-  const kernels = instantiateKernels(await compileKernels(await fetchKernels()));
+  const transcoders = instantiateKernels(await compileKernels(await fetchKernels()));
+  const startedAt = performance.now();
+  const failures: string[] = [];
   for (const retreat of retreats) {
     const without = [...(options.without ?? []), ...retreat];
     const pacer = options.pacer ?? new SubmitPacer();
-    const backend = new WebGpuBackend(await openGpu(gpu, { ...options, without }), kernels, pacer);
-    if (await works(backend)) {
+    const backend = new WebGpuBackend(
+      await openGpu(gpu, { ...options, without }),
+      transcoders,
+      pacer,
+    );
+    const failure = await failureOf(backend);
+    if (failure === null) {
+      const tried = backend.compiledKernels;
       if (options.pacer === undefined) await measurePace(backend, pacer);
+      const milliseconds = performance.now() - startedAt;
+      const [variant, method] = [featureText(backend.features), methodText(backend.features)];
+      backend.kernels = {
+        variant,
+        method,
+        kernels: tried,
+        failures,
+        milliseconds,
+        remembered: false,
+      };
       return backend;
     }
+    failures.push(`${featureText(backend.features)}: ${failure}`);
     backend.dispose();
   }
   throw new AppError(
     'engine/backend-unavailable',
     'The graphics card computes wrong results. The processor can be used instead.',
+    { details: { failures: failures.join('; ') } },
   );
 }
 
-async function works(backend: WebGpuBackend): Promise<boolean> {
+/** The features in use, for a report. */
+function featureText(features: GpuFeatures): string {
+  const used = Object.entries(features).filter(([, isUsed]) => isUsed === true);
+  return `with ${used.map(([name]) => name).join(', ') || 'no features'}`;
+}
+
+function methodText({ packedDot, f16 }: GpuFeatures): string {
+  if (packedDot) return 'packed int8 dot products';
+  return f16 ? 'float16 tiles' : 'float32 tiles';
+}
+
+/** Why a backend must not be used, or null. A kernel that does not compile counts as one that is wrong. */
+async function failureOf(backend: WebGpuBackend): Promise<string | null> {
   try {
-    return await passesSelfTest(backend);
-  } catch {
-    // A kernel that does not compile with some feature counts as one that computes wrongly.
-    return false;
+    const error = await selfTestError(backend);
+    return error < largestError ? null : `error ${error.toExponential(1)} of the self-test`;
+  } catch (thrown) {
+    return toAppError(thrown).message;
   }
 }

@@ -36,6 +36,11 @@ export class Pipelines {
     this.#features = features;
   }
 
+  /** Of all kernels that were asked for. */
+  get names(): readonly KernelName[] {
+    return [...this.#modules.keys()];
+  }
+
   /** @param lowPlane for kernels that read weights: whether both planes are read */
   get(kernel: KernelName, lowPlane?: boolean): Pipeline {
     const key = `${kernel} ${String(lowPlane)}`;

@@ -16,6 +16,7 @@ import type {
   CompileOptions,
   Executable,
   ExpectedChoice,
+  KernelReport,
   KvCacheHandle,
   KvCacheSpec,
   RecurrentSnapshot,
@@ -55,6 +56,8 @@ export class WebGpuBackend implements Backend {
   readonly features: GpuFeatures;
   readonly mostCandidates = KEPT_CANDIDATES;
   profiler: StepProfiler | null = null;
+  /** What trying the adapter found out; undefined where nobody tried. */
+  kernels: KernelReport | undefined;
   readonly #gpu: GpuDevice;
   readonly #memory: GpuMemory;
   readonly #pipelines: Pipelines;
@@ -91,6 +94,11 @@ export class WebGpuBackend implements Backend {
 
   setSubmitMs(milliseconds: 'auto' | number): void {
     this.#pacer.submitMs = milliseconds === 'auto' ? SUBMIT_MS : milliseconds;
+  }
+
+  /** Names of the kernels asked for so far. */
+  get compiledKernels(): readonly string[] {
+    return this.#pipelines.names;
   }
 
   supports(op: Op): boolean {
