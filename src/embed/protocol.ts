@@ -47,6 +47,8 @@ export const methods = {
   fill: 'ui.fill',
   /** Frame to host: the person closed the chat. */
   close: 'ui.close',
+  /** Frame to host: the person is asked something that the host waits for, and must see the frame. */
+  attention: 'ui.attention',
   registerTool: 'tools.register',
   unregisterTool: 'tools.unregister',
   /** Frame to host: run a tool that the person agreed to. */

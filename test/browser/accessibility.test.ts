@@ -5,7 +5,12 @@ import type { AxeResults } from 'axe-core';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { startModelServer, type ModelServer } from '../fixtures/model-server.ts';
 import { syntheticLlama } from '../fixtures/synthetic-llama.ts';
-import { launchBrowser, type TestBrowser, type WatchedPage } from './browser-harness.ts';
+import {
+  launchSharedBrowser,
+  type SharedBrowser,
+  type TestBrowser,
+  type WatchedPage,
+} from './browser-harness.ts';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const model = syntheticLlama({
@@ -39,21 +44,28 @@ const views = [
   { theme: 'light', locale: 'zh-CN', viewport: { width: 360, height: 740 } },
 ] as const;
 
+let browsers: SharedBrowser;
+let server: ModelServer;
+
+beforeAll(async () => {
+  browsers = await launchSharedBrowser();
+  server = await startModelServer();
+  server.serve('/m.gguf', { bytes: model });
+});
+afterAll(async () => {
+  await browsers.close();
+  await server.close();
+});
+
 describe.each(views)('in $theme, $locale, $viewport.width px', ({ theme, locale, viewport }) => {
   let browser: TestBrowser;
-  let server: ModelServer;
   let watched: WatchedPage;
 
   beforeAll(async () => {
-    server = await startModelServer();
-    server.serve('/m.gguf', { bytes: model });
-    browser = await launchBrowser({ colorScheme: theme, locale, viewport });
+    browser = await browsers.newProfile({ colorScheme: theme, locale, viewport });
     watched = await browser.openPage(inject('baseUrl'));
   });
-  afterAll(async () => {
-    await browser.close();
-    await server.close();
-  });
+  afterAll(() => browser.close());
 
   it('the welcome page has no serious finding', async () => {
     await watched.page.locator('hermit-welcome-view h1').waitFor();

@@ -5,7 +5,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chromium, type BrowserContext, type Page } from 'playwright-core';
+import {
+  chromium,
+  type BrowserContext,
+  type BrowserContextOptions,
+  type Page,
+} from 'playwright-core';
 import type { Hermit } from '../../src/app/page-api/hermit.ts';
 import { ensureChromium } from '../../scripts/find-chromium.mjs';
 
@@ -64,23 +69,29 @@ const SWITCHES = [
   '--disable-sync',
 ];
 
+const argumentsOf = (options: LaunchOptions): string[] => [
+  ...SWITCHES,
+  ...(options.webgpu === true ? ['--enable-unsafe-webgpu'] : []),
+  // A machine that is busy with other tests would have the app hold back, now and then.
+  ...(options.pressure === true ? [] : ['--disable-blink-features=ComputePressure']),
+  ...(options.args ?? []),
+];
+
+const settingsOf = (options: LaunchOptions): BrowserContextOptions => ({
+  viewport: options.viewport ?? { width: 1280, height: 800 },
+  colorScheme: options.colorScheme ?? 'light',
+  locale: options.locale ?? 'en-US',
+  serviceWorkers: options.serviceWorkers ?? 'allow',
+});
+
 /** Starts a browser. The caller closes it; a profile that was made for it goes with it. */
 export async function launchBrowser(options: LaunchOptions = {}): Promise<TestBrowser> {
   const profile = options.profile ?? (await mkdtemp(join(tmpdir(), 'hermit-profile-')));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: await ensureChromium(),
-    args: [
-      ...SWITCHES,
-      ...(options.webgpu === true ? ['--enable-unsafe-webgpu'] : []),
-      // A machine that is busy with other tests would have the app hold back, now and then.
-      ...(options.pressure === true ? [] : ['--disable-blink-features=ComputePressure']),
-      ...(options.args ?? []),
-    ],
+    args: argumentsOf(options),
+    ...settingsOf(options),
     env: { ...process.env, ...options.environment },
-    viewport: options.viewport ?? { width: 1280, height: 800 },
-    colorScheme: options.colorScheme ?? 'light',
-    locale: options.locale ?? 'en-US',
-    serviceWorkers: options.serviceWorkers ?? 'allow',
   });
   return {
     context,
@@ -90,6 +101,33 @@ export async function launchBrowser(options: LaunchOptions = {}): Promise<TestBr
       // Chromium's last helper process may still write for a moment.
       if (options.profile === undefined) await rm(profile, { recursive: true, maxRetries: 5 });
     },
+  };
+}
+
+/** One browser for many tests, each of which gets a profile of its own, kept in memory. */
+export interface SharedBrowser {
+  newProfile(
+    options?: Pick<LaunchOptions, 'viewport' | 'colorScheme' | 'locale'>,
+  ): Promise<TestBrowser>;
+  close(): Promise<void>;
+}
+
+/** Starting a browser takes a second and more; another profile takes a tenth of one. */
+export async function launchSharedBrowser(options: LaunchOptions = {}): Promise<SharedBrowser> {
+  const browser = await chromium.launch({
+    executablePath: await ensureChromium(),
+    args: argumentsOf(options),
+  });
+  return {
+    newProfile: async (more = {}) => {
+      const context = await browser.newContext(settingsOf({ ...options, ...more }));
+      return {
+        context,
+        openPage: (url) => openPage(context, url),
+        close: () => context.close(),
+      };
+    },
+    close: () => browser.close(),
   };
 }
 

@@ -1,6 +1,7 @@
-/** The installed app as the system starts it: with a shared text, by a shortcut. */
+/** The installed app as the system starts it: with a shared text, with files, by a shortcut. */
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { launchBrowser, waitForServiceWorker, type TestBrowser } from './browser-harness.ts';
+import { soundModel } from './person.ts';
 
 const baseUrl = inject('baseUrl');
 let browser: TestBrowser;
@@ -38,6 +39,32 @@ describe('a launch', () => {
       return (navigation as PerformanceNavigationTiming).workerStart > 0;
     });
     expect(fromWorker).toBe(true);
+    await page.close();
+  });
+
+  it('with a file adds the model in it', async () => {
+    const page = await browser.context.newPage();
+    // Chromium has the queue in every page but fills it for installed apps alone, which are not to be
+    // had without a desktop.
+    await page.addInitScript(() => {
+      const launchQueue = {
+        setConsumer: (consumer: unknown) => {
+          Object.assign(globalThis, { launched: consumer });
+        },
+      };
+      Object.defineProperty(globalThis, 'launchQueue', { value: launchQueue });
+    });
+    await page.goto(`${baseUrl}/#/models`);
+    await page.waitForFunction(() => 'launched' in globalThis);
+    await page.evaluate(
+      (bytes) => {
+        const file = new File([Uint8Array.from(bytes)], 'opened.gguf');
+        const { launched } = globalThis as unknown as { launched: (launch: object) => void };
+        launched({ files: [{ getFile: () => Promise.resolve(file) }] });
+      },
+      [...soundModel],
+    );
+    await page.getByRole('heading', { name: 'opened', exact: true }).waitFor();
     await page.close();
   });
 });

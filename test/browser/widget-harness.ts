@@ -1,13 +1,13 @@
 /** Pages that embed Hermit, and what a person does in the frame. */
 import type { FrameLocator, Page } from 'playwright-core';
+import { expect } from 'vitest';
 import type { EmbedSites, HostedPage, Site } from '../fixtures/embed-sites.ts';
-import { launchBrowser, type LaunchOptions, type TestBrowser } from './browser-harness.ts';
+import { launchSharedBrowser, type SharedBrowser, type TestBrowser } from './browser-harness.ts';
 import { textOf } from './person.ts';
 
 /** A browser that keeps storage apart for each site, as browsers of people do. */
-export function launchEmbeddingBrowser(options: LaunchOptions = {}): Promise<TestBrowser> {
-  return launchBrowser({
-    ...options,
+export function launchEmbeddingBrowser(): Promise<SharedBrowser> {
+  return launchSharedBrowser({
     // The last one counts: Playwright's own list switches the partitions off.
     args: ['--disable-features=HttpsUpgrades,HttpsFirstBalancedModeAutoEnable'],
   });
@@ -35,8 +35,18 @@ export const widgetOf = (page: Page): FrameLocator => page.frameLocator('hermit-
 export async function openChat(page: Page): Promise<FrameLocator> {
   await page.getByRole('button', { name: 'Open the chat' }).click();
   const widget = widgetOf(page);
-  await widget.getByRole('button', { name: 'Continue' }).click();
+  await allow(widget, 'Continue');
   return widget;
+}
+
+/**
+ * Presses a button that allows something once it can be pressed. Playwright, told to press what is
+ * still disabled, scrolls the page up and down, and a button that is not seen at rest stays disabled.
+ */
+export async function allow(widget: FrameLocator, name: string): Promise<void> {
+  const button = widget.getByRole('alertdialog').getByRole('button', { name, exact: true });
+  await expect.poll(() => button.isEnabled(), { timeout: 20_000 }).toBe(true);
+  await button.click();
 }
 
 /** Takes the model that comes with Hermit. */

@@ -2,8 +2,9 @@
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startEmbedSites } from '../fixtures/embed-sites.ts';
-import type { TestBrowser } from './browser-harness.ts';
+import type { SharedBrowser, TestBrowser } from './browser-harness.ts';
 import {
+  allow,
   embedding,
   launchEmbeddingBrowser,
   openChat,
@@ -14,14 +15,15 @@ import {
 } from './widget-harness.ts';
 
 let sites: EmbedSites;
+let browsers: SharedBrowser;
 let browser: TestBrowser;
 
 beforeAll(async () => {
-  sites = await startEmbedSites();
+  [sites, browsers] = await Promise.all([startEmbedSites(), launchEmbeddingBrowser()]);
 });
-afterAll(() => sites.close());
+afterAll(() => Promise.all([sites.close(), browsers.close()]));
 beforeEach(async () => {
-  browser = await launchEmbeddingBrowser();
+  browser = await browsers.newProfile();
 });
 afterEach(() => browser.close());
 
@@ -79,7 +81,7 @@ describe('a page that may embed, with a chat in it', () => {
       </script>`;
     const page = await openOn(browser, sites.host, '/siblings', { html });
     const widget = page.frameLocator('#chat');
-    await widget.getByRole('button', { name: 'Continue' }).click();
+    await allow(widget, 'Continue');
     await takeGuide(widget);
     const frame = page.frame('sibling');
     const reached = await frame?.evaluate(() => {
@@ -230,13 +232,13 @@ describe('consent', () => {
     const html = embedding(sites.hermit) + cover;
     const page = await openOn(browser, sites.host, '/covered', { html });
     await page.getByRole('button', { name: 'Open the chat' }).click();
-    const allow = widgetOf(page).getByRole('button', { name: 'Continue' });
-    await allow.waitFor();
+    const button = widgetOf(page).getByRole('button', { name: 'Continue' });
+    await button.waitFor();
     await settled(page);
-    expect(await allow.isDisabled()).toBe(true);
+    expect(await button.isDisabled()).toBe(true);
     await page.evaluate(() => {
       document.querySelector('div')?.remove();
     });
-    await expect.poll(() => allow.isEnabled()).toBe(true);
+    await expect.poll(() => button.isEnabled()).toBe(true);
   });
 });

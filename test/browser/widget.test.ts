@@ -1,8 +1,9 @@
 /** Hermit inside pages of another site: what works there. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startEmbedSites } from '../fixtures/embed-sites.ts';
-import type { TestBrowser } from './browser-harness.ts';
+import type { SharedBrowser, TestBrowser } from './browser-harness.ts';
 import {
+  allow,
   ask,
   embedding,
   launchEmbeddingBrowser,
@@ -19,14 +20,15 @@ const isolation = {
 };
 
 let sites: EmbedSites;
+let browsers: SharedBrowser;
 let browser: TestBrowser;
 
 beforeAll(async () => {
-  sites = await startEmbedSites();
+  [sites, browsers] = await Promise.all([startEmbedSites(), launchEmbeddingBrowser()]);
 });
-afterAll(() => sites.close());
+afterAll(() => Promise.all([sites.close(), browsers.close()]));
 beforeEach(async () => {
-  browser = await launchEmbeddingBrowser();
+  browser = await browsers.newProfile();
 });
 afterEach(() => browser.close());
 
@@ -75,7 +77,7 @@ describe('the widget', () => {
     const page = await openOn(browser, sites.host, '/looks', { html });
     await page.getByRole('button', { name: '打开聊天' }).click();
     const widget = widgetOf(page);
-    await widget.getByRole('button', { name: '继续' }).click();
+    await allow(widget, '继续');
     await widget.getByRole('button', { name: '马上试试' }).click();
     await widget.getByPlaceholder('问点什么').waitFor();
     const root = widget.locator('html');

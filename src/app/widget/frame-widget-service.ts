@@ -50,6 +50,7 @@ export class FrameWidgetService implements WidgetService {
   readonly confirmInstall: ConfirmInstall = async (model) => {
     const origin = this.session?.origin ?? '';
     const apart = origin !== location.origin;
+    this.session?.callAttention();
     return (await this.#ask({ kind: 'install', origin, apart, ...model })) !== 'no';
   };
 

@@ -50,6 +50,7 @@ export class HostSession {
   readonly #peer: Peer;
   readonly #origin: string;
   #connecting: Promise<boolean> | null = null;
+  #decided = false;
   #asking: Promise<boolean> | null = null;
   /** A person who said no is not asked again before the page is loaded anew. */
   #refused = false;
@@ -58,7 +59,10 @@ export class HostSession {
     this.#options = options;
     this.#origin = options.host.origin;
     this.tools = new HostTools({
-      confirm: (tool, text, signal) => options.consent.tool(this.#origin, tool, text, signal),
+      confirm: (tool, text, signal) => {
+        this.callAttention();
+        return options.consent.tool(this.#origin, tool, text, signal);
+      },
       run: (request, signal) => this.#peer.request(methods.callTool, request, { signal }),
       onChange: options.onChange,
     });
@@ -86,6 +90,11 @@ export class HostSession {
     this.#peer.notify(methods.close, {});
   }
 
+  /** What the host waits for is the person's answer, and they may not see the frame. */
+  callAttention(): void {
+    this.#peer.notify(methods.attention, {});
+  }
+
   revoke(): void {
     this.#options.memory.change(this.#origin, { api: false });
     this.#refused = true;
@@ -104,6 +113,8 @@ export class HostSession {
       this.#options.onConfigure(parseConfiguration(params));
       return null;
     }
+    // A page that lends tools waits until the person looks; one that asks for answers needs theirs.
+    if (api !== undefined || method === methods.requestAccess) this.#hurry();
     if (!(await this.#connected())) throw refused();
     if (api !== undefined) {
       if (!(await this.#grantApi())) throw refused();
@@ -131,6 +142,7 @@ export class HostSession {
     const { own, memory, consent, onChange } = this.#options;
     if (own || memory.of(this.#origin).connected) return Promise.resolve(true);
     this.#connecting ??= consent.connect(this.#origin).then((connected) => {
+      this.#decided = true;
       if (connected) memory.change(this.#origin, { connected });
       onChange();
       return connected;
@@ -138,9 +150,14 @@ export class HostSession {
     return this.#connecting;
   }
 
+  #hurry(): void {
+    if (this.#connecting !== null && !this.#decided) this.callAttention();
+  }
+
   #grantApi(): Promise<boolean> {
     if (this.apiGranted) return Promise.resolve(true);
     if (this.#refused) return Promise.resolve(false);
+    if (this.#asking === null) this.callAttention();
     this.#asking ??= this.#options.consent.api(this.#origin).then((api) => {
       this.#asking = null;
       if (api) this.#options.memory.change(this.#origin, { api });

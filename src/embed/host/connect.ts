@@ -37,6 +37,8 @@ export interface ConnectOptions {
   readonly onHello?: () => void;
   /** The person closed the chat inside the frame. */
   readonly onClose?: () => void;
+  /** The person is asked something that a call of this page waits for: show them the frame. */
+  readonly onAttention?: () => void;
 }
 
 const connected = new WeakMap<HTMLIFrameElement, Promise<HermitWidget>>();
@@ -125,6 +127,9 @@ class Connection {
         return null;
       case methods.close:
         this.#options.onClose?.();
+        return null;
+      case methods.attention:
+        this.#options.onAttention?.();
         return null;
       case methods.callTool:
         return this.#callTool(params as ToolCallRequest);

@@ -173,6 +173,10 @@ export class HermitChat extends HTMLElement {
         this.open = false;
         this.#launcher.focus();
       },
+      onAttention: () => {
+        if (!this.hasAttribute('inline')) this.open = true;
+        this.scrollIntoView({ block: 'nearest' });
+      },
     });
     try {
       return await Promise.race([connection, unanswered]);

@@ -86,7 +86,7 @@ export class PermissionDialog extends HermitElement {
   #allow(answer: PermissionAnswer, label: string, primary: boolean): unknown {
     return html`<button
       type="button"
-      class="button ${primary ? 'primary' : ''}"
+      class="button allows ${primary ? 'primary' : ''}"
       ?disabled=${!this.seen}
       @click=${() => {
         this.#answer(answer);
@@ -106,9 +106,8 @@ export class PermissionDialog extends HermitElement {
       return;
     }
     if (!dialog.open) dialog.showModal();
-    const actions = dialog.querySelector('.dialog-actions');
-    if (actions === null) return;
-    this.#stopWatching = watchVisible(actions, (visible) => {
+    // Not the whole row: in a frame that reaches below the window, what allows may be all one sees of it.
+    this.#stopWatching = watchVisible([...dialog.querySelectorAll('.allows')], (visible) => {
       this.seen = visible;
     });
   }
