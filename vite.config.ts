@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig, type Plugin } from 'vite';
 import { VitePWA, type ManifestOptions } from 'vite-plugin-pwa';
-import { headersFor, pagePolicy } from './scripts/security-headers.mjs';
+import { headersFor, pagePolicy, readEmbedOrigins } from './scripts/security-headers.mjs';
 
 const packageFile: unknown = JSON.parse(readFileSync('package.json', 'utf8'));
 const { version } = packageFile as { version: string };
@@ -151,7 +151,7 @@ export default defineConfig({
         globIgnores: [NOT_PRECACHED],
         maximumFileSizeToCacheInBytes: PRECACHED_FILE_LIMIT_BYTES,
         dontCacheBustURLsMatching: /^assets\//,
-        manifestTransforms: [addIntegrity],
+        manifestTransforms: [addIntegrity, addHeaders],
       },
     }),
   ],
@@ -170,4 +170,18 @@ function addIntegrity<Entry extends PrecacheManifestEntry>(entries: Entry[]) {
     return { ...entry, integrity: `sha384-${digest.digest('base64')}` };
   });
   return { manifest: manifestWithHashes, warnings: [] };
+}
+
+/**
+ * Gives pages and workers the headers that the service worker adds where the host sends none; files
+ * that others may only read need no more than their type.
+ */
+async function addHeaders<Entry extends PrecacheManifestEntry>(entries: Entry[]) {
+  const embedOrigins = await readEmbedOrigins('public');
+  const withHeaders = entries.map((entry) => {
+    if (!/\.html$|\.worker-/.test(entry.url)) return entry;
+    const { 'Cache-Control': _, ...headers } = headersFor(`/${entry.url}`, { embedOrigins });
+    return { ...entry, headers };
+  });
+  return { manifest: withHeaders, warnings: [] };
 }

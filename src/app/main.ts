@@ -1,6 +1,7 @@
 /** Entry point of the page. */
 import { toAppError } from '../common/errors.ts';
 import { onOpenedFiles, sharedText } from '../pwa/launch.ts';
+import { reloadIntoIsolation } from '../pwa/isolating-reload.ts';
 import { type ReloadMemory, reloadWhenPartsAreMissing } from '../pwa/preload-error-guard.ts';
 import { allowOwnScriptUrls } from '../pwa/trusted-script-urls.ts';
 import { saveDraft } from '../ui/drafts.ts';
@@ -35,6 +36,15 @@ function tabMemory(): ReloadMemory {
 }
 
 allowOwnScriptUrls();
+void reloadIntoIsolation({
+  isolated: crossOriginIsolated,
+  serviceWorker: 'serviceWorker' in navigator ? navigator.serviceWorker : null,
+  memory: tabMemory(),
+  events: globalThis,
+  reload: () => {
+    location.reload();
+  },
+}).catch(report);
 reloadWhenPartsAreMissing({
   events: globalThis,
   memory: tabMemory(),

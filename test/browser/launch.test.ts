@@ -6,6 +6,12 @@ import { soundModel } from './person.ts';
 const baseUrl = inject('baseUrl');
 let browser: TestBrowser;
 
+/** Runs in the page. */
+async function stateOfFirst(): Promise<string | undefined> {
+  const models = await hermit.models.list();
+  return models.find(({ name }) => name === 'opened')?.state.kind;
+}
+
 beforeAll(async () => {
   browser = await launchBrowser();
 });
@@ -64,7 +70,9 @@ describe('a launch', () => {
       },
       [...soundModel],
     );
-    await page.getByRole('heading', { name: 'opened', exact: true }).waitFor();
+    const row = page.locator('hermit-model-row').filter({ hasText: 'opened' });
+    await row.waitFor();
+    await expect.poll(() => page.evaluate(stateOfFirst)).toBe('ready');
     await page.close();
   });
 });
