@@ -108,4 +108,52 @@ describe('a hostile text', () => {
     await page.locator('hermit-model-row').first().waitFor();
     await expectNothingHappened();
   });
+
+  it('sends and runs nothing in the header of a model, its chat template included', async () => {
+    const { page } = watched;
+    const keys = payloads.map((payload, index) => [`hostile.${index}`, payload] as const);
+    const inTemplate = payloads.filter((_, index) => index % 8 === 1);
+    const [first = '', second = '', third = ''] = payloads;
+    const bytes = chainLlama({
+      chatTemplate: `{% raw %}${inTemplate.join('\n')}{% endraw %}{{ messages[-1].content }}<|a|>`,
+      answers: { '<|a|>': ['Nothing.'] },
+      contextLength: 8192,
+      texts: {
+        'general.name': first,
+        'general.license': second,
+        'general.description': third,
+        ...Object.fromEntries(keys),
+      },
+    });
+    server.serve('/header.gguf', { bytes });
+    await page.evaluate(async (url) => {
+      await hermit.models.load(await hermit.models.install(url));
+    }, server.url('/header.gguf'));
+    // The template is run: what it writes is read by the model and never by the page.
+    const answer = await page.evaluate(async () => {
+      const messages = [{ role: 'user' as const, content: 'Hello' }];
+      const { choices } = await hermit.chat.completions.create({ messages, max_tokens: 4 });
+      return choices[0]?.message.content;
+    });
+    expect(answer).toBe('Nothing.');
+    const [entry] = await page.evaluate(async () =>
+      (await hermit.models.list()).filter(({ fileName }) => fileName === 'header.gguf'),
+    );
+    const row = page.locator('hermit-model-row').filter({ hasText: entry?.name ?? '' });
+    await row
+      .getByRole('button', { name: /^Options for/ })
+      .first()
+      .click();
+    await row.getByRole('button', { name: 'Details…' }).click();
+    const dialog = page.locator('hermit-inspector-dialog');
+    await dialog.getByRole('tab', { name: 'Metadata' }).click();
+    const more = dialog.getByRole('button', { name: /^Show \d+ more$/ });
+    while ((await more.count()) > 0) await more.click();
+    const shown = (await dialog.locator('tbody').textContent()) ?? '';
+    expect(payloads.filter((payload) => !shown.includes(payload.split('\n')[0] ?? ''))).toEqual([]);
+    await dialog.getByRole('tab', { name: 'Chat template' }).click();
+    const source = (await dialog.locator('pre').textContent()) ?? '';
+    expect(inTemplate.filter((payload) => !source.includes(payload))).toEqual([]);
+    await expectNothingHappened();
+  });
 });
