@@ -8,12 +8,15 @@ import type { ServedCall } from '../../embed/peer.ts';
 import type { CallOptions } from '../page-api/chat-completions.ts';
 import type { Hermit, LoadOptions } from '../page-api/hermit.ts';
 import { requireObject, requireText } from '../page-api/request-checks.ts';
+import { findShared, hasCrossOriginStorage, share } from './cross-origin-storage.ts';
 
 /** Tells the person what a model costs, before anything is fetched. */
 export type ConfirmInstall = (model: {
   readonly name: string;
   readonly host: string;
   readonly bytes: number | null;
+  /** Another site has fetched it: nothing is downloaded. */
+  readonly shared: boolean;
 }) => Promise<boolean>;
 
 type Streaming = (request: never, options: CallOptions) => Promise<unknown>;
@@ -36,11 +39,20 @@ export function apiMethods(
     'models.verify': ([id]) => models.verify(requireText(id, 'id')),
     'models.install': async ([source], { signal, emit }) => {
       const { url, sha256 } = sourceOf(source);
-      if (!(await confirmInstall(await describe(hermit, url, signal)))) {
+      const shared = sha256 === undefined ? null : await findShared(sha256, fileNameOf(url));
+      const described =
+        shared === null
+          ? await describe(hermit, url, signal)
+          : { ...placeOf(url), bytes: shared.size };
+      if (!(await confirmInstall({ ...described, shared: shared !== null }))) {
         throw new AppError('embed/refused', 'The person did not allow this download.');
       }
-      const install = sha256 === undefined ? url : { url, sha256 };
-      return models.install(install, { signal, onProgress: emit });
+      const options = { signal, onProgress: emit };
+      if (shared !== null) return models.install(shared, options);
+      if (sha256 === undefined) return models.install(url, options);
+      const id = await models.install({ url, sha256 }, options);
+      if (hasCrossOriginStorage()) void shareInstalled(hermit, id, sha256);
+      return id;
     },
     'chat.completions.create': streamed((request, options) =>
       hermit.chat.completions.create(request, options),
@@ -110,9 +122,24 @@ async function describe(
   url: string,
   signal: AbortSignal,
 ): Promise<{ name: string; host: string; bytes: number | null }> {
-  if (!URL.canParse(url)) throw new AppError('invalid-argument', 'This is not an address.');
-  const { host, pathname } = new URL(url);
-  const fileName = pathname.slice(pathname.lastIndexOf('/') + 1);
+  const place = placeOf(url);
   const report = await hermit.models.inspect(url, { signal }).catch(() => null);
-  return { name: fileName, host, bytes: report?.sizeBytes ?? null };
+  return { ...place, bytes: report?.sizeBytes ?? null };
+}
+
+function placeOf(url: string): { name: string; host: string } {
+  return { name: fileNameOf(url), host: new URL(url).host };
+}
+
+/** @throws AppError `invalid-argument` */
+function fileNameOf(url: string): string {
+  if (!URL.canParse(url)) throw new AppError('invalid-argument', 'This is not an address.');
+  const { pathname } = new URL(url);
+  return pathname.slice(pathname.lastIndexOf('/') + 1);
+}
+
+/** A model of one file alone: the parts of a divided one have hashes that nobody told. */
+async function shareInstalled(hermit: Hermit, id: string, sha256: string): Promise<void> {
+  const [file, ...more] = await hermit.models.exportFiles(id).catch(() => []);
+  if (file !== undefined && more.length === 0) await share(sha256, file);
 }

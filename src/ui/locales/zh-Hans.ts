@@ -102,6 +102,8 @@ export const templates: TemplateMap = {
   'permission.install': str`添加模型 ${0}？`,
   'permission.installUnknown': str`从 ${0} 下载，大小尚不清楚。`,
   'permission.installBytes': str`将从 ${1} 下载 ${0}。`,
+  'permission.installShared': str`此浏览器已从其他网站获得该模型：无需下载。它在此占用 ${0}。`,
+  'permission.add': '添加',
 
   // 制作更小的版本
   'smaller.heading': '制作更小的版本',

@@ -168,6 +168,12 @@ function what(question: PermissionQuestion): unknown {
 }
 
 function installCost(question: Extract<PermissionQuestion, { kind: 'install' }>): string {
+  if (question.shared && question.bytes !== null) {
+    return msg(
+      str`This browser has it from another site: nothing is downloaded. It takes ${formatBytes(question.bytes)} here.`,
+      { id: 'permission.installShared' },
+    );
+  }
   return question.bytes === null
     ? msg(str`It is downloaded from ${question.host}; its size is not known yet.`, {
         id: 'permission.installUnknown',
@@ -193,7 +199,9 @@ function allowLabel(question: PermissionQuestion): string {
     case 'tool':
       return msg('Allow from now on', { id: 'permission.always' });
     case 'install':
-      return msg('Download', { id: 'common.download' });
+      return question.shared
+        ? msg('Add', { id: 'permission.add' })
+        : msg('Download', { id: 'common.download' });
   }
 }
 

@@ -38,6 +38,8 @@ export type PermissionQuestion = { readonly id: number; readonly origin: string 
       readonly name: string;
       readonly host: string;
       readonly bytes: number | null;
+      /** The browser has it from another site: nothing is downloaded. */
+      readonly shared: boolean;
       /** Whether it goes to a storage of Hermit inside the site, apart from Hermit's own. */
       readonly apart: boolean;
     }
