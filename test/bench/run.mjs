@@ -5,7 +5,8 @@
  * `run-storage.mjs`; `--models` whole models, see `run-model.mjs`; `--peers` Hermit beside other engines, see
  * `run-peers.mjs`; `--conversation` waiting in a long chat, see `run-conversation.mjs`; `--precision`
  * what precision costs and saves, see `run-precision.mjs`; `--quantise` the memory of the quantiser,
- * see `run-quantise.mjs`; `--grammar` bounding an answer by a JSON schema.
+ * see `run-quantise.mjs`; `--grammar` bounding an answer by a JSON schema; `--start`
+ * how soon the page can be used, see `run-start.mjs`.
  */
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
@@ -20,6 +21,7 @@ import { runGpu } from './run-gpu.mjs';
 import { runPeers } from './run-peers.mjs';
 import { runPrecision } from './run-precision.mjs';
 import { runQuantise } from './run-quantise.mjs';
+import { runStart } from './run-start.mjs';
 import { runStorage } from './run-storage.mjs';
 
 const pathOf = (relative) => fileURLToPath(new URL(relative, import.meta.url));
@@ -128,6 +130,7 @@ async function runGrammar() {
 }
 
 if (process.argv.includes('--storage')) await runStorage();
+else if (process.argv.includes('--start')) await runStart();
 else if (process.argv.includes('--gpu')) await runGpu();
 else if (process.argv.includes('--grammar')) await runGrammar();
 else if (process.argv.includes('--precision')) runPrecision();

@@ -237,7 +237,7 @@ describe('in Chromium', () => {
     bare.close();
   });
 
-  it('works with the server gone: same page, same isolation, same worker policies', async () => {
+  it('works with the server gone and nothing in the HTTP cache: same page, same isolation, same worker policies', async () => {
     const server = createStaticServer(dist);
     await new Promise<void>((resolve) => {
       server.listen(0, '127.0.0.1', resolve);
@@ -250,6 +250,8 @@ describe('in Chromium', () => {
     });
     server.closeAllConnections();
     await closed;
+    const cdp = await browser.context.newCDPSession(page);
+    await cdp.send('Network.clearBrowserCache');
 
     await page.reload();
     await page.locator('hermit-app').waitFor({ state: 'attached' });
