@@ -132,10 +132,11 @@ describe('a page that may embed, with a chat in it', () => {
     const frame = page.frameLocator('iframe');
     await frame.getByRole('alertdialog').waitFor();
     await settled(page);
-    // The right nonce from the right parent connects, once; it is told so and that is all.
+    // The right nonce from the right parent connects, once; it is told so, and that the person is asked.
     const heard = await page.evaluate(() => (globalThis as unknown as { heard: string[] }).heard);
     expect(heard.map((text) => (JSON.parse(text) as { method?: string }).method)).toEqual([
       'ui.ready',
+      'ui.attention',
     ]);
     await frame.getByRole('button', { name: 'Don’t allow' }).click();
     await frame.getByText(/You did not let 127\.0\.0\.1:\d+ show Hermit/).waitFor();

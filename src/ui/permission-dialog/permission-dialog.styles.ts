@@ -27,6 +27,18 @@ export const permissionDialogStyles = css`
     color: var(--ink-soft);
     list-style: disc;
   }
+  .allows {
+    display: flex;
+    flex-wrap: wrap;
+    justify-content: flex-end;
+    gap: var(--space-2);
+  }
+  @media (max-width: 30rem) {
+    .allows {
+      flex: 1 1 100%;
+      flex-direction: column-reverse;
+    }
+  }
   pre {
     max-height: 12rem;
     margin: 0;

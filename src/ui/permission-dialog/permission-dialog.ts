@@ -74,19 +74,21 @@ export class PermissionDialog extends HermitElement {
         >
           ${msg('Don’t allow', { id: 'permission.no' })}
         </button>
-        ${
-          question.kind === 'tool'
-            ? this.#allow('once', msg('Allow once', { id: 'permission.once' }), false)
-            : nothing
-        }
-        ${this.#allow('always', allowLabel(question), true)}
+        <div class="allows">
+          ${
+            question.kind === 'tool'
+              ? this.#allow('once', msg('Allow once', { id: 'permission.once' }), false)
+              : nothing
+          }
+          ${this.#allow('always', allowLabel(question), true)}
+        </div>
       </div>`;
   }
 
   #allow(answer: PermissionAnswer, label: string, primary: boolean): unknown {
     return html`<button
       type="button"
-      class="button allows ${primary ? 'primary' : ''}"
+      class="button ${primary ? 'primary' : ''}"
       ?disabled=${!this.seen}
       @click=${() => {
         this.#answer(answer);
@@ -107,7 +109,9 @@ export class PermissionDialog extends HermitElement {
     }
     if (!dialog.open) dialog.showModal();
     // Not the whole row: in a frame that reaches below the window, what allows may be all one sees of it.
-    this.#stopWatching = watchVisible([...dialog.querySelectorAll('.allows')], (visible) => {
+    const allows = dialog.querySelector('.allows');
+    if (allows === null) return;
+    this.#stopWatching = watchVisible(allows, (visible) => {
       this.seen = visible;
     });
   }
