@@ -23,7 +23,7 @@ const words = {
 };
 
 /** After the frame was loaded it says hello within moments, or the browser has refused to show it. */
-const HELLO_TIMEOUT_MS = 12_000;
+const HELLO_TIMEOUT_MS = 6000;
 
 /**
  * `<hermit-chat>`: a button in the corner of a page that opens a chat with Hermit; `inline` shows the
