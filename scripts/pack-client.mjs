@@ -2,7 +2,7 @@
  * Makes the npm package of what embedding pages use of Hermit: `connect`, the fetch for the `openai`
  * package and `LanguageModel`, as plain modules with their types.
  *
- *     npm run pack:client     # prints the path of the .tgz in build/
+ *     npm run client     # prints the path of the .tgz in build/
  */
 import { spawnSync } from 'node:child_process';
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
