@@ -8,6 +8,7 @@ import type { GenerationStats } from '../../engine/generation/stats.ts';
 import type { AnsweringModel } from '../model-runtime.ts';
 import type { PromptRenderer, RenderedPrompt } from '../prompt-renderer.ts';
 import type { Turns, Urgency } from '../turns.ts';
+import { BROWSER_MODEL, browserChunks, requireSimple } from './browser-model.ts';
 import { addedUsage, ChoiceWriter, collectChat, type ChatChoice } from './chat-choices.ts';
 import { chatPlanOf, type ChatPlan, type ForcedPlan } from './chat-plan.ts';
 import { requirePriority } from './request-checks.ts';
@@ -68,7 +69,10 @@ export class ChatCompletions {
   ): Promise<ChatCompletion | AsyncIterable<ChatCompletionChunk>> {
     const plan = chatPlanOf(request);
     throwIfAborted(signal);
-    const chunks = this.#chunks(plan, signal, requirePriority(priority));
+    const urgency = requirePriority(priority);
+    const own = plan.model === BROWSER_MODEL;
+    if (own) requireSimple(request, plan);
+    const chunks = own ? browserChunks(plan, request, signal) : this.#chunks(plan, signal, urgency);
     return plan.stream ? chunks : collectChat(chunks);
   }
 

@@ -25,6 +25,7 @@ import type { PolicyController } from '../power/policy-controller.ts';
 import type { AnsweringModel, RuntimeLoadOptions } from '../model-runtime.ts';
 import { Turns } from '../turns.ts';
 import { untilReady } from '../until-ready.ts';
+import { browserModelReady } from './browser-model.ts';
 import {
   ChatCompletions,
   type CallOptions,
@@ -193,6 +194,7 @@ export class Hermit {
     return {
       hermit: this.version,
       ...(await this.#dependencies.capabilities()),
+      browserModel: await browserModelReady(),
       signals: withAge(this.#dependencies.policy.signals),
       model: state.kind === 'ready' ? { id: state.id, ...state.model } : null,
     };
@@ -202,6 +204,8 @@ export class Hermit {
 /** Hardware profile and loaded model, plain JSON. */
 export interface DeviceReport extends Capabilities {
   readonly hermit: string;
+  /** Whether `model: 'browser'` answers: the browser's own, without a download. */
+  readonly browserModel: boolean;
   /** What the device tells of its battery, pressure, memory and page; missing ones with the reason. */
   readonly signals: SignalReport;
   readonly model: ({ readonly id: string } & LoadedModel) | null;
