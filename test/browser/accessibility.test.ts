@@ -92,7 +92,9 @@ describe.each(views)('in $theme, $locale, $viewport.width px', ({ theme, locale,
     const { page } = await browser.openPage(`${inject('baseUrl')}/widget`);
     await page.locator('hermit-widget-app header').waitFor();
     expect(await findings({ page })).toEqual([]);
-    for (const name of ['index', 'widget', 'api', 'tools']) {
+    // These have one language; both themes are among its views.
+    const names = locale === 'en-US' ? ['index', 'widget', 'api', 'tools'] : [];
+    for (const name of names) {
       await page.goto(`${inject('baseUrl')}/examples/${name}.html`);
       expect(await findings({ page })).toEqual([]);
     }
