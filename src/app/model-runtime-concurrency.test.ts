@@ -53,6 +53,7 @@ function runtimeOf() {
   };
   const engine = {
     use: (call: (remote: typeof api) => unknown) => Promise.resolve(call(api)),
+    prepare: () => undefined,
     terminate: () => {
       ended.push(loads.length);
     },

@@ -441,6 +441,7 @@ export class ModelRuntime {
     const measurements = store?.list() ?? [];
     // A fresh worker: WASM memory never shrinks, so the model before would stay in it.
     this.#end();
+    this.#options.engine.prepare();
     try {
       const loaded = await loadIntoWorker<LoadedModel>(
         this.#options,

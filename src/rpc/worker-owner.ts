@@ -72,6 +72,15 @@ export class WorkerOwner<Api extends object> {
     });
   }
 
+  /** Starts the worker for a call that is sure to come: its script is read meanwhile. */
+  prepare(): void {
+    try {
+      this.#life ??= this.#start();
+    } catch {
+      // The call itself says why it cannot be started.
+    }
+  }
+
   /** Ends the worker now; calls under way reject with `engine/worker-died`. */
   terminate(): void {
     if (this.#life !== null) this.#end(this.#life, this.#death('was stopped'));
