@@ -14,9 +14,10 @@ let page: Page;
 let log: PageLog;
 
 async function open(name: string): Promise<FrameLocator> {
-  // One page at a time: each would keep an engine with a model.
-  await Promise.all(browser.context.pages().map((before) => before.close()));
+  const before = browser.context.pages();
   ({ page, log } = await browser.openPage(`${baseUrl}/examples/${name}.html`));
+  // Each would keep an engine with a model.
+  await Promise.all(before.map((old) => old.close()));
   return widgetOf(page);
 }
 
