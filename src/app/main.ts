@@ -38,6 +38,10 @@ function tabMemory(): ReloadMemory {
 allowOwnScriptUrls();
 void reloadIntoIsolation({
   isolated: crossOriginIsolated,
+  lacksHeaders: async () => {
+    const { headers } = await fetch(location.pathname, { method: 'HEAD' });
+    return !headers.has('Cross-Origin-Embedder-Policy');
+  },
   serviceWorker: 'serviceWorker' in navigator ? navigator.serviceWorker : null,
   memory: tabMemory(),
   events: globalThis,

@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { reloadIntoIsolation } from './isolating-reload.ts';
 
-function setUp({ isolated = false, controlled = false, stored = new Map<string, string>() } = {}) {
+function setUp({
+  isolated = false,
+  controlled = false,
+  lacking = true,
+  stored = new Map<string, string>(),
+} = {}) {
   const events = new EventTarget();
   let activate: () => void = () => undefined;
   const ready = new Promise<ServiceWorkerRegistration>((resolve) => {
@@ -13,6 +18,7 @@ function setUp({ isolated = false, controlled = false, stored = new Map<string, 
   let reloads = 0;
   const decided = reloadIntoIsolation({
     isolated,
+    lacksHeaders: () => Promise.resolve(lacking),
     serviceWorker: { controller, ready },
     memory: {
       getItem: (key) => stored.get(key) ?? null,
@@ -43,7 +49,12 @@ describe('reloadIntoIsolation', () => {
     expect(reloads()).toBe(0);
   });
 
-  it.each([{ isolated: true }, { controlled: true }])('has nothing to do: %o', async (given) => {
-    expect(await setUp(given).decided).toBe(false);
-  });
+  it.each([{ isolated: true }, { controlled: true }, { lacking: false }])(
+    'has nothing to do: %o',
+    async (given) => {
+      const { activate, decided } = setUp(given);
+      activate();
+      expect(await decided).toBe(false);
+    },
+  );
 });

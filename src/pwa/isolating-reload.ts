@@ -9,6 +9,8 @@ import type { ReloadMemory } from './preload-error-guard.ts';
 export interface IsolatingReloadOptions {
   /** `crossOriginIsolated` of this page. */
   readonly isolated: boolean;
+  /** Whether the host sends the page without its headers; a browser that isolates nothing gains nothing. */
+  readonly lacksHeaders: () => Promise<boolean>;
   /** Null where there is none. */
   readonly serviceWorker: Pick<ServiceWorkerContainer, 'controller' | 'ready'> | null;
   /** Where it is remembered that this tab was reloaded: `sessionStorage`. */
@@ -39,8 +41,9 @@ export async function reloadIntoIsolation(options: IsolatingReloadOptions): Prom
       });
     });
   }
+  const helps = await options.lacksHeaders();
   listening.abort();
-  if (touched) return false;
+  if (touched || !helps) return false;
   memory.setItem(KEY, 'yes');
   // What cannot be remembered would be done for ever.
   if (memory.getItem(KEY) === null) return false;
