@@ -22,6 +22,11 @@ describe('AddedHeaders', () => {
     expect(await response.text()).toBe('page');
   });
 
+  it('knows the page of a folder', () => {
+    const page = added.addTo(new Response(''), 'https://h.example/?a=b');
+    expect(page.headers.has('cross-origin-opener-policy')).toBe(true);
+  });
+
   it('leaves alone what has its headers, needs none, or cannot be copied', () => {
     const own = new Response('', { headers: { 'Cross-Origin-Opener-Policy': 'unsafe-none' } });
     expect(added.addTo(own, 'https://h.example/index.html')).toBe(own);

@@ -47,8 +47,12 @@ export class AddedHeaders {
     return new Response(response.body, { status, statusText, headers });
   }
 
-  /** Without the hash in its name: a file of the version before has the headers of the same file now. */
+  /**
+   * Without the hash in its name: a file of the version before has the headers of the same file now. A
+   * folder is its page.
+   */
   #key(url: string): string {
-    return new URL(url, this.#base).pathname.replace(/-[\w-]{8}(\.\w+)$/, '$1');
+    const { pathname } = new URL(url, this.#base);
+    return pathname.replace(/\/$/, '/index.html').replace(/-[\w-]{8}(\.\w+)$/, '$1');
   }
 }
