@@ -8,7 +8,6 @@ import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createStaticServer } from '../../scripts/serve.mjs';
-import { bareServer, startServer } from '../fixtures/bare-server.ts';
 import {
   isLocalRequest,
   launchBrowser,
@@ -212,29 +211,6 @@ describe('in Chromium', () => {
       expect(outcome, path).toEqual({ isolated: true, evaluates: false, reachesOthers });
     }
     await page.close();
-  });
-
-  it('on a host that sends no headers is isolated after one reload, its workers too', async () => {
-    const files = createStaticServer(dist);
-    const bare = bareServer(files);
-    const url = `http://localhost:${await startServer(bare)}`;
-    const first = await fetch(url);
-    expect(first.headers.get('content-security-policy')).toBeNull();
-    const { page, log } = await browser.openPage(url);
-    await page.waitForFunction(() => crossOriginIsolated && 'hermit' in globalThis);
-    const visits = log.requests.filter((asked) => asked === `${url}/`);
-    expect(visits).toHaveLength(2);
-    for (const path of workers) {
-      const outcome = await tryInWorker(page, path);
-      const reachesOthers = path.includes('/store.worker-');
-      expect(outcome, path).toEqual({ isolated: true, evaluates: false, reachesOthers });
-    }
-    await page.reload();
-    await page.waitForFunction(() => crossOriginIsolated && 'hermit' in globalThis);
-    expect(log.policyViolations.filter((text) => !text.includes('elsewhere.invalid'))).toEqual([]);
-    await page.close();
-    bare.closeAllConnections();
-    bare.close();
   });
 
   it('works with the server gone and nothing in the HTTP cache: same page, same isolation, same worker policies', async () => {
