@@ -15,24 +15,50 @@
 static const float exp_coefficients[6] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
                                           4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
 
+// The same constants as vectors in memory. V8 makes a constant vector anew at every use, three
+// instructions where a load is one: half of all instructions of an exp.
+enum {
+  EXP_AT_LOWEST = 6,
+  EXP_AT_HIGHEST,
+  EXP_AT_LOG2_E,
+  EXP_AT_LN2_HIGH,
+  EXP_AT_LN2_LOW,
+  EXP_AT_ONE,
+  EXP_AT_ROUNDING,
+  EXP_AT_BIAS,
+  EXP_VECTORS,
+};
+#define FOUR_TIMES(x) \
+  { x, x, x, x }
+static const float exp_vectors[EXP_VECTORS][4] __attribute__((aligned(16))) = {
+    FOUR_TIMES(1.9875691500e-4f), FOUR_TIMES(1.3981999507e-3f), FOUR_TIMES(8.3334519073e-3f),
+    FOUR_TIMES(4.1665795894e-2f), FOUR_TIMES(1.6666665459e-1f), FOUR_TIMES(5.0000001201e-1f),
+    FOUR_TIMES(EXP_LOWEST),       FOUR_TIMES(EXP_HIGHEST),      FOUR_TIMES(LOG2_E),
+    FOUR_TIMES(LN2_HIGH),         FOUR_TIMES(LN2_LOW),          FOUR_TIMES(1.0f),
+    FOUR_TIMES(ROUNDING),         FOUR_TIMES(ROUNDING - 127),
+};
+
 INLINE v128_t exp_f32x4(v128_t x) {
-  v128_t bounded = wasm_f32x4_pmax(wasm_f32x4_const_splat(EXP_LOWEST),
-                                   wasm_f32x4_pmin(wasm_f32x4_const_splat(EXP_HIGHEST), x));
-  v128_t n = wasm_f32x4_nearest(wasm_f32x4_mul(bounded, wasm_f32x4_const_splat(LOG2_E)));
-  v128_t r = wasm_f32x4_sub(bounded, wasm_f32x4_mul(n, wasm_f32x4_const_splat(LN2_HIGH)));
-  r = wasm_f32x4_sub(r, wasm_f32x4_mul(n, wasm_f32x4_const_splat(LN2_LOW)));
-  v128_t p = wasm_f32x4_splat(exp_coefficients[0]);
+  const float(*c)[4] = exp_vectors;
+  KEEP(c);
+  v128_t lowest = wasm_v128_load(c[EXP_AT_LOWEST]);
+  v128_t bounded = wasm_f32x4_pmax(lowest, wasm_f32x4_pmin(wasm_v128_load(c[EXP_AT_HIGHEST]), x));
+  v128_t n = wasm_f32x4_nearest(wasm_f32x4_mul(bounded, wasm_v128_load(c[EXP_AT_LOG2_E])));
+  v128_t r = wasm_f32x4_sub(bounded, wasm_f32x4_mul(n, wasm_v128_load(c[EXP_AT_LN2_HIGH])));
+  r = wasm_f32x4_sub(r, wasm_f32x4_mul(n, wasm_v128_load(c[EXP_AT_LN2_LOW])));
+  v128_t p = wasm_v128_load(c[0]);
   UNROLL for (int i = 1; i < 6; i++) {
-    p = wasm_f32x4_add(wasm_f32x4_mul(p, r), wasm_f32x4_splat(exp_coefficients[i]));
+    p = wasm_f32x4_add(wasm_f32x4_mul(p, r), wasm_v128_load(c[i]));
   }
   p = wasm_f32x4_mul(p, wasm_f32x4_mul(r, r));
-  p = wasm_f32x4_add(wasm_f32x4_add(p, r), wasm_f32x4_const_splat(1));
-  v128_t power = wasm_i32x4_shl(
-      wasm_i32x4_add(wasm_i32x4_trunc_sat_f32x4(n), wasm_i32x4_const_splat(127)), 23);
+  p = wasm_f32x4_add(wasm_f32x4_add(p, r), wasm_v128_load(c[EXP_AT_ONE]));
+  // 2^n: n in the low bits of a float (see ROUNDING), 127 more is its exponent's field.
+  v128_t rounded = wasm_f32x4_add(n, wasm_v128_load(c[EXP_AT_ROUNDING]));
+  v128_t power = wasm_i32x4_shl(wasm_i32x4_sub(rounded, wasm_v128_load(c[EXP_AT_BIAS])), 23);
   v128_t result = wasm_f32x4_mul(p, power);
   // Keep NaN; everything below the range is 0.
   result = wasm_v128_bitselect(result, x, wasm_f32x4_eq(x, x));
-  return wasm_v128_andnot(result, wasm_f32x4_lt(x, wasm_f32x4_const_splat(EXP_LOWEST)));
+  return wasm_v128_andnot(result, wasm_f32x4_lt(x, lowest));
 }
 
 INLINE float exp_f32(float x) {

@@ -55,6 +55,17 @@ INLINE uint32_t load_u32(const uint8_t *p) {
   return v;
 }
 
+// 1.5 * 2^23: a float of this size has steps of 1, so that adding it rounds to the nearest integer,
+// ties to even, and leaves that integer in the low bits.
+#define ROUNDING 12582912.0f
+
+// The nearest integers of numbers within 2^22, in two instructions: a conversion that bounds what
+// does not fit takes eight on x86. Of others, NaN among them, some integer.
+INLINE v128_t whole_f32x4(v128_t x) {
+  return wasm_i32x4_sub(wasm_f32x4_add(x, wasm_f32x4_const_splat(ROUNDING)),
+                        wasm_f32x4_const_splat(ROUNDING));
+}
+
 INLINE float horizontal_sum(v128_t v) {
   v128_t pair = wasm_f32x4_add(v, wasm_i32x4_shuffle(v, v, 2, 3, 0, 1));
   return wasm_f32x4_extract_lane(pair, 0) + wasm_f32x4_extract_lane(pair, 1);

@@ -38,25 +38,37 @@ INLINE v128_t four_scores(const AttentionArguments *a, v128_t products, uint32_t
   return wasm_v128_bitselect(score, wasm_f32x4_const_splat(-__builtin_inff()), visible);
 }
 
-// Scores of a tile's decoded positions.
-INLINE void tile_scores(const AttentionArguments *a, const float *q, const float *keys,
-                        uint32_t count, int32_t first, int32_t last, float *scores) {
+// Scores of a tile's decoded positions for `rows` queries, one or two, that see the same of it: two
+// keep the arithmetic busy while sums wait for each other, and share what is loaded.
+INLINE void tile_scores(const int rows, const AttentionArguments *a, const float *const *q,
+                        const float *keys, uint32_t count, int32_t first, int32_t last,
+                        float *scores) {
   const uint32_t n = a->head_dim;
   for (uint32_t p = 0; p < POSITION_TILE; p += 4) {
-    v128_t score = wasm_f32x4_const_splat(-__builtin_inff());
+    v128_t products[2];
     if (p < count) {
-      const float *k = keys + (size_t)p * n;
-      v128_t s0 = wasm_f32x4_const_splat(0), s1 = s0, s2 = s0, s3 = s0;
+      const float *k = keys + (size_t)p * n, *k1 = k + n, *k2 = k1 + n, *k3 = k2 + n;
+      v128_t sums[8];
+      UNROLL for (int i = 0; i < 4 * rows; i++) sums[i] = wasm_f32x4_const_splat(0);
       for (uint32_t i = 0; i < n; i += 4) {
-        v128_t x = wasm_v128_load(q + i);
-        s0 = wasm_f32x4_add(s0, wasm_f32x4_mul(x, wasm_v128_load(k + i)));
-        s1 = wasm_f32x4_add(s1, wasm_f32x4_mul(x, wasm_v128_load(k + n + i)));
-        s2 = wasm_f32x4_add(s2, wasm_f32x4_mul(x, wasm_v128_load(k + 2 * n + i)));
-        s3 = wasm_f32x4_add(s3, wasm_f32x4_mul(x, wasm_v128_load(k + 3 * n + i)));
+        v128_t x0 = wasm_v128_load(q[0] + i), x1 = rows == 2 ? wasm_v128_load(q[1] + i) : x0;
+        v128_t key[4] = {wasm_v128_load(k + i), wasm_v128_load(k1 + i), wasm_v128_load(k2 + i),
+                         wasm_v128_load(k3 + i)};
+        UNROLL for (int j = 0; j < 4; j++) {
+          sums[j] = wasm_f32x4_add(sums[j], wasm_f32x4_mul(x0, key[j]));
+          if (rows == 2) sums[4 + j] = wasm_f32x4_add(sums[4 + j], wasm_f32x4_mul(x1, key[j]));
+        }
       }
-      score = four_scores(a, horizontal_sums4(s0, s1, s2, s3), p, first, last);
+      UNROLL for (int r = 0; r < rows; r++) {
+        const v128_t *own = sums + 4 * r;
+        products[r] = horizontal_sums4(own[0], own[1], own[2], own[3]);
+      }
     }
-    wasm_v128_store(scores + p, score);
+    UNROLL for (int r = 0; r < rows; r++) {
+      v128_t score = wasm_f32x4_const_splat(-__builtin_inff());
+      if (p < count) score = four_scores(a, products[r], p, first, last);
+      wasm_v128_store(scores + r * POSITION_TILE + p, score);
+    }
   }
 }
 
@@ -81,30 +93,43 @@ INLINE float tile_softmax(SoftmaxState *state, float *scores) {
   return keep;
 }
 
-INLINE void accumulate_values(const float *weights, const float *values, uint32_t count, uint32_t n,
-                              float keep, float *total) {
-  v128_t keeps = wasm_f32x4_splat(keep);
+// Adds the weighted values of a tile to the totals of `rows` queries, n numbers from one to the
+// next.
+INLINE void accumulate_values(const int rows, const float *weights, const float *values,
+                              uint32_t count, uint32_t n, const float *keep, float *totals) {
+  v128_t keeps[2];
+  UNROLL for (int r = 0; r < rows; r++) keeps[r] = wasm_v128_load32_splat(keep + r);
   uint32_t i = 0;
   for (; i + 16 <= n; i += 16) {
-    v128_t sums[4];
-    UNROLL for (int j = 0; j < 4; j++) sums[j] =
-        wasm_f32x4_mul(wasm_v128_load(total + i + 4 * j), keeps);
+    v128_t sums[8];
+    float *total = totals + i;
+    UNROLL for (int j = 0; j < 4 * rows; j++) sums[j] =
+        wasm_f32x4_mul(wasm_v128_load(total + (j / 4) * n + 4 * (j % 4)), keeps[j / 4]);
+    const float *from = values + i;
     for (uint32_t p = 0; p < count; p++) {
-      v128_t weight = wasm_v128_load32_splat(weights + p);
+      v128_t first = wasm_v128_load32_splat(weights + p), second = first;
+      if (rows == 2) second = wasm_v128_load32_splat(weights + POSITION_TILE + p);
       UNROLL for (int j = 0; j < 4; j++) {
-        v128_t value = wasm_v128_load(values + (size_t)p * n + i + 4 * j);
-        sums[j] = wasm_f32x4_add(sums[j], wasm_f32x4_mul(weight, value));
+        v128_t value = wasm_v128_load(from + 4 * j);
+        sums[j] = wasm_f32x4_add(sums[j], wasm_f32x4_mul(first, value));
+        if (rows == 2) sums[4 + j] = wasm_f32x4_add(sums[4 + j], wasm_f32x4_mul(second, value));
       }
+      from += n;
     }
-    UNROLL for (int j = 0; j < 4; j++) wasm_v128_store(total + i + 4 * j, sums[j]);
+    UNROLL for (int j = 0; j < 4 * rows; j++)
+        wasm_v128_store(total + (j / 4) * n + 4 * (j % 4), sums[j]);
   }
   for (; i < n; i += 4) {
-    v128_t sum = wasm_f32x4_mul(wasm_v128_load(total + i), keeps);
-    for (uint32_t p = 0; p < count; p++) {
-      v128_t value = wasm_v128_load(values + (size_t)p * n + i);
-      sum = wasm_f32x4_add(sum, wasm_f32x4_mul(wasm_v128_load32_splat(weights + p), value));
+    UNROLL for (int r = 0; r < rows; r++) {
+      float *total = totals + (size_t)r * n + i;
+      v128_t sum = wasm_f32x4_mul(wasm_v128_load(total), keeps[r]);
+      for (uint32_t p = 0; p < count; p++) {
+        v128_t value = wasm_v128_load(values + (size_t)p * n + i);
+        v128_t weight = wasm_v128_load32_splat(weights + r * POSITION_TILE + p);
+        sum = wasm_f32x4_add(sum, wasm_f32x4_mul(weight, value));
+      }
+      wasm_v128_store(total, sum);
     }
-    wasm_v128_store(total + i, sum);
   }
 }
 
@@ -152,15 +177,26 @@ INLINE void finish_softmax(uint32_t n, const SoftmaxState *state, const float *t
   }
 }
 
-// One tile of decoded positions for one query.
-INLINE void attend_tile(const AttentionArguments *a, const float *q, const float *keys,
-                        const float *values, uint32_t p, uint32_t count, Visible seen,
-                        SoftmaxState *state, float *total) {
+// One tile of decoded positions for one query, or for two that see the same of it; their totals
+// follow each other.
+INLINE void attend_tile(const int rows, const AttentionArguments *a, const float *const *q,
+                        const float *keys, const float *values, uint32_t p, uint32_t count,
+                        Visible seen, SoftmaxState *states, float *totals) {
   if (seen.last < p || seen.first >= p + count) return;
-  float scores[POSITION_TILE] __attribute__((aligned(16)));
-  tile_scores(a, q, keys, count, (int32_t)(seen.first - p), (int32_t)(seen.last - p), scores);
-  const float keep = tile_softmax(state, scores);
-  accumulate_values(scores, values, min_u32(count, seen.last - p + 1), a->value_dim, keep, total);
+  float scores[2 * POSITION_TILE] __attribute__((aligned(16))), keep[2];
+  tile_scores(rows, a, q, keys, count, (int32_t)(seen.first - p), (int32_t)(seen.last - p), scores);
+  UNROLL for (int r = 0; r < rows; r++) {
+    keep[r] = tile_softmax(states + r, scores + r * POSITION_TILE);
+  }
+  accumulate_values(rows, scores, values, min_u32(count, seen.last - p + 1), a->value_dim, keep,
+                    totals);
+}
+
+// Whether two queries see the same positions of a tile.
+INLINE int same_view(Visible a, Visible b, uint32_t p, uint32_t count) {
+  const uint32_t last = p + count - 1;
+  return max_u32(a.first, p) == max_u32(b.first, p) &&
+         min_u32(a.last, last) == min_u32(b.last, last);
 }
 
 static void attend_unit(const AttentionArguments *a, const Cache *cache, uint32_t kv_head,
@@ -190,13 +226,29 @@ static void attend_unit(const AttentionArguments *a, const Cache *cache, uint32_
     decode_tile(cache->type, &layer->keys, index, count, keys);
     decode_tile(cache->type, &layer->values, index, count, values);
     const int chunk_ends = (p + POSITION_TILE) % POSITION_CHUNK == 0 || p + POSITION_TILE >= end;
+    for (uint32_t r = 0; r < rows;) {
+      const float *q[2];
+      Visible seen[2];
+      const uint32_t pair = min_u32(2, rows - r);
+      for (uint32_t i = 0; i < pair; i++) {
+        const uint32_t token = token_begin + (r + i) / shared,
+                       head = kv_head * shared + (r + i) % shared;
+        q[i] = a->q + ((size_t)token * a->heads + head) * n;
+        seen[i] = visible_from(a, position + token, filled);
+      }
+      SoftmaxState *own = chunk_states + r;
+      float *own_totals = chunk_totals + (size_t)r * m;
+      if (pair == 2 && same_view(seen[0], seen[1], p, count)) {
+        attend_tile(2, a, q, keys, values, p, count, seen[0], own, own_totals);
+        r += 2;
+      } else {
+        attend_tile(1, a, q, keys, values, p, count, seen[0], own, own_totals);
+        r++;
+      }
+    }
+    if (!chunk_ends) continue;
     for (uint32_t r = 0; r < rows; r++) {
-      const uint32_t token = token_begin + r / shared, head = kv_head * shared + r % shared;
-      const float *q = a->q + ((size_t)token * a->heads + head) * n;
       float *chunk_total = chunk_totals + (size_t)r * m;
-      attend_tile(a, q, keys, values, p, count, visible_from(a, position + token, filled),
-                  &chunk_states[r], chunk_total);
-      if (!chunk_ends) continue;
       fold_chunk(m, &chunk_states[r], chunk_total, &states[r], totals + (size_t)r * m);
       chunk_states[r] = nothing_seen;
       __builtin_memset(chunk_total, 0, m * sizeof(float));

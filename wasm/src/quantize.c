@@ -17,9 +17,9 @@ static const int16_t pair_unit[8] = {1, 1, 1, 1, 1, 1, 1, 1};
 #define SMALLEST_MAXIMUM 1e-30f
 
 INLINE v128_t quantize_8(const float *x, v128_t inverse) {
-  v128_t a = wasm_f32x4_nearest(wasm_f32x4_mul(wasm_v128_load(x), inverse));
-  v128_t b = wasm_f32x4_nearest(wasm_f32x4_mul(wasm_v128_load(x + 4), inverse));
-  return wasm_i16x8_narrow_i32x4(wasm_i32x4_trunc_sat_f32x4(a), wasm_i32x4_trunc_sat_f32x4(b));
+  v128_t a = whole_f32x4(wasm_f32x4_mul(wasm_v128_load(x), inverse));
+  v128_t b = whole_f32x4(wasm_f32x4_mul(wasm_v128_load(x + 4), inverse));
+  return wasm_i16x8_narrow_i32x4(a, b);
 }
 
 INLINE float block_maximum(const float *x) {
