@@ -8,6 +8,7 @@
 import { KernelBed, Random } from '../../wasm/test/kernel-bed.ts';
 import {
   blockColumns,
+  lowStepOf,
   GAIN,
   planeTypes,
   randomBlocks,
@@ -115,6 +116,7 @@ export class Workload {
       bed.f32(matrix, 12)[8] = type.factor / GAIN;
       bed.f32(matrix, 12)[10] = 1 / GAIN;
       bed.u32(matrix, 12)[9] = type.planes;
+      bed.u32(matrix, 12)[11] = lowStepOf(type);
       return matrix;
     });
     const relaxed = bed.call('hermit_activation_bytes') === 1;

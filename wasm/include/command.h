@@ -8,7 +8,7 @@
 #include "planes.h"
 #include "recurrent.h"
 
-#define HERMIT_ABI 10
+#define HERMIT_ABI 11
 
 enum {
   OP_EMBED,

@@ -40,7 +40,7 @@ typedef struct {
   float factor;
   uint32_t planes;  // 1 or 2 planes in the source; `lo` of two may have been dropped
   float minimum_factor;
-  uint32_t unused;
+  uint32_t low_step;  // what every low digit is a multiple of: 8 where the source has five bits
 } Matrix;
 
 _Static_assert(sizeof(Matrix) == 48, "mirrored by src/engine/backend/wasm/command-layout.ts");

@@ -26,13 +26,23 @@ INLINE uint32_t tile_size(uint32_t token, uint32_t tokens) {
   return tokens - token == 1 ? 1 : TILE;
 }
 
-INLINE uint32_t panel_block_bytes(int two) {
+// What digits a panel holds. Five bits lie in two planes as 8 times their value; unpacked they are
+// one digit again, so that they cost what four cost. The plain build makes one number of two digits
+// anyway.
+enum { ONE_DIGIT, TWO_DIGITS, FIVE_BITS };
+
 #ifdef __wasm_relaxed_simd__
-  return two ? 2 * PLANE_BLOCK : PLANE_BLOCK;
+enum { FORM_COUNT = 3 };
 #else
-  (void)two;  // both digits are one number
-  return PLANE_BLOCK;
+enum { FORM_COUNT = 2 };
 #endif
+
+INLINE int form_of(const Matrix *m, const Reading *r) {
+  return !r->two_planes ? ONE_DIGIT : FORM_COUNT == 3 && m->low_step == 8 ? FIVE_BITS : TWO_DIGITS;
+}
+
+INLINE uint32_t panel_block_bytes(int form) {
+  return FORM_COUNT == 3 && form == TWO_DIGITS ? 2 * PLANE_BLOCK : PLANE_BLOCK;
 }
 
 EXPORT(scratch_matmul_bytes)
@@ -52,11 +62,31 @@ INLINE void unpack_plane(uint8_t *panel, const uint8_t *digits, v128_t mask) {
   }
 }
 
-INLINE void unpack_block(const int two, uint8_t *panel, const uint8_t *hi, const uint8_t *lo) {
+// Low digits are 0 or 8 here.
+INLINE void unpack_five_bits(uint8_t *panel, const uint8_t *hi, const uint8_t *lo) {
+  v128_t even = wasm_i8x16_const_splat(0x1e), one = wasm_i8x16_const_splat(1);
+  KEEP(even);
+  KEEP(one);
+  UNROLL for (int i = 0; i < 8; i++) {
+    v128_t d = wasm_v128_load(hi + 16 * i), e = wasm_v128_load(lo + 16 * i);
+    v128_t first = wasm_v128_or(wasm_v128_and(wasm_i16x8_shl(d, 1), even),
+                                wasm_v128_and(wasm_u16x8_shr(e, 3), one));
+    v128_t second = wasm_v128_or(wasm_v128_and(wasm_u16x8_shr(d, 3), even),
+                                 wasm_v128_and(wasm_u16x8_shr(e, 7), one));
+    wasm_v128_store(panel + 16 * i, first);
+    wasm_v128_store(panel + 128 + 16 * i, second);
+  }
+}
+
+INLINE void unpack_block(const int form, uint8_t *panel, const uint8_t *hi, const uint8_t *lo) {
+  if (form == FIVE_BITS) {
+    unpack_five_bits(panel, hi, lo);
+    return;
+  }
   v128_t mask = wasm_i8x16_const_splat(0x0f);
   KEEP(mask);
   unpack_plane(panel, hi, mask);
-  if (two) unpack_plane(panel + PLANE_BLOCK, lo, mask);
+  if (form == TWO_DIGITS) unpack_plane(panel + PLANE_BLOCK, lo, mask);
 }
 
 // Sums of four, in registers from the start on.
@@ -97,8 +127,10 @@ INLINE void pair_tile_words(const int tokens, const int tile, const int two, con
 }
 
 // The products of a block for the first `tokens` tokens of a tile, whose starts are at `start`.
-INLINE void dot_block(const int dot, const int tokens, const int tile, const int two,
-                      const uint8_t *panel, const int8_t *x, const int8_t *start, v128_t *sums) {
+INLINE void dot_block(const int dot, const int tokens, const int tile, const int form,
+                      const int has_minimum, const uint8_t *panel, const int8_t *x,
+                      const int8_t *start, v128_t *sums) {
+  const int two = form == TWO_DIGITS;
   UNROLL for (int t = 0; t < tokens; t++) {
     sums[2 * t] = sums[2 * t + 1] = wasm_v128_load32_splat(start + 4 * t);
   }
@@ -109,6 +141,11 @@ INLINE void dot_block(const int dot, const int tokens, const int tile, const int
       sums[i] = wasm_i32x4_dot_i16x8(sums[i], two ? sixteen : one);
       if (two) sums[i] = wasm_i32x4_add(sums[i], wasm_i32x4_dot_i16x8(low[i], one));
     }
+    if (form != FIVE_BITS || !has_minimum) return;
+    UNROLL for (int i = 0; i < 2 * tokens; i++) {
+      v128_t back = wasm_v128_load32_splat(start + 4 * (3 * tile + i / 2));
+      sums[i] = wasm_i32x4_add(sums[i], back);
+    }
     return;
   }
   dot_plane(tile, panel, x, sums);
@@ -117,18 +154,19 @@ INLINE void dot_block(const int dot, const int tokens, const int tile, const int
   dot_plane(tile, panel + PLANE_BLOCK, x, sums);
 }
 
-// Two planes in 16-bit sums fill the registers with two tokens.
-INLINE int tokens_at_once(const int dot, const int tile, const int two) {
-  return dot == DOT_PAIRS && two && tile > 2 ? 2 : tile;
+// Two digits in 16-bit sums fill the registers with two tokens.
+INLINE int tokens_at_once(const int dot, const int tile, const int form) {
+  return dot == DOT_PAIRS && form == TWO_DIGITS && tile > 2 ? 2 : tile;
 }
 
-enum { START_DIVISOR_TWO_PLANES = 16 };
+enum { START_DIVISOR_TWO_DIGITS = 16 };
 
 #else
 
 // int16 values: with two planes 16 * hi + lo, so both modes cost the same. Pairs in the order of
 // src/quantize.c.
-INLINE void unpack_block(const int two, uint8_t *panel, const uint8_t *hi, const uint8_t *lo) {
+INLINE void unpack_block(const int form, uint8_t *panel, const uint8_t *hi, const uint8_t *lo) {
+  const int two = form == TWO_DIGITS;
   v128_t mask = wasm_i16x8_const_splat(0x000f);
   UNROLL for (int i = 0; i < 8; i++) {
     uint8_t *out = panel + 128 * (i / 2) + 16 * (i % 2);
@@ -144,9 +182,11 @@ INLINE void unpack_block(const int two, uint8_t *panel, const uint8_t *hi, const
   }
 }
 
-INLINE void dot_block(const int dot, const int tokens, const int tile, const int two,
-                      const uint8_t *panel, const int8_t *x, const int8_t *start, v128_t *sums) {
-  (void)two;
+INLINE void dot_block(const int dot, const int tokens, const int tile, const int form,
+                      const int has_minimum, const uint8_t *panel, const int8_t *x,
+                      const int8_t *start, v128_t *sums) {
+  (void)form;
+  (void)has_minimum;
   (void)dot;
   UNROLL for (int t = 0; t < tokens; t++) {
     sums[2 * t] = sums[2 * t + 1] = wasm_v128_load32_splat(start + 4 * t);
@@ -162,13 +202,13 @@ INLINE void dot_block(const int dot, const int tokens, const int tile, const int
   }
 }
 
-INLINE int tokens_at_once(const int dot, const int tile, const int two) {
+INLINE int tokens_at_once(const int dot, const int tile, const int form) {
   (void)dot;
-  (void)two;
+  (void)form;
   return tile;
 }
 
-enum { START_DIVISOR_TWO_PLANES = 1 };
+enum { START_DIVISOR_TWO_DIGITS = 1 };
 
 #endif
 
@@ -181,21 +221,36 @@ INLINE void spread_words(const int tile, const int8_t *from, int8_t *to) {
 
 // What the 16-bit sums of a block start at: the lanes of one row share the correction, each by the
 // columns that it adds up, so that the whole sum of a lane fits in 16 bits.
-INLINE int32_t pair_start(const Reading *r, const int8_t *x, int32_t correction) {
+INLINE int32_t pair_start(int32_t zero256, const int8_t *x, int32_t correction) {
   int32_t even = 0;
   for (int c = 0; c < BLOCK; c += 4) even += x[c] + x[c + 1];
-  const int32_t zero256 = r->truncated ? r->zero256 : 256 * r->zero / (r->two_planes ? 16 : 1);
   const int32_t share = (zero256 * even) >> 8;
   return (int32_t)(((uint32_t)-share & 0xffff) | ((uint32_t)(share - correction) << 16));
+}
+
+// How sums are corrected: by what they start at, the same in 1/256 of a digit, and by what comes
+// back at the end. Sums of two of five-bit digits start at the middle of the digits, because those
+// of digits from 0 on would not fit in 16 bits.
+typedef struct {
+  int pairs;
+  int32_t zero256, back;
+} Starts;
+
+INLINE Starts starts_of(const Reading *r, int form) {
+  const int32_t zero = form == FIVE_BITS ? r->zero / 8 : r->zero / (form == TWO_DIGITS ? 16 : 1);
+  const int pairs = activation_bytes() == 1 && dot_method == DOT_PAIRS;
+  if (pairs && form == FIVE_BITS) return (Starts){1, 256 * 16, 16 - zero};
+  return (Starts){pairs, r->truncated ? r->zero256 : 256 * zero, 0};
 }
 
 // The tiles of all tokens of a call, (tile, block).
 static void prepare_tiles(const Matrix *m, const Reading *r, const Quantized *x,
                           const uint32_t *from, uint32_t tokens, int8_t *out) {
   const uint32_t blocks = m->columns / BLOCK, x_bytes = BLOCK * activation_bytes();
-  const int divisor = r->two_planes ? START_DIVISOR_TWO_PLANES : 1;
-  const int pairs = activation_bytes() == 1 && dot_method == DOT_PAIRS;
-  const float inverse = r->inverse;
+  const int form = form_of(m, r);
+  const Starts starts = starts_of(r, form);
+  const int divisor = form == TWO_DIGITS ? START_DIVISOR_TWO_DIGITS : form == FIVE_BITS ? 8 : 1;
+  const float inverse = form == FIVE_BITS ? r->inverse / 8 : r->inverse;
   for (uint32_t token = 0; token < tokens; token += TILE) {
     const uint32_t tile = tile_size(token, tokens), count = min_u32(tile, tokens - token);
     const size_t block_bytes = tile_block_bytes(tile);
@@ -213,8 +268,10 @@ static void prepare_tiles(const Matrix *m, const Reading *r, const Quantized *x,
           spread_words(TILE, digits, to);
         }
         int32_t *terms = (int32_t *)(to + (size_t)4 * X_WORDS * tile);
-        const int32_t correction = zero_correction(r, sums[b]) / divisor;
-        terms[0] = pairs ? pair_start(r, digits, correction) : -correction;
+        const int32_t back = starts.back * sums[b];
+        const int32_t correction = zero_correction(r, sums[b]) / divisor + back;
+        terms[0] = starts.pairs ? pair_start(starts.zero256, digits, correction) : -correction;
+        terms[3 * tile] = back;
         ((float *)terms)[tile] = scales[b];
         // Without the 2^112 of the scales: times a sum of up to 4064 it would leave float's range.
         if (m->has_minimum) {
@@ -236,13 +293,13 @@ typedef struct {
 } Panel;
 
 // Adds the panel's products to the partial sums of a tile of tokens; `x`: their blocks.
-INLINE void multiply_tile(const int dot, const int tile, const int two, const int has_minimum,
+INLINE void multiply_tile(const int dot, const int tile, const int form, const int has_minimum,
                           const Panel *panel, const int8_t *x, float *partial) {
-  const int at_once = tokens_at_once(dot, tile, two);
+  const int at_once = tokens_at_once(dot, tile, form);
   v128_t totals[2 * TILE], half_mask = wasm_i32x4_const_splat((int32_t)HALF_RAW_MASK);
   UNROLL for (int i = 0; i < 2 * tile; i++) totals[i] = wasm_v128_load(partial + 4 * i);
   const uint8_t *halves_at = panel->scales, *digits = panel->panel;
-  const uint8_t *const end = digits + (size_t)panel->count * panel_block_bytes(two);
+  const uint8_t *const end = digits + (size_t)panel->count * panel_block_bytes(form);
   const uint32_t hi_bytes = panel->hi_bytes;
   while (digits < end) {
     UNROLL for (int first = 0; first < tile; first += at_once) {
@@ -254,7 +311,8 @@ INLINE void multiply_tile(const int dot, const int tile, const int two, const in
       KEEP(block_halves);
       const int8_t *terms = block_x + 4 * X_WORDS * tile + 4 * first;
       v128_t sums[2 * TILE];
-      dot_block(dot, at_once, tile, two, block_digits, block_x + 4 * first, terms, sums);
+      dot_block(dot, at_once, tile, form, has_minimum, block_digits, block_x + 4 * first, terms,
+                sums);
       v128_t halves = wasm_v128_load(block_halves);
       v128_t low = half_raw_low(halves, half_mask), high = half_raw_high(halves, half_mask);
       v128_t low_minimum = low, high_minimum = high;
@@ -280,17 +338,17 @@ INLINE void multiply_tile(const int dot, const int tile, const int two, const in
       }
     }
     x += tile_block_bytes(tile);
-    digits += panel_block_bytes(two);
+    digits += panel_block_bytes(form);
     halves_at += hi_bytes;
   }
   UNROLL for (int i = 0; i < 2 * tile; i++) wasm_v128_store(partial + 4 * i, totals[i]);
 }
 
-INLINE void matmat_groups(const int dot, const int two, const int has_minimum, const Matrix *m,
+INLINE void matmat_groups(const int dot, const int form, const int has_minimum, const Matrix *m,
                           const int8_t *tiles, const uint32_t *to, uint32_t tokens,
                           const float *bias, float factor, float *out, uint32_t group_begin,
                           uint32_t group_end, float *partial, uint8_t *panel_bytes) {
-  const uint32_t blocks = m->columns / BLOCK, most = PANEL_BYTES / panel_block_bytes(two),
+  const uint32_t blocks = m->columns / BLOCK, most = PANEL_BYTES / panel_block_bytes(form),
                  hi_bytes = SCALE_BYTES * (1 + has_minimum) + DIGIT_BYTES;
   const uint32_t padded = (tokens + TILE - 1) & ~(TILE - 1u);
   for (uint32_t group = group_begin; group < group_end; group++) {
@@ -300,18 +358,18 @@ INLINE void matmat_groups(const int dot, const int two, const int has_minimum, c
       Panel panel = {panel_bytes, m->hi + index * hi_bytes, hi_bytes,
                      min_u32(most, blocks - first)};
       for (uint32_t b = 0; b < panel.count; b++) {
-        unpack_block(two, panel_bytes + b * panel_block_bytes(two),
+        unpack_block(form, panel_bytes + b * panel_block_bytes(form),
                      panel.scales + (b + 1) * hi_bytes - DIGIT_BYTES,
-                     two ? m->lo + (index + b) * DIGIT_BYTES : NULL);
+                     form == ONE_DIGIT ? NULL : m->lo + (index + b) * DIGIT_BYTES);
       }
       const int8_t *x = tiles;
       for (uint32_t t = 0; t < tokens; t += TILE) {
         const uint32_t tile = tile_size(t, tokens), bytes = tile_block_bytes(tile);
         const int8_t *from = x + (size_t)first * bytes;
         if (tile == TILE) {
-          multiply_tile(dot, TILE, two, has_minimum, &panel, from, partial + GROUP * t);
+          multiply_tile(dot, TILE, form, has_minimum, &panel, from, partial + GROUP * t);
         } else {
-          multiply_tile(dot, 1, two, has_minimum, &panel, from, partial + GROUP * t);
+          multiply_tile(dot, 1, form, has_minimum, &panel, from, partial + GROUP * t);
         }
         x += (size_t)blocks * bytes;
       }
@@ -329,12 +387,12 @@ typedef void (*Matmat)(const Matrix *m, const int8_t *tiles, const uint32_t *to,
                        const float *bias, float factor, float *out, uint32_t begin, uint32_t end,
                        float *partial, uint8_t *panel);
 
-#define MATMAT_VARIANT(dot, two, has_minimum)                                                    \
-  static void matmat_##dot##_##two##_##has_minimum(                                              \
+#define MATMAT_VARIANT(dot, form, has_minimum)                                                   \
+  static void matmat_##dot##_##form##_##has_minimum(                                             \
       const Matrix *m, const int8_t *tiles, const uint32_t *to, uint32_t tokens,                 \
       const float *bias, float factor, float *out, uint32_t begin, uint32_t end, float *partial, \
       uint8_t *panel) {                                                                          \
-    matmat_groups(dot, two, has_minimum, m, tiles, to, tokens, bias, factor, out, begin, end,    \
+    matmat_groups(dot, form, has_minimum, m, tiles, to, tokens, bias, factor, out, begin, end,   \
                   partial, panel);                                                               \
   }
 
@@ -344,18 +402,22 @@ typedef void (*Matmat)(const Matrix *m, const int8_t *tiles, const uint32_t *to,
   MATMAT_VARIANT(dot, 1, 0)  \
   MATMAT_VARIANT(dot, 1, 1)
 
-// [dot][two planes][minimum]
-#define MATMAT_TABLE(dot)                                                                \
-  {                                                                                      \
-    {matmat_##dot##_0_0, matmat_##dot##_0_1}, { matmat_##dot##_1_0, matmat_##dot##_1_1 } \
-  }
+// [dot][form][minimum]
+#define MATMAT_FORMS(dot) \
+  {matmat_##dot##_0_0, matmat_##dot##_0_1}, { matmat_##dot##_1_0, matmat_##dot##_1_1 }
 
 MATMAT_VARIANTS(0)
 #ifdef __wasm_relaxed_simd__
 MATMAT_VARIANTS(1)
-static const Matmat matmats[DOT_COUNT][2][2] = {MATMAT_TABLE(0), MATMAT_TABLE(1)};
+MATMAT_VARIANT(0, 2, 0)
+MATMAT_VARIANT(0, 2, 1)
+MATMAT_VARIANT(1, 2, 0)
+MATMAT_VARIANT(1, 2, 1)
+static const Matmat matmats[DOT_COUNT][FORM_COUNT][2] = {
+    {MATMAT_FORMS(0), {matmat_0_2_0, matmat_0_2_1}},
+    {MATMAT_FORMS(1), {matmat_1_2_0, matmat_1_2_1}}};
 #else
-static const Matmat matmats[DOT_COUNT][2][2] = {MATMAT_TABLE(0)};
+static const Matmat matmats[DOT_COUNT][FORM_COUNT][2] = {{MATMAT_FORMS(0)}};
 #endif
 
 uint32_t dot_method = DOT_QUADS;
@@ -392,8 +454,10 @@ static void run_mapped(const Matrix *m, TokenMap map, uint32_t tokens, uint32_t 
                        uint8_t *prepared) {
   const Reading r = reading_of(m, precision);
   const MatmatScratch s = matmat_scratch(m, tokens, prepared);
-  matmats[dot_method][r.two_planes][m->has_minimum](m, s.tiles, map.to, tokens, bias, r.factor, out,
-                                                    group_begin, group_end, s.partial, s.panel);
+  const int form = form_of(m, &r);
+  const float factor = form == FIVE_BITS ? 8 * r.factor : r.factor;
+  matmats[dot_method][form][m->has_minimum](m, s.tiles, map.to, tokens, bias, factor, out,
+                                            group_begin, group_end, s.partial, s.panel);
 }
 
 // What all groups of a matmat need, once for the whole of it.

@@ -6,6 +6,7 @@ import {
   decodeBlocks,
   GAIN,
   isFloatType,
+  lowStepOf,
   planeTypes,
   randomBlocks,
   type PlaneType,
@@ -51,6 +52,7 @@ export function makeMatrix(
   bed.f32(address, 12)[8] = type.factor / GAIN;
   bed.f32(address, 12)[10] = 1 / GAIN;
   bed.u32(address, 12)[9] = type.planes;
+  bed.u32(address, 12)[11] = lowStepOf(type);
   return { type, rows, columns, address, hi, hiBytes, lo, loBytes, source };
 }
 

@@ -27,6 +27,9 @@ export interface PlaneType {
   decode(block: DataView): ArrayLike<number>;
 }
 
+/** What every low digit is a multiple of. */
+export const lowStepOf = (type: PlaneType): 1 | 8 => (/^q5/.test(type.kernel) ? 8 : 1);
+
 export const blockColumns = (type: PlaneType): number => type.blockColumns ?? 32;
 
 function nibble(block: DataView, offset: number, column: number): number {

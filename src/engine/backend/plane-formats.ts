@@ -36,6 +36,8 @@ export interface PlaneFormat {
   /** 4-bit mode of two planes: the zero point in 1/256 of the high digit, (zero - mean(lo)) * 16. */
   readonly zero256: number;
   readonly factor: number;
+  /** What every low digit is a multiple of. */
+  readonly lowStep: 1 | 8;
   /** Whether the planes hold the source without loss. */
   readonly exact: boolean;
 }
@@ -47,10 +49,18 @@ const EIGHT_BITS = {
   zero: 128,
   zero256: 16 * (128 - 7.5),
   factor: 1,
+  lowStep: 1,
 } as const;
 /** Five bits times 8: the low digit is 0 or 8. */
-const FIVE_BITS = { source: 'file', planes: 2, factor: 1 / 8, exact: true } as const;
-const FOUR_BITS = { source: 'file', planes: 1, zero256: 0, factor: 1, exact: true } as const;
+const FIVE_BITS = { source: 'file', planes: 2, factor: 1 / 8, lowStep: 8, exact: true } as const;
+const FOUR_BITS = {
+  source: 'file',
+  planes: 1,
+  zero256: 0,
+  factor: 1,
+  lowStep: 1,
+  exact: true,
+} as const;
 /** Digits 0, 1 and 2. */
 const TERNARY = { ...FOUR_BITS, hasMinimum: false, zero: 1 } as const;
 /** The 16 levels, all of them integers of 8 bits; their low digits are 8 on average. */

@@ -98,6 +98,6 @@ export function matrixWords(format: PlaneFormat, at: MatrixPlacement, gain: numb
     floatWord(format.factor / gain),
     format.planes,
     floatWord(1 / gain),
-    0,
+    format.lowStep,
   ];
 }

@@ -6,7 +6,7 @@ import { AppError } from '../../../common/errors.ts';
 import { LARGEST_MEMORY_BYTES, WasmHeap } from './wasm-heap.ts';
 
 /** Equals HERMIT_ABI of wasm/include/command.h: layouts and exports this code expects. */
-export const KERNEL_ABI = 10;
+export const KERNEL_ABI = 11;
 
 const PAGE_BYTES = 65536;
 /** Room for the module's data and stack; the module itself declares less. */
