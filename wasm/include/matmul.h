@@ -33,7 +33,8 @@ INLINE uint32_t mapped(const uint32_t *map, uint32_t t) { return map ? map[t] : 
 // two instructions everywhere on x86.
 enum { DOT_QUADS = 0, DOT_PAIRS = 1 };
 
-extern uint32_t dot_method;
+// `dot_method` of one token, `tile_dot_method` of several at once.
+extern uint32_t dot_method, tile_dot_method;
 
 #ifdef __wasm_relaxed_simd__
 enum { DOT_COUNT = 2 };

@@ -238,7 +238,7 @@ typedef struct {
 
 INLINE Starts starts_of(const Reading *r, int form) {
   const int32_t zero = form == FIVE_BITS ? r->zero / 8 : r->zero / (form == TWO_DIGITS ? 16 : 1);
-  const int pairs = activation_bytes() == 1 && dot_method == DOT_PAIRS;
+  const int pairs = activation_bytes() == 1 && tile_dot_method == DOT_PAIRS;
   if (pairs && form == FIVE_BITS) return (Starts){1, 256 * 16, 16 - zero};
   return (Starts){pairs, r->truncated ? r->zero256 : 256 * zero, 0};
 }
@@ -420,12 +420,17 @@ static const Matmat matmats[DOT_COUNT][FORM_COUNT][2] = {
 static const Matmat matmats[DOT_COUNT][FORM_COUNT][2] = {{MATMAT_FORMS(0)}};
 #endif
 
-uint32_t dot_method = DOT_QUADS;
+uint32_t dot_method = DOT_QUADS, tile_dot_method = DOT_QUADS;
 
 // How products are summed up from now on, one of the methods below the number returned.
 EXPORT(hermit_choose_dot) uint32_t hermit_choose_dot(uint32_t method) {
-  dot_method = min_u32(method, DOT_COUNT - 1);
+  dot_method = tile_dot_method = min_u32(method, DOT_COUNT - 1);
   return DOT_COUNT;
+}
+
+// The same for several tokens at once alone.
+EXPORT(hermit_choose_tile_dot) void hermit_choose_tile_dot(uint32_t method) {
+  tile_dot_method = min_u32(method, DOT_COUNT - 1);
 }
 
 static const TokenMap every_token = {NULL, NULL};
@@ -456,8 +461,8 @@ static void run_mapped(const Matrix *m, TokenMap map, uint32_t tokens, uint32_t 
   const MatmatScratch s = matmat_scratch(m, tokens, prepared);
   const int form = form_of(m, &r);
   const float factor = form == FIVE_BITS ? 8 * r.factor : r.factor;
-  matmats[dot_method][form][m->has_minimum](m, s.tiles, map.to, tokens, bias, factor, out,
-                                            group_begin, group_end, s.partial, s.panel);
+  matmats[tile_dot_method][form][m->has_minimum](m, s.tiles, map.to, tokens, bias, factor, out,
+                                                 group_begin, group_end, s.partial, s.panel);
 }
 
 // What all groups of a matmat need, once for the whole of it.

@@ -210,10 +210,20 @@ export interface CompileOptions {
 }
 
 /** What a self-test found out about the kernels on this device, for a report. */
+/** How fast one way to sum up products is here, with 8-bit weights: billions of products a second. */
+export interface KernelSpeed {
+  readonly method: string;
+  readonly decode: number;
+  readonly prefill: number;
+}
+
 export interface KernelReport {
   readonly variant: string;
-  /** How products are summed up, which was the faster way. */
+  /** How products are summed up, which was the faster way; of prompts, if they have another. */
   readonly method: string;
+  readonly prefillMethod: string;
+  /** What was timed to choose them; empty where there was no choice. */
+  readonly speeds: readonly KernelSpeed[];
   /** Kernels that were compared with their reference and are right. */
   readonly kernels: readonly string[];
   /** What is not used because it was wrong or did not run. */

@@ -30,8 +30,8 @@ export async function createWasmBackend(
   host?: WasmHost,
 ): Promise<WasmBackend> {
   const choice = await chooseKernels((variant) => fetchKernels(variant, 'private'), host?.choices);
-  const { variant, dotMethod, report } = choice;
-  const options = { relaxed: variant === 'relaxed', dotMethod, report };
+  const { variant, dotMethods, report } = choice;
+  const options = { relaxed: variant === 'relaxed', dotMethods, report };
   if (host?.isolated === true && host.most > 1) {
     try {
       const { spawn, most } = host;

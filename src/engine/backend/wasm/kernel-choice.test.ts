@@ -60,6 +60,7 @@ describe('chooseKernels', () => {
     expect(variant).toBe('plain');
     expect(report.failures).toEqual(['relaxed: does not run here']);
     expect(report.kernels).toHaveLength(6);
+    expect(report.speeds).toEqual([]); // the plain build has one way only
   });
 
   it('refuses where no build is right', async () => {

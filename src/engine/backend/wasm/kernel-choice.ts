@@ -4,7 +4,7 @@
  */
 import { AppError } from '../../../common/errors.ts';
 import type { KernelReport } from '../backend.ts';
-import { chooseDotMethod } from './dot-method.ts';
+import { chooseDotMethods, dotMethodNames, type DotChoice, type DotMethods } from './dot-method.ts';
 import { compileKernels, instantiateKernels } from './kernel-module.ts';
 import { testKernels, type SelfTest } from './self-test.ts';
 
@@ -12,8 +12,7 @@ export type KernelVariant = 'relaxed' | 'plain';
 
 export interface KernelChoice {
   readonly variant: KernelVariant;
-  /** Number of the way to sum up products. */
-  readonly dotMethod: number;
+  readonly dotMethods: DotMethods;
   readonly report: KernelReport;
 }
 
@@ -27,12 +26,12 @@ const TEST_MEMORY_BYTES = 8 * 1024 * 1024;
 
 async function tryVariant(
   bytes: Uint8Array<ArrayBuffer>,
-): Promise<{ readonly test: SelfTest; readonly dotMethod: number } | null> {
+): Promise<{ readonly test: SelfTest; readonly dot: DotChoice } | null> {
   try {
     if (!WebAssembly.validate(bytes)) return null;
     const kernels = instantiateKernels(await compileKernels(bytes), TEST_MEMORY_BYTES);
     const test = testKernels(kernels);
-    return { test, dotMethod: chooseDotMethod(kernels, test.dotMethods) };
+    return { test, dot: chooseDotMethods(kernels, test.dotMethods) };
   } catch {
     return null; // an engine that fails here has no usable build of this kind, whatever the reason
   }
@@ -54,11 +53,14 @@ async function chooseByTrying(
       const milliseconds = Math.round(performance.now() - startedAt);
       const { checks } = tried.test;
       const kernels = checks.map(({ kernel }) => kernel);
-      const method = tried.dotMethod === 0 ? 'sums of four' : 'sums of two';
+      const { decode, prefill, speeds } = tried.dot;
+      const nameOf = (method: number): string => dotMethodNames[method] ?? String(method);
+      const [method, prefillMethod] = [nameOf(decode), nameOf(prefill)];
+      const found = { method, prefillMethod, speeds, kernels, failures };
       return {
         variant,
-        dotMethod: tried.dotMethod,
-        report: { variant, method, kernels, failures, milliseconds, remembered: false },
+        dotMethods: { decode, prefill },
+        report: { variant, ...found, milliseconds, remembered: false },
       };
     }
     failures.push(
@@ -74,11 +76,13 @@ async function chooseByTrying(
 }
 
 function isChoice(value: unknown): value is KernelChoice {
-  const { variant, dotMethod, report } = (value ?? {}) as Partial<KernelChoice>;
+  const { variant, dotMethods, report } = (value ?? {}) as Partial<KernelChoice>;
   return (
     (variant === 'relaxed' || variant === 'plain') &&
-    Number.isInteger(dotMethod) &&
-    Array.isArray(report?.kernels) &&
+    Number.isInteger(dotMethods?.decode) &&
+    Number.isInteger(dotMethods?.prefill) &&
+    Array.isArray(report?.speeds) &&
+    Array.isArray(report.kernels) &&
     Array.isArray(report.failures)
   );
 }

@@ -12,9 +12,13 @@ const ROWS = 40;
 const COLUMNS = 96;
 const TOKENS = 5;
 
+/** Two products, one product, and two planes unpacked to one digit. */
+const probedTypes = ['Q8_0', 'Q4_0', 'Q5_0'] as const;
+type ProbedType = (typeof probedTypes)[number];
+
 /** Loud on purpose: extreme digits and activations, where saturating variants would differ. */
-function fillOperands(kernels: Kernels, source: number, x: number): void {
-  const { blockBytes } = quantType('Q8_0');
+function fillOperands(kernels: Kernels, type: ProbedType, source: number, x: number): void {
+  const { blockBytes } = quantType(type);
   const bytes = kernels.heap.bytes();
   for (let i = 0; i < (ROWS * COLUMNS) / 32; i++) {
     const block = bytes.subarray(source + i * blockBytes, source + (i + 1) * blockBytes);
@@ -27,16 +31,24 @@ function fillOperands(kernels: Kernels, source: number, x: number): void {
 }
 
 /**
- * Runs the build's products and their scalar twin on one fixed operand, once for every way to sum up
+ * Runs the build's products and their scalar twin on fixed operands, once for every way to sum up
  * products. Returns the numbers of those that agree to the bit.
  */
 export function agreeingDotMethods(kernels: Kernels): number[] {
+  const agreeing = probedTypes.map((type) => agreeingFor(kernels, type));
+  const [first = []] = agreeing;
+  const all = first.filter((method) => agreeing.every((methods) => methods.includes(method)));
+  kernels.call('hermit_choose_dot', all[0] ?? 0);
+  return all;
+}
+
+function agreeingFor(kernels: Kernels, type: ProbedType): number[] {
   const { heap, call } = kernels;
-  const format = planeFormats.Q8_0;
+  const format = planeFormats[type];
   const { hi, lo } = planeBytes(format, ROWS, COLUMNS);
   const blocks = (TOKENS * COLUMNS) / 32;
   const sizes = [
-    ROWS * rowBytes('Q8_0', COLUMNS),
+    ROWS * rowBytes(type, COLUMNS),
     hi,
     lo,
     MATRIX_WORDS * 4,
@@ -49,7 +61,7 @@ export function agreeingDotMethods(kernels: Kernels): number[] {
     TOKENS * ROWS * 4,
     call('scratch_matmul_bytes', TOKENS, COLUMNS),
   ];
-  const at = sizes.map((bytes) => heap.allocate(bytes));
+  const at = sizes.map((bytes) => heap.allocate(Math.max(bytes, 16)));
   const [source, high, low, matrix, x, digits, scales, sums, quantized, fast, slow, scratch] =
     at as [
       number,
@@ -65,9 +77,9 @@ export function agreeingDotMethods(kernels: Kernels): number[] {
       number,
       number,
     ];
-  fillOperands(kernels, source, x);
+  fillOperands(kernels, type, source, x);
   call(format.transcoder, source, ROWS, COLUMNS, high, low, SCALE_GAIN);
-  const placement = { rows: ROWS, columns: COLUMNS, hi: high, lo: low, dense: 0 };
+  const placement = { rows: ROWS, columns: COLUMNS, hi: high, lo: lo === 0 ? 0 : low, dense: 0 };
   heap.i32(matrix, MATRIX_WORDS).set(matrixWords(format, placement, SCALE_GAIN));
   heap.u32(quantized, 3).set([digits, scales, sums]);
   const groups = ROWS / 8;
@@ -93,9 +105,8 @@ export function agreeingDotMethods(kernels: Kernels): number[] {
   const methods = Array.from({ length: call('hermit_choose_dot', 0) }, (_, index) => index);
   const agreeing = methods.filter((method) => {
     call('hermit_choose_dot', method);
-    return agrees(8) && agrees(4);
+    return agrees(8) && (format.planes === 1 || agrees(4));
   });
   for (const address of at) heap.free(address);
-  call('hermit_choose_dot', agreeing[0] ?? 0);
   return agreeing;
 }

@@ -33,7 +33,7 @@ import { checkStepInput } from '../step-checks.ts';
 import { COMMAND_WORDS, MOST_SHARED_KV_HEADS, STEP_WORDS } from './command-layout.ts';
 import { compileGraph } from './compile-graph.ts';
 import type { CommandList, CompiledGraph } from './compiled-graph.ts';
-import { chooseDotMethod } from './dot-method.ts';
+import { chooseDotMethods, useDotMethods, type DotMethods } from './dot-method.ts';
 import { unsupportedReason } from './graph-inputs.ts';
 import { compileKernels, instantiateKernels, type Kernels } from './kernel-module.ts';
 import { agreeingDotMethods } from './relaxed-probe.ts';
@@ -52,8 +52,8 @@ export interface WasmBackendOptions {
   readonly relaxed: boolean;
   /** Most memory to take; default 4 GiB, what 32-bit WASM can address. */
   readonly maximumBytes?: number;
-  /** Way to sum up products, known to be right here; measured when absent. */
-  readonly dotMethod?: number;
+  /** Ways to sum up products, known to be right here; measured when absent. */
+  readonly dotMethods?: DotMethods;
   readonly report?: KernelReport;
   /** Threads beside the caller's. `bytes` must be the build for shared memory then. */
   readonly threads?: ThreadOptions;
@@ -101,6 +101,18 @@ function pieceOf(list: CommandList, first: number, count: number): TeamWork {
   };
 }
 
+/** @throws AppError `engine/backend-unavailable` where no way gives the right sums */
+function chooseMethods(kernels: Kernels): DotMethods {
+  const methods = agreeingDotMethods(kernels);
+  if (methods.length === 0) {
+    throw new AppError(
+      'engine/backend-unavailable',
+      'The kernels give wrong results in this browser. Update the browser.',
+    );
+  }
+  return chooseDotMethods(kernels, methods);
+}
+
 export class WasmBackend implements ObservableBackend {
   readonly kind = 'wasm';
   observer: InputObserver | null = null;
@@ -122,7 +134,7 @@ export class WasmBackend implements ObservableBackend {
   readonly #caches = new Set<WasmCache>();
   readonly #executables = new Set<WasmExecutable>();
   readonly #shardOptions: ShardOptions | undefined;
-  readonly #dotMethod: number;
+  readonly #dotMethods: DotMethods;
   #sharding: Sharding | null = null;
   #lostShards = 0;
   #threads: ThreadChoice = 'auto';
@@ -133,11 +145,11 @@ export class WasmBackend implements ObservableBackend {
   private constructor(
     kernels: Kernels,
     team: ThreadTeam,
-    dotMethod: number,
+    dotMethods: DotMethods,
     options: WasmBackendOptions,
   ) {
     this.#kernels = kernels;
-    this.#dotMethod = dotMethod;
+    this.#dotMethods = dotMethods;
     this.#shardOptions = options.shards;
     this.#team = team;
     this.#runner = new StepRunner(team);
@@ -164,18 +176,11 @@ export class WasmBackend implements ObservableBackend {
     const module = await compileKernels(source);
     const { threads, maximumBytes = LARGEST_MEMORY_BYTES } = options;
     const kernels = instantiateKernels(module, maximumBytes, threads !== undefined);
-    const methods =
-      options.dotMethod === undefined ? agreeingDotMethods(kernels) : [options.dotMethod];
-    if (methods.length === 0) {
-      throw new AppError(
-        'engine/backend-unavailable',
-        'The kernels give wrong results in this browser. Update the browser.',
-      );
-    }
-    const dotMethod = chooseDotMethod(kernels, methods);
+    const dotMethods = options.dotMethods ?? chooseMethods(kernels);
+    useDotMethods(kernels, dotMethods);
     const team = new ThreadTeam(kernels);
     if (threads !== undefined) await team.grow(threads.most, threads.spawn);
-    return new WasmBackend(kernels, team, dotMethod, options);
+    return new WasmBackend(kernels, team, dotMethods, options);
   }
 
   setThreads(threads: ThreadChoice): void {
@@ -204,7 +209,7 @@ export class WasmBackend implements ObservableBackend {
     const { compiled } = executable;
     const [kernels, options] = [this.#kernels, this.#shardOptions];
     const team = await ShardTeam.start(
-      { compiled, kernels, mostRows: executable, dotMethod: this.#dotMethod },
+      { compiled, kernels, mostRows: executable, dotMethods: this.#dotMethods },
       options,
       spareBytes,
     );

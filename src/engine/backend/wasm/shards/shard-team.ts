@@ -9,6 +9,7 @@
 import { hasCode } from '../../../../common/errors.ts';
 import { MEBIBYTE } from '../../../../common/bytes.ts';
 import type { CommandList, CompiledGraph } from '../compiled-graph.ts';
+import type { DotMethods } from '../dot-method.ts';
 import type { Kernels } from '../kernel-module.ts';
 import type { WasmWeight } from '../wasm-weight.ts';
 import { productGroups, type ProductGroup } from './list-products.ts';
@@ -107,7 +108,7 @@ export interface Leader {
   readonly mostRows: MostRows;
   readonly kernels: Kernels;
   /** The way to sum up products that was chosen here. */
-  readonly dotMethod: number;
+  readonly dotMethods: DotMethods;
 }
 
 function sharedList(
@@ -146,7 +147,7 @@ export class ShardTeam {
     { spawn, most, limits = measuredLimits }: ShardOptions,
     spareBytes: number,
   ): Promise<ShardTeam | null> {
-    const { compiled, mostRows, kernels, dotMethod } = leader;
+    const { compiled, mostRows, kernels, dotMethods } = leader;
     const prefill = sharedList(leader, compiled.prefill, mostRows, limits);
     const decode = sharedList(leader, compiled.decode, { maxTokens: 1, maxOutputs: 1 }, limits);
     const layouts = layoutsWithin(spareBytes, most, [prefill, decode], kernels);
@@ -158,7 +159,7 @@ export class ShardTeam {
     );
     if (sharedBytes === 0 || sharedBytes < limits.bytes) return null;
     const started = await Promise.allSettled(
-      layouts.map((layout, i) => Shard.start(layout, kernels, dotMethod, spawn(i + 1))),
+      layouts.map((layout, i) => Shard.start(layout, kernels, dotMethods, spawn(i + 1))),
     );
     const shards = started.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
     for (const one of started) {

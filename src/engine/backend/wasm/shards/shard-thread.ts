@@ -7,6 +7,7 @@
  * move their bytes (transfer), nothing is copied on the way.
  */
 import { STEP_WORDS } from '../command-layout.ts';
+import { useDotMethods, type DotMethods } from '../dot-method.ts';
 import { instantiateKernels, type Kernels } from '../kernel-module.ts';
 import { ThreadTeam } from '../threads/thread-team.ts';
 
@@ -14,7 +15,7 @@ import { ThreadTeam } from '../threads/thread-team.ts';
 export interface ShardStart {
   /** The build for memory of one's own. */
   readonly module: WebAssembly.Module;
-  readonly dotMethod: number;
+  readonly dotMethods: DotMethods;
   /** Bytes to reserve. */
   readonly bytes: number;
 }
@@ -68,9 +69,9 @@ export class ShardServer {
   readonly #team: ThreadTeam;
 
   /** @throws AppError as `instantiateKernels`, `engine/out-of-memory` */
-  constructor({ module, dotMethod, bytes }: ShardStart) {
+  constructor({ module, dotMethods, bytes }: ShardStart) {
     this.#kernels = instantiateKernels(module);
-    this.#kernels.call('hermit_choose_dot', dotMethod);
+    useDotMethods(this.#kernels, dotMethods);
     this.#team = new ThreadTeam(this.#kernels);
     this.base = this.#kernels.heap.allocate(bytes);
   }

@@ -1,6 +1,7 @@
 /** One shard as its leader sees it: what lies in its memory, and the questions it has not answered yet. */
 import { AppError } from '../../../../common/errors.ts';
 import { MATRIX_WORDS } from '../command-layout.ts';
+import type { DotMethods } from '../dot-method.ts';
 import type { Kernels } from '../kernel-module.ts';
 import type { PlacedMatrix, ShardLayout } from './shard-layout.ts';
 import type { ShardAnswer, ShardJob, ShardReady, ShardThread } from './shard-thread.ts';
@@ -50,12 +51,12 @@ export class Shard {
   static async start(
     layout: ShardLayout,
     kernels: Kernels,
-    dotMethod: number,
+    dotMethods: DotMethods,
     thread: ShardThread,
   ): Promise<Shard> {
     const shard = new Shard(layout, kernels, thread);
     try {
-      await shard.#begin(dotMethod);
+      await shard.#begin(dotMethods);
       return shard;
     } catch (error) {
       shard.end();
@@ -125,12 +126,12 @@ export class Shard {
     this.forgetQuestions();
   }
 
-  async #begin(dotMethod: number): Promise<void> {
+  async #begin(dotMethods: DotMethods): Promise<void> {
     const { module } = this.#kernels;
     const ready = new Promise<ShardReady>((resolve) => {
       this.#ready = resolve;
     });
-    this.#thread.post({ module, dotMethod, bytes: this.layout.bytes }, []);
+    this.#thread.post({ module, dotMethods, bytes: this.layout.bytes }, []);
     const message = await ready;
     this.#ready = null;
     if ('error' in message) {
