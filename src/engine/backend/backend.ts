@@ -221,9 +221,9 @@ export interface KernelReport {
   readonly variant: string;
   /** How products are summed up, which was the faster way; of prompts, if they have another. */
   readonly method: string;
-  readonly prefillMethod: string;
-  /** What was timed to choose them; empty where there was no choice. */
-  readonly speeds: readonly KernelSpeed[];
+  readonly prefillMethod?: string;
+  /** What was timed to choose them; empty where there was no choice, absent on graphics cards. */
+  readonly speeds?: readonly KernelSpeed[];
   /** Kernels that were compared with their reference and are right. */
   readonly kernels: readonly string[];
   /** What is not used because it was wrong or did not run. */
