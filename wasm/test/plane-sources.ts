@@ -28,7 +28,7 @@ export interface PlaneType {
 }
 
 /** What every low digit is a multiple of. */
-export const lowStepOf = (type: PlaneType): 1 | 8 => (/^q5/.test(type.kernel) ? 8 : 1);
+export const lowStepOf = (type: PlaneType): 1 | 8 => (type.kernel.startsWith('q5') ? 8 : 1);
 
 export const blockColumns = (type: PlaneType): number => type.blockColumns ?? 32;
 
