@@ -4,8 +4,10 @@ import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { GpuOptions } from '../../src/engine/backend/webgpu/gpu-device.ts';
+import type { TensorType } from '../../src/engine/graph/dtype.ts';
 import { buildWasm, builtFile } from '../../wasm/build.mjs';
 import { bundleForPage } from '../bench/bundle.mjs';
+import { tensorTypes } from '../contract/backend/suite.ts';
 import { launchBrowser, type TestBrowser } from './browser-harness.ts';
 import type { TestResult } from './contract-runner.ts';
 
@@ -20,6 +22,16 @@ onmessage = async ({ data }) => {
   try { postMessage({ results: await contract.runContract(data) }); }
   catch (error) { postMessage({ error: String(error.stack ?? error) }); }
 };`;
+
+/**
+ * Types that lie in planes each in another way: one plane or two, with minimums and without. Of the others
+ * products alone: they differ in how they are transcoded, which the processor does, and which the
+ * contract tests on the WASM backend, and on this one through Dawn.
+ */
+const representative: ReadonlySet<TensorType> = new Set(['F32', 'Q8_0', 'Q4_0', 'Q4_1', 'Q5_1']);
+const otherTypes = tensorTypes.filter((type) => !representative.has(type));
+/** Tests of a type end with its name. */
+const chosenCases = `^(?!.*"(${otherTypes.join('|')})"$)|multiplies with .* kept as planes`;
 
 describe('WebGPU in Chromium', () => {
   let browser: TestBrowser;
@@ -77,7 +89,7 @@ describe('WebGPU in Chromium', () => {
     );
 
   it('passes the contract of backends', async () => {
-    const results = await runContract({}, '');
+    const results = await runContract({}, chosenCases);
     expect(failuresOf(results)).toEqual([]);
     expect(results.length).toBeGreaterThan(200);
     expect(results.filter(({ outcome }) => outcome === 'skipped')).toEqual([]);
