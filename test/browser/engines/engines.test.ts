@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { findEngines } from '../../../scripts/find-engines.mjs';
+import { startEmbedSites, type EmbedSites } from '../../fixtures/embed-sites.ts';
 import { launchBrowser } from '../browser-harness.ts';
 import { type EngineFeatures, featuresInPage, recordFeatures } from './features.ts';
 import { openHermit, press, shownText, untilUp, write } from './page-hands.ts';
@@ -59,8 +60,10 @@ async function manualSteps(): Promise<readonly unknown[]> {
 
 const found: EngineFeatures[] = [];
 let expected: readonly number[] = [];
+let sites: EmbedSites;
 
 beforeAll(async () => {
+  sites = await startEmbedSites();
   const browser = await launchBrowser({ pressure: true });
   try {
     const { page } = await browser.openPage(inject('baseUrl'));
@@ -74,7 +77,8 @@ beforeAll(async () => {
   }
 });
 
-afterAll(() => {
+afterAll(async () => {
+  await sites.close();
   if (process.env['HERMIT_RECORD_ENGINES'] !== undefined) recordFeatures(found);
 });
 
@@ -136,6 +140,27 @@ describe.each(engines)('$title', ({ title, name, sharedMemory }) => {
     await untilUp(browser);
     await expect
       .poll(() => shownText(browser), { timeout: 30_000 })
+      .toMatch(/your words stay here/iu);
+  });
+
+  // Once in each engine: it takes its seconds, and shared memory changes nothing in it.
+  const twice = name === 'webkit' && sharedMemory;
+  const widget = 'the widget answers in a page of another site';
+  test.skipIf(executable === null || twice)(widget, async () => {
+    const html = `<!doctype html><title>A page</title>
+      <iframe src="${sites.hermit}/widget" width="400" height="600"></iframe>
+      <script type="module">
+        import { connect } from '${sites.hermit}/embed.js';
+        (await connect(document.querySelector('iframe'))).fill('Is it private?');
+      </script>`;
+    sites.host.pages.set('/engine', { html });
+    await browser.open(`${sites.host.origin}/engine`);
+    await browser.enterFrame();
+    await press(browser, 'Continue');
+    await press(browser, 'Try it now');
+    await press(browser, 'Send');
+    await expect
+      .poll(() => shownText(browser), { timeout: 60_000 })
       .toMatch(/your words stay here/iu);
   });
 });

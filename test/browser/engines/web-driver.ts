@@ -20,6 +20,8 @@ export interface EngineBrowser {
   readonly version: string;
   open(url: string): Promise<void>;
   reload(): Promise<void>;
+  /** What follows happens in the first frame of the page, until another page is opened. */
+  enterFrame(): Promise<void>;
   /** Runs `work` in the page with this argument; both it and the result travel as JSON. */
   evaluate<A, T>(work: (argument: A) => T | Promise<T>, argument: A): Promise<T>;
   /** PNG of the window. */
@@ -38,6 +40,7 @@ type Values = Readonly<Record<string, unknown>>;
 const commands = {
   navigate: ['WebDriver:Navigate', 'POST', '/url'],
   reload: ['WebDriver:Refresh', 'POST', '/refresh'],
+  frame: ['WebDriver:SwitchToFrame', 'POST', '/frame'],
   timeouts: ['WebDriver:SetTimeouts', 'POST', '/timeouts'],
   execute: ['WebDriver:ExecuteAsyncScript', 'POST', '/execute/async'],
   screenshot: ['WebDriver:TakeScreenshot', 'GET', '/screenshot'],
@@ -71,6 +74,9 @@ function browserOf(
     },
     reload: async () => {
       await transport.send('reload', {});
+    },
+    enterFrame: async () => {
+      await transport.send('frame', { id: 0 });
     },
     evaluate: async <A, T>(work: (argument: A) => T | Promise<T>, argument: A): Promise<T> => {
       const script = `
