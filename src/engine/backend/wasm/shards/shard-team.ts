@@ -30,8 +30,8 @@ export interface SharingLimits {
   readonly followingMilliseconds: number;
 }
 
-/** A message and its answer take about 0.1 ms, of which the leader waits for half. */
-const measuredLimits: SharingLimits = {
+/** Estimates, from a message and its answer taking about 0.1 ms, of which the leader waits for half. */
+const defaultLimits: SharingLimits = {
   bytes: 48 * MEBIBYTE,
   milliseconds: 0.3,
   followingMilliseconds: 0.1,
@@ -41,7 +41,7 @@ export interface ShardOptions {
   readonly spawn: SpawnShardThread;
   /** Most threads to compute with, the caller's included. */
   readonly most: number;
-  /** Other limits than the measured ones, for tests. */
+  /** Other limits than the default ones, for tests. */
   readonly limits?: SharingLimits;
 }
 
@@ -144,7 +144,7 @@ export class ShardTeam {
    */
   static async start(
     leader: Leader,
-    { spawn, most, limits = measuredLimits }: ShardOptions,
+    { spawn, most, limits = defaultLimits }: ShardOptions,
     spareBytes: number,
   ): Promise<ShardTeam | null> {
     const { compiled, mostRows, kernels, dotMethods } = leader;

@@ -30,6 +30,20 @@ describe('ThreadGovernor', () => {
     expect(governor.settled('decode')).toBe(2);
   });
 
+  it('leaves a core to a program that takes it only now and then, and long', () => {
+    const governor = new ThreadGovernor(2);
+    let step = 0;
+    run(governor, 200, (threads) => (threads === 2 && step++ % 4 === 0 ? 0.05 : threads));
+    expect(governor.settled('decode')).toBe(1);
+  });
+
+  it('does not move for one step that was disturbed', () => {
+    const governor = new ThreadGovernor(2);
+    let step = 0;
+    run(governor, 400, (threads) => (step++ % 150 === 5 ? 0.01 : threads));
+    expect(governor.settled('decode')).toBe(2);
+  });
+
   it('does not move for differences that are chance', () => {
     const governor = new ThreadGovernor(3, 2);
     run(governor, 1000, (threads) => 1 + 0.02 * threads - 0.02 * threads * (threads - 2));

@@ -4,7 +4,9 @@
  * change between any two steps.
  *
  * Climbs to the best neighbour: every now and then a few steps are run with one thread more or less,
- * and the number changes where that was faster by more than chance.
+ * and the number changes where that was faster by more than chance. Fast is what takes little time
+ * over all steps: where cores are missing, most steps still find them free, and the few that wait for
+ * a thread that has no core take as long as all the others together.
  */
 
 /**
@@ -22,20 +24,39 @@ export function stepKind(tokens: number): StepKind {
   return tokens < MANY_TOKENS ? 'few' : 'prefill';
 }
 
-/** Steps of a trial; their best counts, because disturbances only ever slow down. */
-const TRIAL_STEPS = 4;
+/** Steps of a trial of fewer threads, and of more, whose waiting for a core shows only now and then. */
+const TRIAL_STEPS = { fewer: 4, more: 8 };
 /** Steps between two trials, doubled while trials change nothing. */
 const SHORTEST_REST = 8;
 const LONGEST_REST = 128;
 /** What a number must gain to replace another. */
 const LEAST_GAIN = 1.03;
 
+/** The time that steps took for their work, but for the slowest: one disturbance says nothing. */
+class Pace {
+  #steps = 0;
+  #sum = 0;
+  #slowest = 0;
+
+  /** @param speed work a millisecond */
+  add(speed: number): void {
+    this.#steps++;
+    this.#sum += 1 / speed;
+    this.#slowest = Math.max(this.#slowest, 1 / speed);
+  }
+
+  /** Work a millisecond over two steps or more; 0 before. */
+  get speed(): number {
+    return this.#steps < 2 ? 0 : (this.#steps - 1) / (this.#sum - this.#slowest);
+  }
+}
+
 interface Course {
   threads: number;
   /** The number being tried, or null. */
   trial: number | null;
-  best: number;
-  trialBest: number;
+  pace: Pace;
+  trialPace: Pace;
   steps: number;
   rest: number;
   /** Whether the next trial is of more threads. */
@@ -52,8 +73,8 @@ export class ThreadGovernor {
     const course = (): Course => ({
       threads: Math.min(first, most),
       trial: null,
-      best: 0,
-      trialBest: 0,
+      pace: new Pace(),
+      trialPace: new Pace(),
       steps: 0,
       rest: SHORTEST_REST,
       up: false,
@@ -77,12 +98,13 @@ export class ThreadGovernor {
     const course = this.#courses[kind];
     course.steps++;
     if (course.trial === null) {
-      course.best = Math.max(course.best, speed);
+      course.pace.add(speed);
       if (course.steps >= course.rest) this.#beginTrial(course);
       return;
     }
-    course.trialBest = Math.max(course.trialBest, speed);
-    if (course.steps >= TRIAL_STEPS) endTrial(course);
+    course.trialPace.add(speed);
+    const steps = course.trial > course.threads ? TRIAL_STEPS.more : TRIAL_STEPS.fewer;
+    if (course.steps >= steps) endTrial(course);
   }
 
   #beginTrial(course: Course): void {
@@ -93,18 +115,18 @@ export class ThreadGovernor {
     course.up = !course.up;
     if (possible === undefined) return;
     course.trial = possible;
-    course.trialBest = 0;
+    course.trialPace = new Pace();
   }
 }
 
 function endTrial(course: Course): void {
-  const better = course.trialBest > course.best * LEAST_GAIN;
+  const better = course.trialPace.speed > course.pace.speed * LEAST_GAIN;
   if (better && course.trial !== null) {
     course.up = course.trial > course.threads; // on in the same direction
     course.threads = course.trial;
   }
   course.rest = better ? SHORTEST_REST : Math.min(2 * course.rest, LONGEST_REST);
   course.trial = null;
-  course.best = 0; // the machine may be another one by now
+  course.pace = new Pace(); // the machine may be another one by now
   course.steps = 0;
 }
