@@ -71,7 +71,8 @@ const SWITCHES = [
 
 const argumentsOf = (options: LaunchOptions): string[] => [
   ...SWITCHES,
-  ...(options.webgpu === true ? ['--enable-unsafe-webgpu'] : []),
+  // Without a card, drawing through a program that plays one costs more than drawing itself.
+  options.webgpu === true ? '--enable-unsafe-webgpu' : '--disable-gpu',
   // A machine that is busy with other tests would have the app hold back, now and then.
   ...(options.pressure === true ? [] : ['--disable-blink-features=ComputePressure']),
   ...(options.args ?? []),

@@ -3,11 +3,13 @@
  * them, with and without a network.
  */
 import { readdirSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createStaticServer } from '../../scripts/serve.mjs';
+import { bareServer, startServer } from '../fixtures/bare-server.ts';
 import {
   isLocalRequest,
   launchBrowser,
@@ -211,6 +213,29 @@ describe('in Chromium', () => {
       expect(outcome, path).toEqual({ isolated: true, evaluates: false, reachesOthers });
     }
     await page.close();
+  });
+
+  it('on a host that sends no headers is isolated after one reload, its workers too', async () => {
+    const bare = bareServer(createStaticServer(dist));
+    let visits = 0;
+    bare.on('request', ({ method, headers }: IncomingMessage) => {
+      if (method === 'GET' && headers['sec-fetch-mode'] === 'navigate') visits++;
+    });
+    const url = `http://localhost:${await startServer(bare)}`;
+    const { headers } = await fetch(url);
+    expect(headers.get('content-security-policy')).toBeNull();
+    const { page, log } = await browser.openPage(url);
+    await page.waitForFunction(() => crossOriginIsolated && 'hermit' in globalThis);
+    expect(visits).toBe(1); // the reload is the service worker's to answer
+    for (const path of workers) {
+      const outcome = await tryInWorker(page, path);
+      const reachesOthers = path.includes('/store.worker-');
+      expect(outcome, path).toEqual({ isolated: true, evaluates: false, reachesOthers });
+    }
+    expect(log.policyViolations.filter((text) => !text.includes('elsewhere.invalid'))).toEqual([]);
+    await page.close();
+    bare.closeAllConnections();
+    bare.close();
   });
 
   it('works with the server gone and nothing in the HTTP cache: same page, same isolation, same worker policies', async () => {

@@ -24,14 +24,17 @@ onmessage = async ({ data }) => {
 };`;
 
 /**
- * Types that lie in planes each in another way: one plane or two, with minimums and without. Of the others
- * products alone: they differ in how they are transcoded, which the processor does, and which the
- * contract tests on the WASM backend, and on this one through Dawn.
+ * Types that lie in planes each in another way: one plane or two, with minimums and without. The others
+ * differ in how they are transcoded, which the processor does, and which the contract tests on the WASM
+ * backend, and on this one through Dawn.
  */
-const representative: ReadonlySet<TensorType> = new Set(['F32', 'Q8_0', 'Q4_0', 'Q4_1', 'Q5_1']);
+const representative: ReadonlySet<TensorType> = new Set(['F32', 'Q8_0', 'Q4_0', 'Q5_1']);
 const otherTypes = tensorTypes.filter((type) => !representative.has(type));
-/** Tests of a type end with its name. */
-const chosenCases = `^(?!.*"(${otherTypes.join('|')})"$)|multiplies with .* kept as planes`;
+/** What takes seconds here and differs from what is chosen only in numbers that no kernel sees. */
+const slowTwins =
+  'answer ahead, drawn|many positions.*"(everything|sinks|values smaller than keys)"';
+/** Names of types and of cases end with a quotation mark. */
+const chosenCases = `^(?!.*"(${otherTypes.join('|')})"|.*(${slowTwins}))`;
 
 describe('WebGPU in Chromium', () => {
   let browser: TestBrowser;
@@ -91,7 +94,7 @@ describe('WebGPU in Chromium', () => {
   it('passes the contract of backends', async () => {
     const results = await runContract({}, chosenCases);
     expect(failuresOf(results)).toEqual([]);
-    expect(results.length).toBeGreaterThan(200);
+    expect(results.length).toBeGreaterThan(190);
     expect(results.filter(({ outcome }) => outcome === 'skipped')).toEqual([]);
   });
 });
