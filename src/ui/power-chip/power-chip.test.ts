@@ -1,7 +1,6 @@
 // @vitest-environment happy-dom
-import { ContextProvider } from '@lit/context';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { servicesContext } from '../context.ts';
+import { homeWith } from '../home.test-data.ts';
 import { fullPower, makeServices, type TestServices } from '../services.test-data.ts';
 import './power-chip.ts';
 import type { PowerChip } from './power-chip.ts';
@@ -12,12 +11,7 @@ let made: TestServices;
 
 beforeEach(async () => {
   made = makeServices();
-  home = document.createElement('div');
-  new ContextProvider(home, {
-    context: servicesContext,
-    initialValue: made.services,
-  }).hostConnected();
-  document.body.append(home);
+  home = homeWith(made.services);
   chip = document.createElement('hermit-power-chip');
   home.append(chip);
   await chip.updateComplete;

@@ -1,8 +1,7 @@
 // @vitest-environment happy-dom
-import { ContextProvider } from '@lit/context';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { AppError } from '../../common/errors.ts';
-import { servicesContext } from '../context.ts';
+import { homeWith } from '../home.test-data.ts';
 import { makeServices, type TestServices } from '../services.test-data.ts';
 import type { ErrorView } from '../services.ts';
 import './step-profile.ts';
@@ -14,12 +13,7 @@ let made: TestServices;
 
 beforeEach(async () => {
   made = makeServices();
-  home = document.createElement('div');
-  new ContextProvider(home, {
-    context: servicesContext,
-    initialValue: made.services,
-  }).hostConnected();
-  document.body.append(home);
+  home = homeWith(made.services);
   view = document.createElement('hermit-step-profile');
   home.append(view);
   await view.updateComplete;
